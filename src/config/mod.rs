@@ -1,0 +1,230 @@
+//! The configuration file. In: TOML text. Out: a proven [`Config`], or every mistake at once, each
+//! with its place and remedy. Doesn't know of sockets: `check` does the connecting.
+//!
+//! `raw` mirrors the file; `prove` turns it into the types below, which hold only what is valid.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::types::{KeyType, KeyValue, ShardId};
+
+/// A snapshot of the whole configuration, handed down and never global.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub pool: PoolConfig,
+    pub users: Vec<UserConfig>,
+    pub databases: BTreeMap<String, DatabaseConfig>,
+    pub log: LogConfig,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub listen: Vec<SocketAddr>,
+    /// The directory of the Unix socket `.s.PGSQL.<port>`, when one is wanted.
+    pub unix_socket_directory: Option<PathBuf>,
+    /// HTTP for operators.
+    pub admin: Option<SocketAddr>,
+    /// Threads that run sessions; by default one a core.
+    pub workers: usize,
+    pub tls: Option<ServerTlsConfig>,
+    pub authentication: AuthenticationMethod,
+    pub clients_max: usize,
+    /// How long SIGTERM waits for transactions to finish.
+    pub drain_timeout: Duration,
+    /// How long a client may take from connecting to being authenticated.
+    pub startup_timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerTlsConfig {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Refuse clients that don't use TLS (TCP only).
+    pub required: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthenticationMethod {
+    ScramSha256,
+    Md5,
+    Trust,
+}
+
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// Backend connections per user, database and node.
+    pub size: usize,
+    /// How long a client waits for a backend connection before 53300.
+    pub wait_timeout: Duration,
+    /// How long one connect and handshake may take.
+    pub connect_timeout: Duration,
+    pub idle_max: Duration,
+    pub lifetime_max: Duration,
+    /// Connects to one node under way at once.
+    pub connects_max: usize,
+    /// Prepared statements kept on one backend connection.
+    pub prepared_statements_max: usize,
+}
+
+#[derive(Clone)]
+pub struct UserConfig {
+    pub name: String,
+    /// Never shown: Debug prints dots. `None` only under trust authentication.
+    pub password: Option<Secret>,
+    /// Logs in to the servers under another name, if given.
+    pub server_user: Option<String>,
+    pub server_password: Option<Secret>,
+    pub admin: bool,
+    /// Databases this user may use; empty means all.
+    pub databases: Vec<String>,
+}
+
+/// A password, whose Debug shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    pub name: String,
+    pub home: ShardId,
+    /// In the file's order; the position is the [`ShardId`].
+    pub shards: Vec<ShardConfig>,
+    pub tables: Vec<TableConfig>,
+    pub reads: ReadPolicy,
+    /// User-defined functions that read no table, by name or schema.name.
+    pub safe_functions: Vec<String>,
+    /// Buckets assigned by the file; `None`: bucket b belongs to shard b mod N.
+    pub buckets: Option<Vec<ShardId>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    pub name: String,
+    pub primary: NodeConfig,
+    pub replicas: Vec<NodeConfig>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NodeConfig {
+    /// A host name, an address, or the directory of a Unix socket (begins with '/').
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub tls: NodeTls,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NodeTls {
+    pub mode: NodeTlsMode,
+    /// PEM file of the authorities to trust; the system's when absent.
+    pub root_certificate: Option<PathBuf>,
+}
+
+/// libpq's sslmode, as far as it makes sense for a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum NodeTlsMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadPolicy {
+    Primary,
+    PreferReplica,
+    ReplicaOnly,
+}
+
+#[derive(Clone, Debug)]
+pub struct TableConfig {
+    /// `public` unless the file says `schema.table`.
+    pub schema: String,
+    pub name: String,
+    pub kind: TableKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum TableKind {
+    Sharded {
+        key: String,
+        /// Only needed where no server can be asked, as in `shardway plan`.
+        key_type: Option<KeyType>,
+        /// Tables with the same group have the same key and placement. The number is the position in
+        /// `tables` of the table that the others name with `colocate` (its own, if none does).
+        group: usize,
+        placement: PlacementConfig,
+    },
+    Reference,
+}
+
+#[derive(Clone, Debug)]
+pub enum PlacementConfig {
+    Hash,
+    /// Ascending; each holds keys below `until` and not below the one before. `None`: no upper end.
+    Range(Vec<RangeConfig>),
+    List(Vec<ListConfig>),
+}
+
+/// Bounds stay text until the key's type is known (`routing` parses them).
+#[derive(Clone, Debug)]
+pub struct RangeConfig {
+    pub until: Option<String>,
+    pub shard: ShardId,
+}
+
+#[derive(Clone, Debug)]
+pub struct ListConfig {
+    pub values: Vec<String>,
+    pub shard: ShardId,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// A tracing filter, as in `info,shardway::pool=debug`.
+    pub level: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+impl DatabaseConfig {
+    pub fn shard_by_name(&self, name: &str) -> Option<ShardId> {
+        let position = self.shards.iter().position(|shard| shard.name == name)?;
+        u16::try_from(position).ok().map(ShardId::new)
+    }
+}
+
+impl std::fmt::Debug for UserConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserConfig").field("name", &self.name).field("admin", &self.admin).finish_non_exhaustive()
+    }
+}
+
+// Keeps the import used until `prove` lands.
+#[allow(dead_code)]
+type Unused = KeyValue;

@@ -1,0 +1,67 @@
+//! What is to be done for one call of a statement.
+
+use crate::types::{ClientError, ShardId, ShardSet, SqlState};
+
+/// Where one call goes. There is no default: a statement that can't be placed is an `Err(Refusal)`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Plan {
+    /// The one shard that can answer it; raw frames are relayed.
+    Single { shard: ShardId, why: Why },
+    /// Any one shard gives the same answer (reference tables only): a shard that is already in the
+    /// transaction, else the home shard.
+    Any,
+    /// Each of these shards gives a part; the answer is their concatenation.
+    Scatter { shards: ShardSet },
+    /// Session and transaction state only: every shard that is in the transaction, else the home shard.
+    Touched,
+}
+
+/// For EXPLAIN, `shardway plan` and the logs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The database has one shard.
+    OnlyShard,
+    /// `table.key = value`, as text.
+    Key(String),
+    /// Tables that live on the home shard, or none at all.
+    Home,
+    /// The client named the shard or the key in a hint or by SET shardway.key / shardway.shard.
+    Hint,
+}
+
+/// If a replica may run it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Known to write nothing, lock nothing and call nothing volatile.
+    Read,
+    Write,
+}
+
+/// Why a statement is not run: always SQLSTATE 0A000 unless the statement itself is wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    pub state: SqlState,
+    /// What was not possible, one sentence without a final stop.
+    pub message: String,
+    /// Why.
+    pub detail: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+impl Refusal {
+    pub fn new(message: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            state: SqlState::FEATURE_NOT_SUPPORTED,
+            message: message.into(),
+            detail: detail.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ClientError {
+    fn from(refusal: Refusal) -> Self {
+        ClientError::new(refusal.state, refusal.message).detail(refusal.detail).hint(refusal.hint)
+    }
+}

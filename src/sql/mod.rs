@@ -1,0 +1,11 @@
+//! SQL text and its meaning. In: a statement's bytes. Out: a fingerprint with the places of its
+//! literals ([`lexer`]), what the session must know of it ([`command`]), and for statements that are
+//! new a [`statement::Statement`] of our own types. The only import of `sqlparser` is in `parse`.
+//!
+//! Knows nothing of shards, of the configuration or of the servers' catalogs.
+
+pub mod command;
+pub mod lexer;
+
+pub use command::Command;
+pub use lexer::{LexError, Lexed, Literal, LiteralKind};

@@ -1,0 +1,31 @@
+//! Every bound of the program in one place, each with its reason.
+
+/// Bytes of a frame before authentication: a startup packet or a cancel request. PostgreSQL allows
+/// 10,000 as well (MAX_STARTUP_PACKET_LENGTH in its source).
+pub const STARTUP_FRAME_BYTES_MAX: usize = 10_000;
+
+/// Bytes of a frame during authentication: passwords and SASL messages (PG_MAX_AUTH_TOKEN_LENGTH).
+pub const AUTH_FRAME_BYTES_MAX: usize = 65_535;
+
+/// Bytes of any later frame: PostgreSQL's own limit for a message (1 GiB less one, MaxAllocSize).
+pub const FRAME_BYTES_MAX: usize = 0x3fff_ffff;
+
+/// Operators, parentheses and commas nested or chained in one statement that the parser is asked to
+/// read. Beyond it the syntax tree could overflow the parser's stack; such statements are treated
+/// as not parsed.
+pub const STATEMENT_TOKENS_MAX: usize = 200_000;
+
+/// Nesting of parentheses, brackets and CASE that the parser is asked to read.
+pub const STATEMENT_DEPTH_MAX: usize = 200;
+
+/// Stack of a parser thread. The parser recurses once a chained operator when it drops its tree.
+pub const PARSER_STACK_BYTES: usize = 64 << 20;
+
+/// Templates kept for a database. A template of an ordinary statement takes 1 to 4 KiB.
+pub const TEMPLATES_MAX: usize = 10_000;
+
+/// Bytes of a statement above which lexing and planning leave the session's thread, so that one huge
+/// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
+pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
+
+const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
