@@ -56,8 +56,11 @@ impl Config {
             }
         })?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        let world_readable = std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata));
-        from_text(&name, &text, &directory, world_readable, &|name| std::env::var(name).ok())
+        let world_readable =
+            std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata));
+        from_text(&name, &text, &directory, world_readable, &|name| {
+            std::env::var(name).ok()
+        })
     }
 
     /// Reads text. Relative paths in it are relative to the working directory.
@@ -88,6 +91,7 @@ fn from_text(
             environment,
             read_file: &read,
             resolve: &resolve,
+            world_readable,
         },
     )
 }
@@ -142,6 +146,10 @@ fn read_file(path: &Path) -> std::io::Result<FoundFile> {
     file.take(NAMED_FILE_BYTES_MAX).read_to_string(&mut text)?;
     Ok(FoundFile {
         text,
-        world_readable: metadata.permissions().mode() & 0o004 != 0,
+        world_readable: is_world_readable(&metadata),
     })
+}
+
+fn is_world_readable(metadata: &std::fs::Metadata) -> bool {
+    metadata.permissions().mode() & 0o004 != 0
 }

@@ -53,6 +53,9 @@ pub(super) struct Notes<'t> {
     text: &'t str,
     mistakes: Vec<(usize, Mistake)>,
     warnings: Vec<(usize, Mistake)>,
+    /// Title of the section and key, for the test that the sample file has them all.
+    #[cfg(test)]
+    pub(super) keys_seen: std::collections::BTreeSet<(&'static str, &'static str)>,
 }
 
 impl<'t> Notes<'t> {
@@ -61,6 +64,8 @@ impl<'t> Notes<'t> {
             text,
             mistakes: Vec::new(),
             warnings: Vec::new(),
+            #[cfg(test)]
+            keys_seen: std::collections::BTreeSet::new(),
         }
     }
 
@@ -127,10 +132,20 @@ pub(super) fn similar<'c>(
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
     let written = written.to_lowercase().replace('-', "_");
-    let allowed = (written.chars().count() / 3).clamp(1, 3);
+    // Names of one or two letters resemble each other without being meant.
+    let allowed = (written.chars().count() / 3).min(3);
+    let distance = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let is_beginning = written.len() > 3 && candidate.starts_with(&written);
+        if is_beginning {
+            1
+        } else {
+            distance(&written, &candidate)
+        }
+    };
     candidates
         .into_iter()
-        .map(|candidate| (distance(&written, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -164,8 +164,9 @@ pub(super) struct RawConfig<'t> {
     pub(super) server: RawServer<'t>,
     pub(super) pool: RawPool,
     pub(super) log: RawLog,
-    pub(super) users: Vec<RawUser<'t>>,
-    pub(super) databases: Vec<RawDatabase<'t>>,
+    /// `None`: the file has no `user` at all.
+    pub(super) users: Option<Vec<RawUser<'t>>>,
+    pub(super) databases: Option<Vec<RawDatabase<'t>>>,
 }
 
 #[derive(Default)]
@@ -300,16 +301,23 @@ pub(super) fn read<'t>(root: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawConfi
     let log = fixed("log", &LOG, notes)
         .map(|section| log(&section, notes))
         .unwrap_or_default();
-    let users = file
-        .tables("user", notes)
-        .map(Spanned::into_inner)
-        .unwrap_or_default();
-    let users = users.into_iter().map(|entry| user(entry, notes)).collect();
-    let databases = file.named_tables("database", notes);
-    let databases = databases
-        .into_iter()
-        .map(|(name, table)| database(name, table, notes))
-        .collect();
+    let users = file.value("user").map(|_| {
+        let entries = file
+            .tables("user", notes)
+            .map(Spanned::into_inner)
+            .unwrap_or_default();
+        entries
+            .into_iter()
+            .map(|entry| user(entry, notes))
+            .collect()
+    });
+    let databases = file.value("database").map(|_| {
+        let entries = file.named_tables("database", notes);
+        entries
+            .into_iter()
+            .map(|(name, table)| database(name, table, notes))
+            .collect()
+    });
     RawConfig {
         server,
         pool,

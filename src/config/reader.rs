@@ -56,12 +56,18 @@ impl<'t> Section<'t> {
             at,
         };
         for (name, value) in table.iter() {
-            if !kind
+            let known = kind
                 .keys
                 .iter()
-                .any(|key| key.name == name.get_ref().as_ref())
-            {
-                section.unknown_key(name.get_ref(), &name.span(), value.get_ref(), all, notes);
+                .find(|key| key.name == name.get_ref().as_ref());
+            match known {
+                None => {
+                    section.unknown_key(name.get_ref(), &name.span(), value.get_ref(), all, notes);
+                }
+                #[cfg(test)]
+                Some(key) => drop(notes.keys_seen.insert((kind.title, key.name))),
+                #[cfg(not(test))]
+                Some(_) => {}
             }
         }
         section
@@ -303,7 +309,6 @@ impl<'t> Section<'t> {
         tables
     }
 
-    /// The entries of the table itself, in the file's order.
     pub(super) fn wrong_type<T>(
         &self,
         name: &str,
@@ -361,7 +366,7 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

@@ -27,7 +27,7 @@ impl ShardNames<'_> {
             let remedy = match similar(name.get_ref(), self.0.iter().copied()) {
                 Some(meant) => format!("write {meant:?}"),
                 None if self.0.is_empty() => "add the shard".to_owned(),
-                None => format!("write one of {}", quoted_list(self.0.iter().copied())),
+                None => format!("write {}", quoted_list(self.0.iter().copied())),
             };
             notes.mistake(
                 &name.span(),
@@ -58,10 +58,6 @@ pub(super) fn databases(
     surroundings: &Surroundings<'_>,
     notes: &mut Notes<'_>,
 ) -> Vec<DatabaseConfig> {
-    if raw.is_empty() {
-        let remedy = "write [database.shop.shard.a], and under it primary = \"postgres://10.0.0.1:5432/shop\"";
-        notes.mistake(&(0..0), "there is no database", remedy);
-    }
     let mut found = Vec::new();
     let databases = raw
         .iter()

@@ -30,14 +30,24 @@ pub(super) fn prove(
     let server = server(&raw.server, surroundings, notes);
     let pool = pool(&raw.pool, notes);
     let log = log(&raw.log, notes);
+    let raw_databases = raw.databases.as_deref().unwrap_or_default();
+    if raw.users.is_none() {
+        let remedy = "write [[user]], and under it name = \"shop\" and password = { env = \"SHOP_PASSWORD\" }";
+        notes.mistake(&(0..0), "there is no user: nobody could log in", remedy);
+    }
+    if raw.databases.is_none() {
+        let remedy = "write [database.shop.shard.a], and under it primary = \"postgres://10.0.0.1:5432/shop\"";
+        notes.mistake(&(0..0), "there is no database", remedy);
+    }
+    let raw_users = raw.users.as_deref().unwrap_or_default();
     let users = users::users(
-        &raw.users,
-        &raw.databases,
+        raw_users,
+        raw_databases,
         server.authentication,
         surroundings,
         notes,
     );
-    let databases = databases::databases(&raw.databases, pool.size, surroundings, notes);
+    let databases = databases::databases(raw_databases, pool.size, surroundings, notes);
     let databases = databases
         .into_iter()
         .map(|database| (database.name.clone(), database))

@@ -19,7 +19,8 @@ pub(super) fn secret(
     let (text, from) = match raw.get_ref() {
         RawSecret::Text(text) => {
             if surroundings.world_readable {
-                let what = format!("`{name}` stands in a file that every user of this machine can read");
+                let what =
+                    format!("`{name}` stands in a file that every user of this machine can read");
                 let remedy = format!("run chmod o= on it, or write {name} = {{ env = \"NAME\" }}");
                 notes.warning(&at, what, remedy);
             }

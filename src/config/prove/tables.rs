@@ -20,9 +20,14 @@ const TYPES: &[(&str, KeyType)] = &[
     ("timestamptz", KeyType::TimestampTz),
     ("numeric", KeyType::Numeric),
     ("smallint", KeyType::Int2),
+    ("int", KeyType::Int4),
     ("integer", KeyType::Int4),
     ("bigint", KeyType::Int8),
     ("varchar", KeyType::Text),
+    ("character varying", KeyType::Text),
+    ("timestamp with time zone", KeyType::TimestampTz),
+    ("timestamp without time zone", KeyType::Timestamp),
+    ("decimal", KeyType::Numeric),
 ];
 
 /// The schema of a table that is named without one.

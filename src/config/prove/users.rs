@@ -15,10 +15,6 @@ pub(super) fn users(
     surroundings: &Surroundings<'_>,
     notes: &mut Notes<'_>,
 ) -> Vec<UserConfig> {
-    if raw.is_empty() {
-        let remedy = "write [[user]], and under it name = \"shop\" and password = { env = \"SHOP_PASSWORD\" }";
-        notes.mistake(&(0..0), "there is no user: nobody could log in", remedy);
-    }
     let mut lines: HashMap<&str, usize> = HashMap::new();
     let mut users = Vec::new();
     for user in raw {
