@@ -14,8 +14,6 @@ mod query;
 mod skeleton;
 mod write;
 
-#[cfg(test)]
-mod tests;
 
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;

@@ -308,25 +308,12 @@ pub struct MergeInsert {
 }
 
 impl Relation {
-    /// If `qualifier.column` means a column of this relation.
-    pub fn is_called(&self, qualifier: &TableName) -> bool {
-        match (&self.alias, &self.source) {
-            (Some(alias), _) => qualifier.schema.is_none() && *alias == qualifier.name,
-            (None, Source::Table(table)) => {
-                table.name == qualifier.name && (qualifier.schema.is_none() || qualifier.schema == table.schema)
-            }
-            (None, _) => false,
-        }
-    }
-
-    /// As [`Relation::is_called`], but also where a schema that search_path supplies may make it so.
+    /// If `qualifier.column` can mean a column of this relation, whatever search_path is.
     pub fn may_be_called(&self, qualifier: &TableName) -> bool {
         match (&self.alias, &self.source) {
             (Some(alias), _) => *alias == qualifier.name,
             (None, Source::Table(table)) => table.name == qualifier.name,
-            // A function without an alias is called by its name, which isn't kept.
-            (None, Source::Function | Source::Common) => true,
-            (None, Source::Derived(_)) => false,
+            (None, _) => false,
         }
     }
 }

@@ -18,6 +18,10 @@ pub const STATEMENT_TOKENS_MAX: usize = 200_000;
 /// Nesting of parentheses, brackets and CASE that the parser is asked to read.
 pub const STATEMENT_DEPTH_MAX: usize = 200;
 
+/// Productions nested in one another that the parser may enter: a parenthesis takes up to three. More
+/// than [`STATEMENT_DEPTH_MAX`] because NOT and unary operators nest without parentheses.
+pub const PARSER_RECURSION_MAX: usize = 700;
+
 /// Stack of a parser thread. The parser recurses once a chained operator when it drops its tree.
 pub const PARSER_STACK_BYTES: usize = 64 << 20;
 

@@ -92,14 +92,16 @@ impl Lowering {
         Ok(())
     }
 
-    fn push(&mut self, scope: usize, source: Source, alias: Option<&ast::TableAlias>) -> Lowered<JoinTree> {
+    /// `own_name` qualifies the columns of what isn't a table, unless it has an alias.
+    fn push(&mut self, scope: usize, source: Source, alias: Option<&ast::TableAlias>, own_name: Option<Name>) -> Lowered<JoinTree> {
         let (alias, renamed) = alias_of(alias)?;
+        let alias = alias.or(own_name);
         let relations = &mut self.scope(scope).relations;
         relations.push(Relation { source, alias, renamed, is_target: false });
         Ok(JoinTree::Relation(relations.len() - 1))
     }
 
-    fn factor(&mut self, scope: usize, factor: &TableFactor) -> Lowered<JoinTree> {
+    pub(super) fn factor(&mut self, scope: usize, factor: &TableFactor) -> Lowered<JoinTree> {
         match factor {
             TableFactor::Table {
                 name,
@@ -124,12 +126,16 @@ impl Lowering {
                     return Err(NotParsed);
                 }
                 let source = self.source(name)?;
-                self.push(scope, source, alias.as_ref())
+                let own_name = match source {
+                    Source::Common => Some(names::table(name)?.name),
+                    _ => None,
+                };
+                self.push(scope, source, alias.as_ref(), own_name)
             }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let parent = self.sibling(scope, *lateral);
                 let inner = self.query(subquery, parent)?;
-                self.push(scope, Source::Derived(inner), alias.as_ref())
+                self.push(scope, Source::Derived(inner), alias.as_ref(), None)
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
                 self.table_function(scope, name, args, alias.as_ref())
@@ -137,7 +143,7 @@ impl Lowering {
             TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality: _ } => {
                 let at = self.at(scope, Place::From);
                 self.walk_all(array_exprs, &at)?;
-                self.push(scope, Source::Function, alias.as_ref())
+                self.push(scope, Source::Function, alias.as_ref(), Some("unnest".into()))
             }
             // An alias would hide the names inside.
             TableFactor::NestedJoin { table_with_joins, alias: None } => self.joins(scope, table_with_joins),
@@ -160,16 +166,17 @@ impl Lowering {
             [schema, last] => (Some(names::name(names::part(schema)?)?), names::part(last)?),
             _ => return Err(NotParsed),
         };
+        let folded = names::fold(last)?;
         self.call(Call {
             schema,
-            name: names::fold(last)?,
+            name: folded.clone(),
             place: Place::From,
             scope,
             arguments: arguments.len(),
             is_aggregate: false,
             is_window: false,
         });
-        self.push(scope, Source::Function, alias)
+        self.push(scope, Source::Function, alias, Some(folded))
     }
 
     fn source(&self, object: &ast::ObjectName) -> Lowered<Source> {

@@ -76,7 +76,7 @@ impl Lowering {
         let scope = self.open_target(parent.clone(), names::table(table)?, alias);
         let source = match source {
             None => InsertSource::DefaultValues,
-            Some(query) => self.insert_source(scope, query, parent)?,
+            Some(query) => self.insert_source(query, parent)?,
         };
         let conflict_sets = self.conflict(scope, on.as_ref())?;
         self.returning(scope, returning.as_ref())?;
@@ -84,20 +84,17 @@ impl Lowering {
         Ok(scope)
     }
 
-    fn insert_source(&mut self, scope: usize, query: &ast::Query, parent: Option<Parent>) -> Lowered<InsertSource> {
+    fn insert_source(&mut self, query: &ast::Query, parent: Option<Parent>) -> Lowered<InsertSource> {
         if let ast::Query { with: None, body, order_by: None, limit_clause: None, fetch: None, .. } = query {
             if let ast::SetExpr::Values(values) = body.as_ref() {
                 // The expressions of VALUES don't see the target.
                 let rows = self.open(parent);
                 self.rows(rows, values)?;
-                let row = |row: &ast::helpers::attached_token::AttachedToken| drop(row.clone());
-                let _ = row;
                 return Ok(InsertSource::Rows(
                     values.rows.iter().map(|row| row.content.iter().map(predicate::operand).collect()).collect(),
                 ));
             }
         }
-        let _ = scope;
         Ok(InsertSource::Query(self.query(query, parent)?))
     }
 
@@ -235,8 +232,8 @@ impl Lowering {
             return Err(NotParsed);
         }
         let scope = self.target(table, parent)?;
-        let item = [ast::TableWithJoins { relation: source.clone(), joins: Vec::new() }];
-        self.from(scope, &item)?;
+        let source = self.factor(scope, source)?;
+        self.scope(scope).from.push(source);
         let at = self.at(scope, Place::Filter);
         self.walk(on, &at)?;
         // Like source LEFT JOIN target: rows of the target that don't match aren't touched, rows of
