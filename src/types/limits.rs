@@ -28,4 +28,8 @@ pub const TEMPLATES_MAX: usize = 10_000;
 /// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
 
+/// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
+/// digits; comparing two numbers writes out the difference of their exponents.
+pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
+
 const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
