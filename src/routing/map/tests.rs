@@ -1,7 +1,12 @@
 //! Maps from configurations, good and bad.
 
 use super::*;
-use crate::config::{NodeConfig, NodeTls, NodeTlsMode, ReadPolicy, ShardConfig};
+use crate::config::{
+    ListConfig, NodeConfig, NodeTls, NodeTlsMode, PlacementConfig, RangeConfig, ReadPolicy,
+};
+use crate::config::{ShardConfig, TableConfig, TableKind};
+use crate::routing::key::from_text;
+use crate::types::KeyValue;
 
 /// A database with shards a, b, c, ... and these tables.
 pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfig {
