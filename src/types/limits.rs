@@ -60,3 +60,7 @@ pub const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30 *
 /// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
+/// digits; comparing two numbers writes out the difference of their exponents.
+pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
