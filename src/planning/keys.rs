@@ -43,7 +43,6 @@ pub struct Node {
     pub place: Place,
     pub sharded: Sharded,
     pub display: String,
-    pub is_target: bool,
     /// Its own, and those that equalities carry over.
     pub tests: Vec<Arc<Test>>,
     /// The nodes whose tests hold for this one.
@@ -74,12 +73,10 @@ impl Keys {
         for (scope, found) in locations.iter().enumerate() {
             for (relation, found) in found.iter().enumerate() {
                 let Some(Found { location: Location::Sharded(sharded), display, .. }) = found else { continue };
-                let uses = statement.scopes.get(scope).and_then(|scope| scope.relations.get(relation));
                 keys.nodes.push(Node {
                     place: Place { scope, relation },
                     sharded: sharded.clone(),
                     display: display.clone(),
-                    is_target: uses.is_some_and(|uses| uses.is_target),
                     tests: Vec::new(),
                     from: Vec::new(),
                 });

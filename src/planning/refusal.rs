@@ -14,13 +14,6 @@ pub fn not_parsed() -> Refusal {
     )
 }
 
-pub fn lex_error() -> Refusal {
-    Refusal {
-        state: SqlState::SYNTAX_ERROR,
-        ..Refusal::new("unterminated literal, identifier or comment, or an invalid parameter number", "", "")
-    }
-}
-
 /// Why a SELECT isn't simply run on each shard: the clause or the like.
 pub fn not_concatenable(what: &str) -> Refusal {
     Refusal::new(

@@ -70,6 +70,8 @@ pub struct Features {
     pub distinct: bool,
     pub distinct_on: bool,
     pub group_by: bool,
+    /// GROUPING SETS, CUBE or ROLLUP: columns may be null that aren't null in any row.
+    pub grouping_sets: bool,
     pub having: bool,
     pub window: bool,
     pub set_operation: bool,

@@ -118,7 +118,10 @@ impl Lowering {
             }
             Expr::Tuple(items) => self.walk_all(items, at),
             Expr::Array(array) => self.walk_all(&array.elem, at),
-            Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => self.walk_all(sets.iter().flatten(), at),
+            Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => {
+                self.scope(at.scope).features.grouping_sets = true;
+                self.walk_all(sets.iter().flatten(), at)
+            }
             Expr::Extract { expr, .. } => self.walk(expr, at),
             Expr::Ceil { expr, field } | Expr::Floor { expr, field } => match field {
                 ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => self.walk(expr, at),
