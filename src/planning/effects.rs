@@ -14,7 +14,7 @@ const SYNTAX: &[&str] = &[
     "all", "and", "any", "array", "as", "asc", "between", "bit", "bpchar", "by", "case", "cast", "char", "character", "check",
     "collate", "columns", "concurrently", "conflict", "cross", "cube", "dec", "decimal", "default", "desc", "distinct", "do", "else",
     "end", "except", "exclude", "exists", "explain", "false", "fetch", "filter", "float", "for", "from", "full", "generated", "group",
-    "having", "ilike", "in", "include", "inherits", "inner", "int", "intersect", "interval", "into", "is", "isnull", "join", "key",
+    "having", "ilike", "in", "include", "inherits", "inner", "insert", "int", "intersect", "interval", "into", "is", "isnull", "join", "key",
     "lateral", "like", "limit", "materialized", "natural", "nchar", "not", "notnull", "null", "numeric", "of", "offset", "on", "only",
     "or", "order", "outer", "over", "partition", "passing", "primary", "range", "references", "returning", "rollup", "row", "rows",
     "select", "set", "sets", "similar", "some", "symmetric", "table", "then", "time", "timestamp", "timestamptz", "timetz", "to",

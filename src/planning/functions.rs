@@ -144,6 +144,11 @@ pub struct Functions<'a> {
 }
 
 impl Functions<'_> {
+    /// If any function of that name is known.
+    pub fn exists(&self, name: &str) -> bool {
+        is_builtin(name) || self.user_class(None, name).is_some()
+    }
+
     /// The class of a call, folded names given. Where a user-defined function has the name of a
     /// built-in one, the worse of both.
     pub fn class(&self, schema: Option<&str>, name: &str) -> Class {

@@ -8,6 +8,7 @@ use super::route::{Override, Rows, Use};
 use super::scene::Scene;
 use super::tables::Found;
 use crate::routing::Sharded;
+use crate::types::KeyType;
 use crate::sql::statement::{Assignment, Constant, InsertSource, Name, Operand, Statement, Write};
 
 /// The sharded target of a write.
@@ -134,7 +135,7 @@ impl Target<'_> {
                 let relations = self.statement.scopes.get(scope).map_or(0, |scope| scope.relations.len());
                 let node = self.keys.node_of(self.statement, self.locations, scope, &(0..relations), column);
                 let node = node.and_then(|node| self.keys.nodes.get(node)).ok_or_else(|| self.unknown())?;
-                if self.is_plain(node, scope) && node.sharded.key_type == self.sharded.key_type {
+                if self.is_plain(node, scope) && same_family(node.sharded.key_type, self.sharded.key_type) {
                     Ok(Rows::Matching(node.tests.clone()))
                 } else {
                     Err(self.unknown())
@@ -163,4 +164,10 @@ impl Target<'_> {
         }
         Ok(uses)
     }
+}
+
+/// If a value of one key is a value of the other as it is.
+fn same_family(one: Option<KeyType>, other: Option<KeyType>) -> bool {
+    let is_integer = |key_type| matches!(key_type, Some(KeyType::Int2 | KeyType::Int4 | KeyType::Int8));
+    one == other || is_integer(one) && is_integer(other)
 }

@@ -86,6 +86,7 @@ impl Lowering {
                 scopes: Vec::new(),
                 writes: Vec::new(),
                 calls: Vec::new(),
+                attributes: Vec::new(),
                 system_columns: false,
                 dated_output: false,
             },

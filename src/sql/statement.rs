@@ -21,6 +21,9 @@ pub struct Statement {
     pub writes: Vec<Write>,
     /// Every call of a function anywhere.
     pub calls: Vec<Call>,
+    /// `table.name` in expressions: a column, or if there is none of that name, PostgreSQL calls a
+    /// function of that name with the row (`users.count`).
+    pub attributes: Vec<Attribute>,
     /// Names ctid, xmin, tableoid or another system column.
     pub system_columns: bool,
     /// A literal becomes a date or time in the output: `'now'::timestamp` differs from shard to shard.
@@ -246,6 +249,16 @@ pub struct Call {
     pub is_aggregate: bool,
     /// OVER.
     pub is_window: bool,
+}
+
+/// See [`Statement::attributes`].
+#[derive(Debug)]
+pub struct Attribute {
+    /// `None`: of a row that isn't simply a table's.
+    pub qualifier: Option<TableName>,
+    pub name: Name,
+    pub place: Place,
+    pub scope: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

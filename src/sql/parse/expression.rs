@@ -5,7 +5,7 @@ use sqlparser::ast::{self, Expr};
 
 use super::names::{self, is_bare_call, is_reserved};
 use super::{At, Lowered, Lowering, NotParsed};
-use crate::sql::statement::{Call, Place};
+use crate::sql::statement::{Attribute, Call, Place, TableName};
 
 const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
 
@@ -98,7 +98,7 @@ impl Lowering {
     fn walk_other(&mut self, expression: &Expr, at: &At) -> Lowered<()> {
         match expression {
             Expr::Identifier(ident) => self.identifier(ident, at),
-            Expr::CompoundIdentifier(parts) => self.compound(parts),
+            Expr::CompoundIdentifier(parts) => self.compound(parts, at),
             Expr::Value(value) => value_is_known(&value.value),
             Expr::TypedString(typed) => {
                 self.cast(&typed.data_type, &Expr::Value(ast::Value::Null.into()), at)?;
@@ -170,23 +170,30 @@ impl Lowering {
         Ok(())
     }
 
-    fn compound(&mut self, parts: &[ast::Ident]) -> Lowered<()> {
+    fn compound(&mut self, parts: &[ast::Ident], at: &At) -> Lowered<()> {
         // `catalog.schema.table.column` and fields of composite columns are beyond what is read here.
         if parts.len() > 3 {
             return Err(NotParsed);
         }
         // Behind a dot every keyword is a column.
         let (last, qualifiers) = parts.split_last().ok_or(NotParsed)?;
-        for qualifier in qualifiers {
-            names::name(qualifier)?;
-        }
-        self.out.system_columns |= SYSTEM_COLUMNS.contains(&&*names::fold(last)?);
+        let mut qualifiers = qualifiers.iter().rev().map(names::name);
+        let table = qualifiers.next().ok_or(NotParsed)??;
+        let schema = qualifiers.next().transpose()?;
+        let name = names::fold(last)?;
+        self.out.system_columns |= SYSTEM_COLUMNS.contains(&&*name);
+        let qualifier = Some(TableName { schema, name: table });
+        self.out.attributes.push(Attribute { qualifier, name, place: at.place, scope: at.scope });
         Ok(())
     }
 
     fn access(&mut self, access: &ast::AccessExpr, at: &At) -> Lowered<()> {
         match access {
-            ast::AccessExpr::Dot(Expr::Identifier(field)) => names::fold(field).map(drop),
+            ast::AccessExpr::Dot(Expr::Identifier(field)) => {
+                let name = names::fold(field)?;
+                self.out.attributes.push(Attribute { qualifier: None, name, place: at.place, scope: at.scope });
+                Ok(())
+            }
             // `(row).*`
             ast::AccessExpr::Dot(Expr::Wildcard(_)) => Ok(()),
             ast::AccessExpr::Dot(_) => Err(NotParsed),

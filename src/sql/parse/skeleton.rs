@@ -26,7 +26,12 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
     let mut glued = true;
     for (position, piece) in pieces.iter().enumerate() {
         let source = source(sql, piece)?;
-        if is_only_of_table(sql, pieces, position) {
+        if is_only_of_table(sql, pieces, position) || is_key_of_lock(sql, pieces, position) {
+            continue;
+        }
+        if position == 0 && is(sql, pieces, Some(0), &["table"]) {
+            text.push_str("SELECT * FROM");
+            glued = false;
             continue;
         }
         let is_dot = piece.token.kind == TokenKind::Punct(b'.');
@@ -78,21 +83,37 @@ fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> 
 /// `FROM ONLY t`, which the parser takes for a table of the name `only`. ONLY is reserved: before a
 /// name or a parenthesis, behind one of these, it can't be anything else.
 fn is_only_of_table(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
-    let word = |position: Option<usize>| {
-        let piece = pieces.get(position?)?;
-        (piece.token.kind == TokenKind::Word).then(|| sql.get(piece.token.span.clone()).unwrap_or_default())
-    };
-    let is = |position: Option<usize>, words: &[&str]| {
-        word(position).is_some_and(|found| words.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes())))
-    };
     let before = position.checked_sub(1);
     let behind_comma = before.and_then(|before| pieces.get(before)).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
-    is(Some(position), &["only"])
-        && (behind_comma || is(before, &["from", "join", "update", "using", "into", "lateral"]))
+    is(sql, pieces, Some(position), &["only"])
+        && (behind_comma || is(sql, pieces, before, &["from", "join", "update", "using", "into", "lateral"]))
         && matches!(
             neighbour(pieces, position),
             Some(TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Punct(b'('))
         )
+}
+
+/// `FOR NO KEY UPDATE` and `FOR KEY SHARE`, of which the parser knows FOR UPDATE and FOR SHARE. KEY alone
+/// behind FOR can't be anything else: FOR is reserved.
+fn is_key_of_lock(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
+    let before = |words| position.checked_sub(words);
+    match position {
+        _ if is(sql, pieces, Some(position), &["no"]) => {
+            is(sql, pieces, before(1), &["for"]) && is(sql, pieces, Some(position + 1), &["key"]) && is(sql, pieces, Some(position + 2), &["update"])
+        }
+        _ if is(sql, pieces, Some(position), &["key"]) => {
+            is(sql, pieces, before(1), &["for"]) && is(sql, pieces, Some(position + 1), &["share"])
+                || is(sql, pieces, before(2), &["for"]) && is(sql, pieces, before(1), &["no"]) && is(sql, pieces, Some(position + 1), &["update"])
+        }
+        _ => false,
+    }
+}
+
+/// If the token is one of these keywords.
+fn is(sql: &[u8], pieces: &[Piece], position: Option<usize>, words: &[&str]) -> bool {
+    let Some(piece) = position.and_then(|position| pieces.get(position)) else { return false };
+    let found = sql.get(piece.token.span.clone()).unwrap_or_default();
+    piece.token.kind == TokenKind::Word && words.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn deepest(pieces: &[Piece]) -> usize {
