@@ -192,6 +192,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
     match ddl::definition(text, &Suspects::new(scene, names)) {
         Definition::Home => routed(Route::Home),
         Definition::Refused(refusal) => refused(refusal),
+        Definition::AsQuery { query, .. } if text.is(query, "execute") => refused(refusal::sql_prepare("EXECUTE")),
         Definition::AsQuery { what, query } => {
             let inner = query::route(text.range(query..without_data(text)), scene, names);
             match inner.route {
@@ -242,7 +243,7 @@ fn copy(text: Text<'_>, direction: CopyDirection, scene: &Scene, names: &Names) 
     if text.punct(1, b'(') {
         let end = ddl::closing(text, 1);
         let inner = query::route(text.range(2..end), scene, names);
-        return on_one_shard(inner, refusal::copy("query over several shards"));
+        return on_one_shard(inner, refusal::copy_query());
     }
     let at = 1 + usize::from(text.is(1, "binary"));
     let Some((table, behind)) = ddl::table_name(text, at) else { return refused(refusal::not_parsed()) };

@@ -113,8 +113,10 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     } else if text.is(at, "view") || text.is(at, "materialized") && text.is(at + 1, "view") {
         at += usize::from(text.is(at, "materialized"));
         "CREATE VIEW"
-    } else if text.is_any(at, &["index", "sequence"]) {
-        return home_if_absent(text, suspects, "CREATE");
+    } else if text.is(at, "index") {
+        return home_if_absent(text, suspects, "CREATE INDEX");
+    } else if text.is(at, "sequence") {
+        return home_if_absent(text, suspects, "CREATE SEQUENCE");
     } else {
         let object = text.name(at).unwrap_or_default().to_ascii_uppercase();
         return Definition::Refused(refusal::ddl(format!("CREATE {object}").trim_end()));
@@ -167,18 +169,18 @@ pub fn other(text: Text<'_>, suspects: &Suspects<'_>) -> Result<(), Refusal> {
     let first = text.name(0).unwrap_or_default();
     let what = first.to_ascii_uppercase();
     let names_something = match first.as_str() {
+        "lock" => true,
         "vacuum" | "analyze" | "analyse" | "cluster" => names_after_options(text),
         "reindex" => {
             let object = if text.punct(1, b'(') { closing(text, 1) + 1 } else { 1 };
             text.is(object, "table")
         }
         "checkpoint" => false,
-        _ => true,
+        _ if suspects.provably_home(text) => return Ok(()),
+        _ => return Err(refusal::not_parsed()),
     };
-    if !names_something {
-        return Err(refusal::maintenance(&what));
-    }
-    if suspects.provably_home(text) { Ok(()) } else { Err(refusal::not_parsed()) }
+    // None of these calls a function by name: what looks like one is options or columns.
+    if names_something && suspects.absent(text) { Ok(()) } else { Err(refusal::maintenance(&what)) }
 }
 
 fn names_after_options(text: Text<'_>) -> bool {

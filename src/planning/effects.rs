@@ -11,14 +11,14 @@ use crate::sql::{Command, TokenKind, fold_identifier};
 
 /// Words before a parenthesis that call no function: syntax, and types with a length.
 const SYNTAX: &[&str] = &[
-    "all", "and", "any", "array", "as", "asc", "between", "bit", "bpchar", "by", "case", "cast", "char", "character", "check",
-    "collate", "columns", "concurrently", "conflict", "cross", "cube", "dec", "decimal", "default", "desc", "distinct", "do", "else",
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "between", "bit", "bpchar", "by", "case", "cast", "char", "character", "check",
+    "collate", "columns", "concurrently", "conflict", "copy", "cross", "cube", "dec", "decimal", "default", "desc", "distinct", "do", "else",
     "end", "except", "exclude", "exists", "explain", "false", "fetch", "filter", "float", "for", "from", "full", "generated", "group",
     "having", "ilike", "in", "include", "inherits", "inner", "insert", "int", "intersect", "interval", "into", "is", "isnull", "join", "key",
     "lateral", "like", "limit", "materialized", "natural", "nchar", "not", "notnull", "null", "numeric", "of", "offset", "on", "only",
     "or", "order", "outer", "over", "partition", "passing", "primary", "range", "references", "returning", "rollup", "row", "rows",
-    "select", "set", "sets", "similar", "some", "symmetric", "table", "then", "time", "timestamp", "timestamptz", "timetz", "to",
-    "treat", "true", "truncate", "union", "unique", "update", "using", "values", "varchar", "variadic", "varying", "view", "when",
+    "reindex", "select", "set", "sets", "similar", "some", "stdin", "stdout", "symmetric", "table", "then", "time", "timestamp", "timestamptz", "timetz", "to",
+    "treat", "true", "truncate", "union", "unique", "update", "using", "vacuum", "values", "varchar", "variadic", "varying", "view", "when",
     "where", "window", "with", "within",
 ];
 
@@ -94,7 +94,7 @@ impl<'a> Text<'a> {
         let before = if qualified { at.checked_sub(3) } else { at.checked_sub(1) };
         // A table with its columns, or an alias with its own.
         let is_table = before.is_some_and(|before| {
-            self.is_any(before, &["into", "as", "table", "references", "index"]) || self.punct(before, b')') || self.is_any(before, &["with", "recursive"])
+            self.is_any(before, &["into", "as", "table", "references", "index", "copy", "analyze", "with", "recursive"]) || self.punct(before, b')')
         });
         (!is_table).then_some(Called { schema, name, open })
     }

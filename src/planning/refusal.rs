@@ -223,7 +223,7 @@ pub fn ddl(what: &str) -> Refusal {
 
 pub fn maintenance(what: &str) -> Refusal {
     Refusal::new(
-        format!("{what} without a list of unsharded tables is not supported on several shards"),
+        format!("{what} of anything but unsharded tables is not supported on several shards"),
         "It works on one server",
         NAME_ONE_SHARD,
     )
@@ -254,6 +254,14 @@ pub fn copy(table: &str) -> Refusal {
         format!("COPY of table {table} is not supported on several shards yet"),
         "Its rows would have to be divided by shard or collected from all",
         "Use COPY (SELECT ... WHERE key = ...) TO STDOUT, or INSERT; or name a shard with /* shardway: shard=NAME */.",
+    )
+}
+
+pub fn copy_query() -> Refusal {
+    Refusal::new(
+        "COPY of a query over several shards is not supported yet",
+        "Its rows would have to be collected from all of them",
+        "Compare the shard key with a constant, or run the query without COPY.",
     )
 }
 

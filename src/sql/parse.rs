@@ -14,6 +14,9 @@ mod query;
 mod skeleton;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;

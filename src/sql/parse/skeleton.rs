@@ -9,7 +9,7 @@ use crate::types::limits;
 
 /// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
 /// could be read as two, which may both be right where they stand: `id =@ 5` is not `id = (@ 5)`.
-const OPERATORS: &[&str] = &[
+pub(super) const OPERATORS: &[&str] = &[
     "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#", "<<", ">>", "~", "~*",
     "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>", "<@", "@@", "?", "?|", "?&", "@?", "#-", "::",
     "=>", "<->",
