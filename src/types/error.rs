@@ -14,7 +14,12 @@ pub struct ClientError {
 
 impl ClientError {
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self { state, message: message.into(), detail: None, hint: None }
+        Self {
+            state,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
 
     #[must_use]
