@@ -1,6 +1,9 @@
 //! The development cluster itself: servers start, replicate, survive and disappear.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use shardway::devcluster::{Cluster, StopMode};
 
@@ -60,4 +63,82 @@ fn a_cluster_replicates_fails_over_and_leaves_nothing() {
         "{} is still there",
         directory.display()
     );
+}
+
+/// Not a test by itself: the process that the next test kills.
+#[test]
+#[ignore = "started and killed by the_watchdog_clears_up_after_a_killed_process"]
+fn helper_that_is_killed() {
+    let cluster = Cluster::builder()
+        .directory(env!("CARGO_TARGET_TMPDIR"))
+        .start()
+        .unwrap();
+    let mut sleep = Command::new("sh");
+    sleep
+        .args(["-c", "while true; do sleep 1; done"])
+        .arg(cluster.directory().join("here"));
+    let sleeper = cluster.spawn("sleeper", &mut sleep).unwrap();
+    println!(
+        "\ncluster {} {} {}",
+        cluster.primary(0).pid().unwrap(),
+        sleeper.pid(),
+        cluster.directory().display()
+    );
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn the_watchdog_clears_up_after_a_killed_process() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "helper_that_is_killed",
+            "--nocapture",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let line = output
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.starts_with("cluster "))
+        .expect("it starts");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let pids: [u32; 2] = [words[1].parse().unwrap(), words[2].parse().unwrap()];
+    let directory = Path::new(words[3]);
+    assert!(directory.exists() && pids.iter().all(|pid| alive(*pid)));
+
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline && (directory.exists() || pids.iter().any(|pid| alive(*pid))) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(
+        !directory.exists(),
+        "{} is still there",
+        directory.display()
+    );
+    assert!(
+        !pids.iter().any(|pid| alive(*pid)),
+        "a process is still running"
+    );
+}
+
+#[test]
+fn a_long_path_does_not_break_the_socket() {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("a-directory-with-a-rather-long-name".repeat(3));
+    let cluster = Cluster::builder().directory(&parent).start().unwrap();
+    let sockets = cluster.primary(0).socket_dir().to_path_buf();
+    assert!(
+        sockets
+            .join(format!(".s.PGSQL.{}", cluster.primary(0).port()))
+            .exists()
+    );
+    drop(cluster);
+    assert!(!sockets.exists());
+    std::fs::remove_dir_all(parent).unwrap();
 }

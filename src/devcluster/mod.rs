@@ -7,6 +7,7 @@
 //! from us) then ends the servers and removes the directory.
 
 mod account;
+mod companion;
 mod error;
 mod installation;
 mod provide;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+pub use companion::Companion;
 pub use error::Error;
 pub use installation::{Installation, OLDEST_MAJOR};
 pub use server::{Server, StopMode};

@@ -505,7 +505,8 @@ impl Drop for Server {
     }
 }
 
-fn send(pid: u32, signal: Signal) -> Result<(), Error> {
+/// Signals one process.
+pub(super) fn send(pid: u32, signal: Signal) -> Result<(), Error> {
     let target = i32::try_from(pid).map_err(|_| Error::Signal {
         pid,
         source: nix::Error::ESRCH,
@@ -515,11 +516,16 @@ fn send(pid: u32, signal: Signal) -> Result<(), Error> {
 
 /// Signals the process and waits for its end; one that doesn't listen is killed.
 fn end(child: &mut Child, signal: Signal) -> Result<(), Error> {
+    end_within(child, signal, STOPPED_WITHIN)
+}
+
+/// [`end`] with a limit of its own.
+pub(super) fn end_within(child: &mut Child, signal: Signal, within: Duration) -> Result<(), Error> {
     if let Ok(Some(_)) = child.try_wait() {
         return Ok(());
     }
     send(child.id(), signal)?;
-    let deadline = Instant::now() + STOPPED_WITHIN;
+    let deadline = Instant::now() + within;
     while Instant::now() < deadline {
         if let Ok(Some(_)) = child.try_wait() {
             return Ok(());
