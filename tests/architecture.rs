@@ -217,7 +217,9 @@ fn without_comments_and_strings(text: &str) -> String {
             string(rest)
         } else if let Some(length) = raw_string(rest).filter(|_| !after_word) {
             length
-        } else if rest.starts_with("'\"'") || rest.starts_with("'\\") {
+        } else if rest.starts_with("'\"'") {
+            3
+        } else if rest.starts_with("'\\") {
             rest.get(3..)
                 .and_then(|rest| rest.find('\''))
                 .map_or(rest.len(), |end| end + 4)
