@@ -77,12 +77,7 @@ impl Template {
     ///
     /// # Errors
     /// A [`Refusal`] when no plan gives the answer that one PostgreSQL would give.
-    pub fn bind(
-        &self,
-        _sql: &[u8],
-        _lexed: &Lexed,
-        _parameters: Option<Parameters<'_>>,
-    ) -> Result<Plan, Refusal> {
+    pub fn bind(&self, _sql: &[u8], _lexed: &Lexed, _parameters: Option<Parameters<'_>>) -> Result<Plan, Refusal> {
         Err(Refusal::new("planning is under construction", "", ""))
     }
 }

@@ -24,9 +24,7 @@ pub enum Verb {
     Merge,
     /// WITH, VALUES, TABLE and parenthesised queries included in `Select` only if they write nothing.
     Copy(CopyDirection),
-    Explain {
-        analyze: bool,
-    },
+    Explain { analyze: bool },
     Ddl,
     /// DO, CALL: may do anything.
     Procedure,
@@ -45,12 +43,8 @@ pub enum CopyDirection {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TransactionCommand {
     Begin,
-    Commit {
-        chain: bool,
-    },
-    Rollback {
-        chain: bool,
-    },
+    Commit { chain: bool },
+    Rollback { chain: bool },
     Savepoint(String),
     Release(String),
     RollbackTo(String),
@@ -62,50 +56,27 @@ pub enum TransactionCommand {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SessionCommand {
-    Set {
-        local: bool,
-        setting: Setting,
-    },
+    Set { local: bool, setting: Setting },
     /// `RESET name` and `SET name TO DEFAULT`.
-    Reset {
-        local: bool,
-        name: String,
-    },
+    Reset { local: bool, name: String },
     ResetAll,
-    Show {
-        name: String,
-    },
+    Show { name: String },
     ShowAll,
     DiscardAll,
     DiscardTemp,
     DiscardPlans,
     DiscardSequences,
-    Prepare {
-        name: String,
-    },
-    Execute {
-        name: String,
-    },
+    Prepare { name: String },
+    Execute { name: String },
     /// `None`: ALL.
-    Deallocate {
-        name: Option<String>,
-    },
-    Declare {
-        name: String,
-        hold: bool,
-    },
-    Fetch {
-        name: String,
-    },
+    Deallocate { name: Option<String> },
+    Declare { name: String, hold: bool },
+    Fetch { name: String },
     /// `None`: ALL.
-    CloseCursor {
-        name: Option<String>,
-    },
+    CloseCursor { name: Option<String> },
     Listen,
     /// `all`: UNLISTEN *.
-    Unlisten {
-        all: bool,
-    },
+    Unlisten { all: bool },
     Notify,
     Load,
 }

@@ -14,12 +14,7 @@ pub struct ClientError {
 
 impl ClientError {
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self {
-            state,
-            message: message.into(),
-            detail: None,
-            hint: None,
-        }
+        Self { state, message: message.into(), detail: None, hint: None }
     }
 
     #[must_use]

@@ -41,11 +41,7 @@ impl Bucket {
 
     /// `None` when `number` is not below [`Bucket::COUNT`].
     pub const fn new(number: u16) -> Option<Self> {
-        if number < Self::COUNT {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < Self::COUNT { Some(Self(number)) } else { None }
     }
 
     pub const fn index(self) -> usize {
@@ -67,11 +63,7 @@ impl ShardSet {
         let mut all: Vec<ShardId> = shards.into_iter().collect();
         all.sort_unstable();
         all.dedup();
-        if all.is_empty() {
-            None
-        } else {
-            Some(Self(all))
-        }
+        if all.is_empty() { None } else { Some(Self(all)) }
     }
 
     pub fn as_slice(&self) -> &[ShardId] {

@@ -28,6 +28,4 @@ pub const TEMPLATES_MAX: usize = 10_000;
 /// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
 
-const _: () = assert!(
-    STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX
-);
+const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
