@@ -10,6 +10,7 @@ mod progress;
 mod shop;
 mod tour;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,14 +126,14 @@ async fn demo(options: &DemoOptions, interrupts: &mut Interrupts) -> Result<(), 
             () = interrupts.next() => {}
         }
     }
-    println!("\nStopping.");
+    say("\nStopping.");
     if let Some(proxy) = proxy {
         proxy.stop(PROXY_ENDS_WITHIN)?;
     }
     let directory = cluster.directory().to_path_buf();
     drop(cluster);
     if options.keep {
-        println!("The data is kept in {}.", directory.display());
+        say(&format!("The data is kept in {}.", directory.display()));
     }
     Ok(())
 }
@@ -287,6 +288,11 @@ async fn ended(proxy: &Companion) -> Error {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// Prints a line of the result. A reader that has gone away is no reason to stop, let alone to panic.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// The signals that end the demo.

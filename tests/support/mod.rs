@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 use shardway::devcluster::{Cluster, ClusterBuilder, Installation};
 
 pub use environments::{NodeEnv, PythonEnv};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, free_port};
 
 /// The tables of the driver tests. `users` and `orders` are sharded by the user's id, `countries` is a reference
 /// table (so it has its rows on every server), `settings` is unsharded.
