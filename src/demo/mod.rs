@@ -200,23 +200,13 @@ async fn set_up(
     let client = wait_for_proxy(&proxy, &url).await?;
     step.done(&format!("Started Shardway with {}", config.display()));
     load::load(&url, &client, cluster, progress).await?;
-    if let Some(shard) = cluster
-        .shards()
-        .iter()
-        .find(|shard| !shard.replicas.is_empty())
-    {
-        tracing::debug!(
-            shard = shard.name,
-            "replicas catch up before the tour reads from them"
-        );
-        wait_for_replicas(cluster).await?;
-    }
+    wait_for_replicas(cluster)?;
     tour::show(&url, &client, cluster.installation()).await?;
     Ok(proxy)
 }
 
 /// What was loaded last should be seen by the first query that goes to a replica.
-async fn wait_for_replicas(cluster: &Cluster) -> Result<(), Error> {
+fn wait_for_replicas(cluster: &Cluster) -> Result<(), Error> {
     tokio::task::block_in_place(|| {
         for shard in cluster.shards() {
             for replica in &shard.replicas {

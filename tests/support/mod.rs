@@ -45,6 +45,17 @@ reference = true
     )
 }
 
+/// A whole configuration for the driver tests: the cluster's superuser, its database under its own name, and the
+/// tables. The first shard is the home shard.
+pub fn driver_config(cluster: &Cluster) -> String {
+    let (user, password, database) = (cluster.user(), cluster.password(), cluster.database());
+    format!(
+        "[[user]]\nname = \"{user}\"\npassword = \"{password}\"\n\n{}{}",
+        cluster.database_toml(database),
+        driver_tables(database)
+    )
+}
+
 /// Real servers under `target/`.
 pub struct Shards;
 
