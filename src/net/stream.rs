@@ -2,13 +2,15 @@
 //! sockets. Out: tokio's `AsyncRead` and `AsyncWrite`, and cheap questions about readiness. Doesn't
 //! know how connections are made (`net::connect`) or what they carry.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop::unconstrained;
 
 /// The TLS variants are boxed: a rustls session takes over a kilobyte, and plain streams shouldn't.
 #[derive(Debug)]
@@ -64,7 +66,8 @@ impl Stream {
             Self::TlsClient(inner) => inner.get_ref().0.try_io(Interest::READABLE, nothing),
         };
         // Any error but "would block" is something that a read should find out about.
-        !matches!(ready, Err(error) if error.kind() == io::ErrorKind::WouldBlock) || self.has_decrypted()
+        !matches!(ready, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            || self.has_decrypted()
     }
 
     /// Bytes that rustls has decrypted, or its end of file: the socket may stay silent although a
@@ -80,30 +83,17 @@ impl Stream {
     /// Reads into the spare capacity of `buffer` if that needs no waiting; `None` when it would. For
     /// a stream that no other task waits on.
     pub(super) fn try_read(&mut self, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
-        let outcome = match self {
-            Self::Tcp(inner) => inner.try_read_buf(buffer),
-            Self::Unix(inner) => inner.try_read_buf(buffer),
-            tls => return now(|cx| poll_read_buf(tls, buffer, cx)),
-        };
-        unless_blocked(outcome)
+        now(|cx| poll_read_buf(self, buffer, cx))
     }
 
     /// Writes what is possible without waiting; `None` when nothing is.
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        let outcome = match self {
-            Self::Tcp(inner) => inner.try_write(bytes),
-            Self::Unix(inner) => inner.try_write(bytes),
-            tls => return now(|cx| Pin::new(&mut *tls).poll_write(cx, bytes)),
-        };
-        unless_blocked(outcome)
+        now(|cx| Pin::new(&mut *self).poll_write(cx, bytes))
     }
 
     /// Pushes out what TLS holds encrypted; true when nothing is left there.
     pub(super) fn try_flush(&mut self) -> io::Result<bool> {
-        match self {
-            Self::Tcp(_) | Self::Unix(_) => Ok(true),
-            tls => Ok(now(|cx| Pin::new(&mut *tls).poll_flush(cx))?.is_some()),
-        }
+        Ok(now(|cx| Pin::new(&mut *self).poll_flush(cx))?.is_some())
     }
 }
 
@@ -119,30 +109,36 @@ pub(super) fn poll_read_buf(
     future.poll(cx)
 }
 
-/// One poll that leaves no waker worth waking behind.
-fn now<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<Option<T>> {
-    match poll(&mut Context::from_waker(std::task::Waker::noop())) {
+/// One poll that leaves no waker worth waking behind. Unlike tokio's `try_read`, polling forgets the
+/// readiness after a short read; and without `unconstrained` a task at the end of its budget would
+/// take "not now" for "nothing there".
+fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<Option<T>> {
+    let once = std::pin::pin!(unconstrained(poll_fn(|cx| Poll::Ready(match poll(cx) {
         Poll::Ready(outcome) => outcome.map(Some),
+        Poll::Pending => Ok(None),
+    }))));
+    match once.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
         Poll::Pending => Ok(None),
     }
 }
 
-fn unless_blocked<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
-    match outcome {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, buf))
     }
 
