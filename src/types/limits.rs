@@ -29,3 +29,10 @@ pub const TEMPLATES_MAX: usize = 10_000;
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
 
 const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
+
+/// Bytes that the first read of a connection offers the socket: a turn of pgbench or of an ORM fits.
+pub const READ_BYTES_FIRST: u32 = 8 << 10;
+
+/// Bytes that a read offers at most; it doubles up to this while reads fill it. Beyond 64 KiB the
+/// cost of a system call disappears next to the copy.
+pub const READ_BYTES_MAX: u32 = 64 << 10;
