@@ -1,5 +1,7 @@
 //! Every bound of the program in one place, each with its reason.
 
+use std::time::Duration;
+
 /// Bytes of a frame before authentication: a startup packet or a cancel request. PostgreSQL allows
 /// 10,000 as well (MAX_STARTUP_PACKET_LENGTH in its source).
 pub const STARTUP_FRAME_BYTES_MAX: usize = 10_000;
@@ -36,3 +38,31 @@ pub const READ_BYTES_FIRST: u32 = 8 << 10;
 /// Bytes that a read offers at most; it doubles up to this while reads fill it. Beyond 64 KiB the
 /// cost of a system call disappears next to the copy.
 pub const READ_BYTES_MAX: u32 = 64 << 10;
+
+/// How long a node whose connect failed is left alone: long enough not to hammer it, short enough
+/// that a restart isn't noticed as an outage.
+pub const NODE_RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// Replies up to this size are copied into the client's buffer, which saves a write; longer ones are
+/// written straight from the server's buffer, which saves the copy.
+pub const RELAY_COPY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a client's COPY queued for a server that reads slowly.
+pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
+
+/// How long delivering a cancel to one server may take; meanwhile its backend isn't given to others.
+pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of extended-protocol messages collected before they are sent on without their Sync.
+pub const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// Prepared statements that one client may hold. PostgreSQL has no bound but its memory; this one
+/// stops a client that never closes any.
+pub const CLIENT_STATEMENTS_MAX: usize = 20_000;
+
+/// Bytes of buffer that an idle backend connection keeps: an ordinary turn's worth, so that the next
+/// lease doesn't begin with an allocation.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 32 << 10;
+
+/// How long rolling back what a vanished client left may take before its connection is closed instead.
+pub const CLEAN_WAIT_MAX: Duration = Duration::from_secs(5);
