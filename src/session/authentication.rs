@@ -188,7 +188,7 @@ impl Authenticator {
 
 /// The mechanism's name and the channel-binding flag of the client's first message must agree, which
 /// pgwire leaves to its caller (RFC 5802, section 6).
-fn check_mechanism(mechanism: &str, client_first: &[u8], plus_offered: bool) -> Result<(), ClientError> {
+pub(super) fn check_mechanism(mechanism: &str, client_first: &[u8], plus_offered: bool) -> Result<(), ClientError> {
     let flag = client_first.first();
     match mechanism {
         SCRAM_PLUS if plus_offered && flag == Some(&b'p') => Ok(()),
