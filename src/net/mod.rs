@@ -2,8 +2,13 @@
 //! [`Stream`] with two buffers around it ([`Framed`]). Doesn't know what the bytes mean, except for
 //! the one-byte answer to SSLRequest.
 
+pub mod connect;
 pub mod framed;
 pub mod stream;
+pub mod tls;
+mod verify;
 
+pub use connect::{NetError, connect_stream};
 pub use framed::Framed;
 pub use stream::Stream;
+pub use tls::{ServerTls, TlsError};

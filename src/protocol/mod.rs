@@ -5,5 +5,6 @@
 pub mod backend;
 pub mod frame;
 pub mod frontend;
+pub mod startup;
 
 pub use frame::{FrameError, Header};

@@ -66,3 +66,26 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 32 << 10;
 
 /// How long rolling back what a vanished client left may take before its connection is closed instead.
 pub const CLEAN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a cancel key: protocol 3.2 allows 4 to 256, 3.0 has exactly 4.
+pub const CANCEL_SECRET_BYTES_MIN: usize = 4;
+/// See [`CANCEL_SECRET_BYTES_MIN`].
+pub const CANCEL_SECRET_BYTES_MAX: usize = 256;
+
+/// Bytes that a server may send before it is ready: dozens of ParameterStatus messages and a few
+/// notices take under 10 KiB; more than this is not PostgreSQL.
+pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
+
+/// How long a control-plane connection may take to be ready, and a cancel request to be taken.
+pub const CONTROL_CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long the last words to a refused client may take; it may not be reading.
+pub const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// TCP keepalive both ways: a peer that vanished is noticed after two minutes instead of the
+/// system's two hours.
+pub const KEEPALIVE_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_PROBES: u32 = 4;
