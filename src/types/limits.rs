@@ -56,3 +56,35 @@ pub const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30 *
 /// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
+
+const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
+
+/// Bytes that the first read of a connection offers the socket: a turn of pgbench or of an ORM fits.
+pub const READ_BYTES_FIRST: u32 = 8 << 10;
+
+/// Bytes that a read offers at most; it doubles up to this while reads fill it. Beyond 64 KiB the
+/// cost of a system call disappears next to the copy.
+pub const READ_BYTES_MAX: u32 = 64 << 10;
+
+/// Bytes of a cancel key: protocol 3.2 allows 4 to 256, 3.0 has exactly 4.
+pub const CANCEL_SECRET_BYTES_MIN: usize = 4;
+/// See [`CANCEL_SECRET_BYTES_MIN`].
+pub const CANCEL_SECRET_BYTES_MAX: usize = 256;
+
+/// Bytes that a server may send before it is ready: dozens of ParameterStatus messages and a few
+/// notices take under 10 KiB; more than this is not PostgreSQL.
+pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
+
+/// How long a control-plane connection may take to be ready, and a cancel request to be taken.
+pub const CONTROL_CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long the last words to a refused client may take; it may not be reading.
+pub const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// TCP keepalive both ways: a peer that vanished is noticed after two minutes instead of the
+/// system's two hours.
+pub const KEEPALIVE_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_PROBES: u32 = 4;
