@@ -30,6 +30,35 @@ pub const TEMPLATES_MAX: usize = 10_000;
 /// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
 
+const _: () = assert!(
+    STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX
+);
+
+/// Threads that run sessions. More than any machine has cores for; catches a misplaced number.
+pub const WORKERS_MAX: usize = 1024;
+
+/// Clients admitted at once; each holds a file descriptor, and Linux allows a process about a million.
+pub const CLIENTS_MAX: usize = 1_000_000;
+
+/// Backend connections of one pool; PostgreSQL's own max_connections ends at 262,143.
+pub const POOL_SIZE_MAX: usize = 262_143;
+
+/// Prepared statements kept on one backend connection. Each takes tens of KiB on the server.
+pub const PREPARED_STATEMENTS_MAX: usize = 100_000;
+
+/// Shards of a database: with more than there are buckets some would get no rows.
+pub const SHARDS_MAX: usize = crate::types::Bucket::COUNT as usize;
+
+/// Bytes of a name: PostgreSQL cuts longer ones (NAMEDATALEN - 1), so that they could never match.
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// The longest time-out that a configuration may ask for; longer ones are mistakes in the unit.
+pub const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+
+/// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
+/// authorities of a distribution has about 250 KiB.
+pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
+
 const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 
 /// Bytes that the first read of a connection offers the socket: a turn of pgbench or of an ORM fits.
