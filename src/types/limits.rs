@@ -53,11 +53,15 @@ pub const SHARDS_MAX: usize = crate::types::Bucket::COUNT as usize;
 pub const NAME_BYTES_MAX: usize = 63;
 
 /// The longest time-out that a configuration may ask for; longer ones are mistakes in the unit.
-pub const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
+/// digits; comparing two numbers writes out the difference of their exponents.
+pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
 
 const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 
@@ -106,15 +110,15 @@ pub const CANCEL_SECRET_BYTES_MAX: usize = 256;
 pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
 
 /// How long a control-plane connection may take to be ready, and a cancel request to be taken.
-pub const CONTROL_CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the last words to a refused client may take; it may not be reading.
-pub const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// TCP keepalive both ways: a peer that vanished is noticed after two minutes instead of the
 /// system's two hours.
-pub const KEEPALIVE_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// See [`KEEPALIVE_IDLE`].
-pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// See [`KEEPALIVE_IDLE`].
 pub const KEEPALIVE_PROBES: u32 = 4;
