@@ -25,7 +25,22 @@ pub enum OwnError {
 /// The server's error, or a lost connection, which is then [`Condition::Broken`].
 pub async fn run(backend: &mut Backend, sql: &str) -> Result<String, OwnError> {
     encode::query(&mut backend.framed.outbound, sql.as_bytes());
-    converse(backend).await
+    converse(backend).await.map(|answer| answer.tag)
+}
+
+/// As [`run`], but returns the parameters that the server reported meanwhile.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_reporting(backend: &mut Backend, sql: &str) -> Result<Vec<(String, String)>, OwnError> {
+    encode::query(&mut backend.framed.outbound, sql.as_bytes());
+    converse(backend).await.map(|answer| answer.parameters)
+}
+
+#[derive(Default)]
+struct Answer {
+    tag: String,
+    parameters: Vec<(String, String)>,
 }
 
 /// Makes the server's transaction fail, as an error of a statement that never reached it would have.
@@ -62,7 +77,7 @@ pub async fn clean(backend: &mut Backend) -> Result<(), OwnError> {
     Ok(())
 }
 
-async fn converse(backend: &mut Backend) -> Result<String, OwnError> {
+async fn converse(backend: &mut Backend) -> Result<Answer, OwnError> {
     backend.unanswered += 1;
     let result = answer(backend).await;
     if matches!(result, Err(OwnError::Lost(_))) {
@@ -71,10 +86,10 @@ async fn converse(backend: &mut Backend) -> Result<String, OwnError> {
     result
 }
 
-async fn answer(backend: &mut Backend) -> Result<String, OwnError> {
+async fn answer(backend: &mut Backend) -> Result<Answer, OwnError> {
     let lost = |error: std::io::Error| OwnError::Lost(error.to_string());
     backend.framed.flush().await.map_err(lost)?;
-    let mut command_tag = String::new();
+    let mut answer = Answer::default();
     let mut refused = None;
     loop {
         let header = frame::peek(&backend.framed.inbound, FRAME_BYTES_MAX + 1)
@@ -95,7 +110,13 @@ async fn answer(backend: &mut Backend) -> Result<String, OwnError> {
             Some(&tag::ERROR) => refused = Some(without_fatal(frame)),
             Some(&tag::COMMAND_COMPLETE) => {
                 let text = backend::command_tag(frame).unwrap_or_default();
-                command_tag = String::from_utf8_lossy(text).into_owned();
+                answer.tag = String::from_utf8_lossy(text).into_owned();
+            }
+            Some(&tag::PARAMETER_STATUS) => {
+                if let Ok((name, value)) = backend::parameter_status(frame) {
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    answer.parameters.push((text(name), text(value)));
+                }
             }
             Some(&tag::READY) => {
                 let status = backend::ready_status(frame).map_err(|error| OwnError::Lost(error.to_string()))?;
@@ -107,7 +128,7 @@ async fn answer(backend: &mut Backend) -> Result<String, OwnError> {
         if let Some(status) = ready {
             backend.status = status;
             backend.unanswered = backend.unanswered.saturating_sub(1);
-            return refused.map_or(Ok(command_tag), |frame| Err(OwnError::Refused(frame)));
+            return refused.map_or(Ok(answer), |frame| Err(OwnError::Refused(frame)));
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::copy;
 use super::replies::{Expect, Outcome, RelayError, without_fatal};
+use super::scatter::Part;
 use crate::net::Framed;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, Status, tag};
@@ -26,7 +27,20 @@ pub async fn relay(
     backend: &mut Backend,
     expects: &mut VecDeque<Expect>,
 ) -> Result<Outcome, RelayError> {
-    let mut relay = Relay { client, backend, expects, seen: 0, partial: 0, outcome: Outcome::default() };
+    relay_part(client, backend, expects, &mut Part::whole()).await
+}
+
+/// As [`relay`], for one of several backends that answer the same messages.
+///
+/// # Errors
+/// As [`relay`], and [`RelayError::Protocol`] when this part doesn't fit the first.
+pub async fn relay_part(
+    client: &mut Framed,
+    backend: &mut Backend,
+    expects: &mut VecDeque<Expect>,
+    part: &mut Part,
+) -> Result<Outcome, RelayError> {
+    let mut relay = Relay { client, backend, expects, part, seen: 0, partial: 0, outcome: Outcome::default() };
     let result = relay.run().await;
     let torn = relay.partial > 0;
     if result.is_err() {
@@ -43,6 +57,7 @@ struct Relay<'a> {
     client: &'a mut Framed,
     backend: &'a mut Backend,
     expects: &'a mut VecDeque<Expect>,
+    part: &'a mut Part,
     /// Bytes at the front of the backend's inbound buffer that are for the client.
     seen: usize,
     /// Bytes of the last shown frame that have not arrived yet.
@@ -100,13 +115,16 @@ impl Relay<'_> {
             };
             if rest.len() < header.len {
                 let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
-                if !own && matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) {
+                if !own && !self.part.is_silent() && matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) {
                     self.partial = header.len - rest.len();
                     self.seen += rest.len();
                 }
                 return Ok(Progress::NeedMore);
             }
-            if header.tag == tag::DATA_ROW && !matches!(self.expects.front(), Some(Expect::OwnQuery)) {
+            if header.tag == tag::DATA_ROW
+                && !self.part.is_silent()
+                && !matches!(self.expects.front(), Some(Expect::OwnQuery))
+            {
                 self.seen += header.len;
             } else if let Some(progress) = self.frame(header)? {
                 return Ok(progress);
@@ -119,10 +137,11 @@ impl Relay<'_> {
         let range = self.seen..self.seen + header.len;
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
+        let shown = self.part.shows(header.tag);
         match header.tag {
-            tag::PARAMETER_STATUS if !own => self.outcome.note_parameter(frame),
+            tag::PARAMETER_STATUS if !own && shown => self.outcome.note_parameter(frame),
             tag::NOTICE | tag::PARAMETER_STATUS | tag::NOTIFICATION => {
-                if own && header.tag != tag::NOTIFICATION {
+                if (own || !shown) && header.tag != tag::NOTIFICATION {
                     self.hide(header.len);
                     return Ok(None);
                 }
@@ -133,6 +152,10 @@ impl Relay<'_> {
                 return self.ready(header, status).map(|()| None);
             }
             _ if own => {
+                self.hide(header.len);
+                return Ok(None);
+            }
+            _ if self.part.is_silent() && header.tag == tag::DATA_ROW => {
                 self.hide(header.len);
                 return Ok(None);
             }
@@ -176,6 +199,9 @@ impl Relay<'_> {
                 return Err(RelayError::Protocol(format!("{:?} while {expected:?} is due", other as char)));
             }
         };
+        let range = self.seen..self.seen + header.len;
+        let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
+        let shown = shown && self.part.take(tag, frame)?;
         if meets {
             self.expects.pop_front();
         }
@@ -206,7 +232,11 @@ impl Relay<'_> {
             return Ok(());
         }
         self.outcome.note_error(frame);
-        self.seen += header.len;
+        if self.part.is_silent() {
+            self.hide(header.len);
+        } else {
+            self.seen += header.len;
+        }
         // After an error the server skips everything up to the next Sync.
         while let Some(front) = self.expects.front() {
             match front {

@@ -79,6 +79,9 @@ pub enum RelayError {
     /// The server sent what can't be: its connection is closed.
     #[error("unexpected message from the server: {0}")]
     Protocol(String),
+    /// The shards' answers can't be one.
+    #[error("{0}")]
+    Disagree(String),
     /// The client sent what can't be.
     #[error("{0}")]
     ClientProtocol(FrameError),

@@ -64,7 +64,8 @@ impl managed::Manager for Manager {
         // The semaphore is never closed, so an error can't come; waiting for a turn is bounded by the
         // time-outs of those ahead.
         let _turn = self.node.connects.acquire().await;
-        let connected = connect(&self.node.config, &self.login, self.connect_timeout).await?;
+        let connected = connect(&self.node.config, &self.login, "", self.connect_timeout).await?;
+        self.node.note_success();
         Ok(Backend {
             framed: connected.framed,
             node: Arc::clone(&self.node),
@@ -75,6 +76,7 @@ impl managed::Manager for Manager {
             }),
             parameters: connected.parameters,
             prepared: Prepared::new(self.prepared_statements_max),
+            unnamed: None,
             settings: Settings::none(),
             settings_at_join: Settings::none(),
             joined_at: 0,
@@ -147,7 +149,10 @@ impl NodePool {
             }
             Err(PoolError::Backend(error)) => {
                 let reason = error.to_string();
-                self.node.note_failure(reason.clone());
+                // A server that refuses one user may well serve others.
+                if error.refusal().is_none() {
+                    self.node.note_failure(reason.clone());
+                }
                 Err(LeaseError::Unreachable { node: self.node.describe(), reason })
             }
             Err(other) => {

@@ -1,5 +1,6 @@
 //! One server as the pools see it: where it is, whether connects to it work, how busy it is.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 
 use crate::config::NodeConfig;
-use crate::types::limits::NODE_RETRY_AFTER;
+use crate::types::limits::{ACCEPTED_SETTINGS_MAX, NODE_RETRY_AFTER};
 use crate::types::{NodeId, ShardId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +38,8 @@ pub struct Node {
     /// Leases out, for "least busy".
     pub(super) leased: AtomicUsize,
     failure: Mutex<Option<Failure>>,
+    /// Hashes of session settings that the node has accepted: sent ahead without waiting from then on.
+    accepted: Mutex<HashSet<u64>>,
 }
 
 #[derive(Debug)]
@@ -63,7 +66,20 @@ impl Node {
             connects: Semaphore::new(connects_max.max(1)),
             leased: AtomicUsize::new(0),
             failure: Mutex::new(None),
+            accepted: Mutex::new(HashSet::new()),
         }
+    }
+
+    pub fn has_accepted(&self, settings: u64) -> bool {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).contains(&settings)
+    }
+
+    pub fn accept(&self, settings: u64) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if accepted.len() >= ACCEPTED_SETTINGS_MAX {
+            accepted.clear();
+        }
+        accepted.insert(settings);
     }
 
     /// As operators and EXPLAIN name it.

@@ -40,6 +40,10 @@ pub(super) fn holds_for_block(command: &Command) -> bool {
     )
 }
 
+pub(super) fn holds_for_block_any(template: &crate::planning::Template) -> bool {
+    template.statements.iter().any(|statement| holds_for_block(&statement.command))
+}
+
 /// How a transaction command ended.
 enum Ended {
     Tag(&'static str),

@@ -31,8 +31,8 @@ struct ShardNodes {
 pub struct UserPools {
     shards: Vec<ShardPools>,
     reads: ReadPolicy,
-    /// ParameterStatus of the first login, which every client of this user is greeted with.
-    pub greeting: Mutex<Option<Arc<Vec<(String, String)>>>>,
+    /// What a server reports to a session, by the hash of its start-up settings.
+    pub greetings: Mutex<HashMap<u64, super::welcome::Greeting>>,
     next: AtomicUsize,
 }
 
@@ -111,7 +111,7 @@ impl Database {
                 })
                 .collect(),
             reads: self.config.reads,
-            greeting: Mutex::new(None),
+            greetings: Mutex::new(HashMap::new()),
             next: AtomicUsize::new(0),
         }
     }

@@ -173,7 +173,7 @@ impl Session {
 
     /// After a turn: gives connections back unless a transaction or a pin holds them.
     pub(super) async fn settle(&mut self) {
-        if self.segment.is_some() || self.transaction.status() != Status::Idle {
+        if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
             return;
         }
         self.transaction.forget_writer();

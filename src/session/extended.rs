@@ -40,7 +40,7 @@ enum End {
 }
 
 /// A message could not be carried out: everything up to Sync is ignored then.
-enum Failure {
+pub(super) enum Failure {
     Client(ClientError),
     /// The client was told already.
     Told,
@@ -261,7 +261,10 @@ impl Session {
                     backend::empty(&mut self.client.outbound, backend::tag::NO_DATA);
                     Ok(())
                 }
-                Some(Place::Scatter { .. }) => self.describe_scatter(len).await,
+                Some(Place::Scatter { .. }) => {
+                    let name: Box<[u8]> = name.into();
+                    self.describe_scatter(&name, len).await
+                }
                 place => self.pass_message(place, len, Expect::DescribePortal).await,
             },
         }
@@ -276,7 +279,10 @@ impl Session {
                 let statement = Arc::clone(&portal.statement);
                 self.execute_local(&statement).await
             }
-            (Some(Place::Scatter { .. }), _) => self.execute_scatter(len).await,
+            (Some(Place::Scatter { .. }), _) => {
+                let name: Box<[u8]> = message.portal.into();
+                self.execute_scatter(&name, len).await
+            }
             (place, portal) => {
                 let changes = portal.map(|portal| std::mem::take(&mut portal.changes)).unwrap_or_default();
                 self.pass_message(place, len, Expect::Execute).await?;
@@ -365,6 +371,9 @@ impl Session {
     }
 
     async fn flush_segment(&mut self) -> Result<(), Failure> {
+        if self.scattering.is_some() && self.unplaced.is_empty() {
+            return self.flush_parts().await;
+        }
         self.place_anywhere().await?;
         if self.segment.is_some() {
             self.run_segment(End::Flush).await?;
@@ -383,7 +392,12 @@ impl Session {
             }
         }
         self.unplaced.clear();
-        if self.segment.is_some() {
+        if self.scattering.is_some() {
+            match self.run_scatter(false).await {
+                Ok(()) | Err(Failure::Told) => self.say_ready(),
+                Err(other) => return Err(other),
+            }
+        } else if self.segment.is_some() {
             let alone = self.transaction.held().len() == 1;
             let answered = self.run_segment(End::Sync { shown: alone }).await?;
             if !(alone && answered) {
@@ -408,6 +422,7 @@ impl Session {
             return Err(super::block::aborted().into());
         }
         if self.segment.is_none() {
+            self.leave_segment().await?;
             let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
             self.reach(shard, Access::Write).await?;
             self.open_segment(shard);
@@ -432,7 +447,7 @@ impl Session {
     }
 
     /// Makes sure that the statement can be bound on that shard's connection.
-    fn prepare(&mut self, shard: ShardId, statement: &Arc<ClientStatement>) {
+    pub(super) fn prepare(&mut self, shard: ShardId, statement: &Arc<ClientStatement>) {
         let Some(lease) = self.transaction.lease_mut(shard) else { return };
         let fresh = match &statement.shared {
             Some(_) => false,
@@ -444,7 +459,7 @@ impl Session {
     }
 
     /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
-    fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
+    pub(super) fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
         let Some(lease) = self.transaction.lease_mut(shard) else { return };
         let out = &mut lease.framed.outbound;
         let Some(shared) = &statement.shared else {
@@ -503,7 +518,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn open_segment(&mut self, shard: ShardId) {
+    fn open_segment(&mut self, shard: ShardId) {
         if let Some(lease) = self.transaction.lease_mut(shard) {
             lease.unanswered += 1;
         }
@@ -512,7 +527,10 @@ impl Session {
     }
 
     /// Ends the segment because the next message is for another shard.
-    async fn leave_segment(&mut self) -> Result<(), Failure> {
+    pub(super) async fn leave_segment(&mut self) -> Result<(), Failure> {
+        if self.scattering.is_some() {
+            self.run_scatter(false).await?;
+        }
         if self.segment.is_none() {
             return Ok(());
         }
@@ -598,6 +616,16 @@ impl Session {
                 _ => self.say_error(error),
             }
         } else {
+            if self.scattering.is_some() {
+                match self.run_scatter(false).await {
+                    Err(Failure::End(end)) => return Err(end),
+                    Err(_) => {
+                        self.skipping = true;
+                        return Ok(());
+                    }
+                    Ok(()) => {}
+                }
+            }
             self.expects.clear();
             self.refuse(error).await;
         }

@@ -10,6 +10,7 @@ pub mod effects;
 pub mod extended;
 pub mod planner;
 pub mod prepared;
+pub mod several;
 pub mod simple;
 pub mod startup;
 pub mod state;

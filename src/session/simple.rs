@@ -222,8 +222,7 @@ impl Session {
 
     /// The text of what a shard that joins the block later must be told; `None` for ordinary statements.
     fn journal_text(&self, template: &Template, len: usize) -> Result<Option<String>, SessionEnd> {
-        let noted = self.transaction.in_block()
-            && template.statements.iter().any(|statement| super::block::holds_for_block(&statement.command));
+        let noted = self.transaction.in_block() && super::block::holds_for_block_any(template);
         if noted { self.query_text(len).map(Some) } else { Ok(None) }
     }
 

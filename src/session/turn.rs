@@ -28,6 +28,8 @@ pub struct Session {
     pub(super) database: Arc<Database>,
     pub(super) pools: Arc<UserPools>,
     pub(super) user: Box<str>,
+    /// The role on the servers.
+    pub(super) login: Box<str>,
     pub(super) state: SessionState,
     pub(super) transaction: Transaction,
     pub(super) cancel: Arc<Cancellable>,
@@ -37,6 +39,8 @@ pub struct Session {
     pub(super) cursors: HashMap<String, crate::types::ShardId>,
     /// Where the messages since the last Sync went.
     pub(super) segment: Option<Segment>,
+    /// The same, for a scatter.
+    pub(super) scattering: Option<super::several::ScatterSegment>,
     /// Parses that no message has given a place to yet.
     pub(super) unplaced: Vec<Arc<ClientStatement>>,
     /// An extended message failed: everything up to Sync is ignored.
@@ -44,8 +48,12 @@ pub struct Session {
     pub(super) expects: VecDeque<Expect>,
     /// `SET shardway.key` and `SET shardway.shard`.
     pub(super) hint: Option<crate::planning::Hint>,
+    /// Shards that this client has written: it reads them from their primaries, so as not to miss its own
+    /// writes on a replica that lags.
+    pub(super) wrote: Vec<crate::types::ShardId>,
     /// Names of the temporary tables that the session made.
     pub(super) temporary: Vec<String>,
+    pub(super) names: Arc<crate::planning::Names>,
     pub(super) standard_conforming_strings: bool,
     pub(super) drain: Arc<Drain>,
 }
@@ -141,7 +149,10 @@ impl Session {
     /// Between turns: gives memory back, hears of shutdown, and of what arrives on a pinned connection.
     async fn rest(&mut self) -> Result<(), SessionEnd> {
         loop {
-            let may_end = self.transaction.status() == Status::Idle && self.client.inbound.is_empty();
+            let may_end = self.transaction.status() == Status::Idle
+                && self.segment.is_none()
+                && self.scattering.is_none()
+                && self.client.inbound.is_empty();
             if self.drain.over.load(Ordering::Acquire) || (may_end && self.drain.draining.load(Ordering::Acquire)) {
                 return Err(SessionEnd::Told(ClientError::new(
                     SqlState::ADMIN_SHUTDOWN,
@@ -208,6 +219,6 @@ pub(super) fn ends_session(error: &RelayError) -> Option<SessionEnd> {
             SqlState::CONNECTION_FAILURE,
             "a server was lost in the middle of a row",
         ))),
-        RelayError::Backend { .. } | RelayError::Protocol(_) | RelayError::Ahead(_) => None,
+        RelayError::Backend { .. } | RelayError::Protocol(_) | RelayError::Disagree(_) | RelayError::Ahead(_) => None,
     }
 }

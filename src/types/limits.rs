@@ -122,3 +122,24 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// See [`KEEPALIVE_IDLE`].
 pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Sets of start-up settings for which the servers' reported parameters are remembered, for each user
+/// of a database. Applications use a handful.
+pub const GREETINGS_MAX: usize = 1_000;
+
+/// Sets of session settings remembered as accepted, for each node; forgetting one costs a round trip.
+pub const ACCEPTED_SETTINGS_MAX: usize = 10_000;
+
+/// New statements that wait for a parser thread. Each is answered by an error beyond that; a burst of
+/// this size takes some 50 ms.
+pub const PARSER_QUEUE_MAX: usize = 1_000;
+
+/// How often idle and old backend connections are looked for.
+pub const REAP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a database's catalog is read again, besides whenever DDL was seen: a view that somebody
+/// changed on a server directly is known after this at the latest.
+pub const CATALOG_REFRESH: Duration = Duration::from_secs(30);
+
+/// How soon a catalog that couldn't be read is tried again.
+pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
