@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::catalog;
-use crate::config::{Config, LoadError, ServerConfig};
+use crate::config::{Config, ServerConfig};
 use crate::net::{Stream, connect::tune};
 use crate::pool::connect::connect_control;
 use crate::session::authentication::LoginSecrets;
@@ -28,8 +28,6 @@ use crate::types::{ClientError, SqlState};
 
 #[derive(Debug, Error)]
 pub enum ServerError {
-    #[error(transparent)]
-    Config(#[from] LoadError),
     #[error("TLS: {0}")]
     Tls(#[from] crate::net::TlsError),
     #[error("cannot listen on {place}: {source}")]

@@ -19,6 +19,8 @@ pub struct Database {
     users: Mutex<HashMap<String, Arc<UserPools>>>,
     pub statements: Statements,
     pub planner: super::planner::Planner,
+    /// What replaces this database after a reload.
+    successor: arc_swap::ArcSwapOption<Database>,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Database {
             shards,
             users: Mutex::new(HashMap::new()),
             statements: Statements::default(),
+            successor: arc_swap::ArcSwapOption::empty(),
         }
     }
 
@@ -88,6 +91,20 @@ impl Database {
 
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
+    }
+
+    pub fn primaries(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.shards.iter().map(|shard| &shard.primary)
+    }
+
+    /// A reload replaced this database: its sessions move over between transactions.
+    pub fn succeed(&self, successor: Arc<Database>) {
+        self.successor.store(Some(successor));
+        self.close();
+    }
+
+    pub fn successor(&self) -> Option<Arc<Database>> {
+        self.successor.load_full()
     }
 
     /// The pools of a user, made at the first use. A changed password makes new ones.
@@ -218,6 +235,10 @@ impl Databases {
 
     pub fn get(&self, name: &str) -> Option<Arc<Database>> {
         self.by_name.get(name).cloned()
+    }
+
+    pub fn named(&self) -> impl Iterator<Item = (&str, &Arc<Database>)> {
+        self.by_name.iter().map(|(name, database)| (name.as_str(), database))
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<Database>> {

@@ -6,7 +6,7 @@ use crate::planning::template::{Argument, ParameterValue, Parameters};
 use crate::planning::{StatementTemplate, Template};
 use crate::pool::{Condition, SettingValue, Settings};
 use crate::sql::command::{SessionCommand, TransactionCommand};
-use crate::sql::lexer::{TokenKind, Tokens, fold_identifier, literal_text};
+use crate::sql::lexer::{LexOptions, TokenKind, Tokens, fold_identifier, literal_text};
 use crate::sql::{Command, Lexed, Literal};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,11 +37,12 @@ pub fn changes(
     lexed: &Lexed,
     template: &Template,
     parameters: Option<Parameters<'_>>,
+    options: &LexOptions,
 ) -> Vec<(usize, Change)> {
     let mut all = Vec::new();
     for (position, statement) in template.statements.iter().enumerate() {
         let Some(span) = lexed.statements.get(position) else { continue };
-        of_command(sql.get(span.clone()).unwrap_or_default(), &statement.command, lexed, &mut |change| {
+        of_command(sql.get(span.clone()).unwrap_or_default(), &statement.command, options, &mut |change| {
             all.push((position, change));
         });
         of_effects(sql, lexed, statement, parameters, &mut |change| all.push((position, change)));
@@ -49,7 +50,7 @@ pub fn changes(
     all
 }
 
-fn of_command(text: &[u8], command: &Command, _: &Lexed, push: &mut dyn FnMut(Change)) {
+fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut dyn FnMut(Change)) {
     let session = match command {
         Command::Transaction(command) => return push(Change::Transaction(command.clone())),
         Command::Session(session) => session,
@@ -57,7 +58,7 @@ fn of_command(text: &[u8], command: &Command, _: &Lexed, push: &mut dyn FnMut(Ch
     };
     match session {
         SessionCommand::Set { local, setting } => {
-            let value = setting_value(text, setting.value_after_tokens).map(SettingValue::List);
+            let value = setting_value(text, options, setting.value_after_tokens).map(SettingValue::List);
             push(Change::Set { local: *local, name: setting.name.clone(), value });
         }
         SessionCommand::Reset { local, name } => push(Change::Reset { local: *local, name: name.clone() }),
@@ -149,11 +150,11 @@ fn argument_text(
 
 /// The values of `SET name TO a, 'b', 3`, as PostgreSQL would flatten them; `None` for forms that aren't
 /// plain values, as INTERVAL.
-fn setting_value(text: &[u8], after_tokens: usize) -> Option<Vec<String>> {
+fn setting_value(text: &[u8], options: &LexOptions, after_tokens: usize) -> Option<Vec<String>> {
     let mut values = Vec::new();
     let mut sign = String::new();
     let mut expecting = true;
-    for token in Tokens::new(text).skip(after_tokens) {
+    for token in Tokens::new(text, options).skip(after_tokens) {
         let bytes = text.get(token.span.clone())?;
         match token.kind {
             TokenKind::Punct(b',') if !expecting => {

@@ -13,10 +13,10 @@ use crate::execute::{Expect, own, relay};
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan};
 use crate::pool::prepared::Preparation;
-use crate::protocol::backend::{self, Status};
+use crate::protocol::backend;
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
-use crate::sql::Command;
+use crate::sql::{Command, Lexed};
 use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -218,7 +218,7 @@ impl Session {
         let changes = if template.is_quiet() {
             Vec::new()
         } else {
-            let all = effects::changes(&statement.sql, &statement.lexed, template, Some(parameters));
+            let all = effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());
             all.into_iter().map(|(_, change)| change).collect()
         };
         Ok((plan, changes))
@@ -461,14 +461,16 @@ impl Session {
     /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
     pub(super) fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
         let Some(lease) = self.transaction.lease_mut(shard) else { return };
-        let out = &mut lease.framed.outbound;
         let Some(shared) = &statement.shared else {
+            let out = &mut lease.framed.outbound;
             encode::parse(out, b"", &statement.sql, &statement.declared);
             lease.unnamed = Some(statement.sql.clone());
             self.expects.push_back(Expect::Parse { shown, statement: None });
             return;
         };
-        match lease.prepared.touch(shared) {
+        let preparation = lease.prepared.touch(shared);
+        let out = &mut lease.framed.outbound;
+        match preparation {
             Preparation::Ready => {
                 if shown {
                     self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
@@ -579,10 +581,10 @@ impl Session {
                 self.note_parameters(&outcome);
                 let changes = executes.into_iter().enumerate();
                 let changes = changes.flat_map(|(at, all)| all.into_iter().map(move |change| (at, change))).collect();
-                if matches!(end, End::Sync { .. }) {
-                    self.adopt_block(status);
-                }
                 self.complete(changes, outcome.completed, outcome.failed);
+                if matches!(end, End::Sync { .. }) {
+                    self.adopt(status);
+                }
                 self.skipping |= outcome.failed && end == End::Flush;
                 if outcome.failed && end == (End::Sync { shown: false }) {
                     self.skipping = true;
@@ -629,8 +631,8 @@ impl Session {
             self.expects.clear();
             self.refuse(error).await;
         }
-        if self.transaction.in_block() && self.transaction.status() != Status::Idle {
-            self.fail_block_locally();
+        if self.transaction.in_block() {
+            self.transaction.fail();
         }
         self.skipping = true;
         Ok(())
@@ -668,4 +670,3 @@ fn last_is_error(mut frames: &[u8]) -> bool {
     last == Some(backend::tag::ERROR)
 }
 
-use crate::sql::Lexed;

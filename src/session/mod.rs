@@ -8,6 +8,7 @@ pub mod database;
 pub mod dispatch;
 pub mod effects;
 pub mod extended;
+pub mod own;
 pub mod planner;
 pub mod prepared;
 pub mod several;

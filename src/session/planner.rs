@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::turn::Session;
 use crate::catalog::Catalog;
@@ -26,6 +26,7 @@ pub struct Planner {
     config: Arc<DatabaseConfig>,
     /// `None` until the servers' catalog has been read: planning needs the types of the keys.
     current: ArcSwapOption<Current>,
+    wanted: Notify,
 }
 
 /// A scene and the templates that were built in it.
@@ -38,7 +39,7 @@ struct Current {
 impl Planner {
     /// A database with one shard can be planned for at once.
     pub fn new(config: &Arc<DatabaseConfig>) -> Self {
-        let planner = Self { config: Arc::clone(config), current: ArcSwapOption::empty() };
+        let planner = Self { config: Arc::clone(config), current: ArcSwapOption::empty(), wanted: Notify::new() };
         if config.shards.len() == 1 {
             planner.enter_without_catalog();
         }
@@ -77,6 +78,15 @@ impl Planner {
                 "the configuration doesn't fit the servers' tables"
             ),
         }
+    }
+
+    /// DDL was seen: the catalog is read again soon.
+    pub fn want_catalog(&self) {
+        self.wanted.notify_one();
+    }
+
+    pub async fn catalog_wanted(&self) {
+        self.wanted.notified().await;
     }
 
     pub fn has_catalog(&self) -> bool {
@@ -199,6 +209,10 @@ pub(super) fn default_names() -> Arc<Names> {
 }
 
 impl Session {
+    pub(super) fn lex_options(&self) -> LexOptions {
+        LexOptions { standard_conforming_strings: self.standard_conforming_strings }
+    }
+
     pub(super) fn names(&self) -> &Arc<Names> {
         &self.names
     }

@@ -67,7 +67,7 @@ impl Session {
         match template.bind(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
                 let changes =
-                    if template.is_quiet() { Vec::new() } else { effects::changes(sql, lexed, &template, None) };
+                    if template.is_quiet() { Vec::new() } else { effects::changes(sql, lexed, &template, None, &self.lex_options()) };
                 Ok(Ok(Planned { template, plan, changes }))
             }
             Err(refusal) => Ok(Err(refusal.into())),
@@ -166,9 +166,7 @@ impl Session {
                 if let Some(sql) = journal.filter(|_| !outcome.failed) {
                     self.keep_journal(template, &sql);
                 }
-                if !self.database.is_single() || self.transaction.in_block() {
-                    self.adopt(status);
-                }
+                self.adopt(status);
                 Ok(())
             }
             Err(error) => {
@@ -181,7 +179,10 @@ impl Session {
 
     /// A server's word on the block, where the proxy keeps it: one server alone ran a COMMIT, or a BEGIN
     /// within a query of several statements.
-    fn adopt(&mut self, status: Status) {
+    pub(super) fn adopt(&mut self, status: Status) {
+        if self.database.is_single() && !self.transaction.in_block() {
+            return;
+        }
         let alone = self.transaction.held().len() == 1;
         if alone && (self.transaction.in_block() || status != Status::Idle) {
             self.transaction.adopt(status);

@@ -164,7 +164,7 @@ impl Session {
             tokio::pin!(changed);
             changed.as_mut().enable();
             if self.state.pins.listens && may_end {
-                if self.deliver_notifications(changed).await? {
+                if self.await_client_or_news(changed).await? {
                     return Ok(());
                 }
                 continue;

@@ -96,6 +96,11 @@ pub async fn welcome(
     Some((session, guard))
 }
 
+/// The client has proved who it is, but can't be served.
+pub async fn turn_away(mut admitted: Admitted, error: &ClientError) {
+    refuse(&mut admitted.framed, error).await;
+}
+
 async fn refuse(client: &mut Framed, error: &ClientError) {
     backend::error(&mut client.outbound, Severity::Fatal, error);
     // Whether these words arrive is the client's concern.
