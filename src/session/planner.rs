@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -18,7 +19,7 @@ use crate::pool::SettingValue;
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
-use crate::types::limits::{PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
+use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
 use crate::types::{ClientError, SqlState};
 
 #[derive(Debug)]
@@ -26,7 +27,12 @@ pub struct Planner {
     config: Arc<DatabaseConfig>,
     /// `None` until the servers' catalog has been read: planning needs the types of the keys.
     current: ArcSwapOption<Current>,
+    /// Counts scenes: a template of an older one is looked up again.
+    generation: AtomicU64,
+    /// DDL was seen: nothing is planned until the catalog has been read again.
+    stale: AtomicBool,
     wanted: Notify,
+    refreshed: Notify,
 }
 
 /// A scene and the templates that were built in it.
@@ -39,7 +45,14 @@ struct Current {
 impl Planner {
     /// A database with one shard can be planned for at once.
     pub fn new(config: &Arc<DatabaseConfig>) -> Self {
-        let planner = Self { config: Arc::clone(config), current: ArcSwapOption::empty(), wanted: Notify::new() };
+        let planner = Self {
+            config: Arc::clone(config),
+            current: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
+            stale: AtomicBool::new(false),
+            wanted: Notify::new(),
+            refreshed: Notify::new(),
+        };
         if config.shards.len() == 1 {
             planner.enter_without_catalog();
         }
@@ -57,10 +70,21 @@ impl Planner {
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
         let scene = Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions) };
         self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::new() })));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
     pub fn adopt_catalog(&self, catalog: Catalog) {
+        self.take_over(catalog);
+        self.stale.store(false, Ordering::Release);
+        self.refreshed.notify_waiters();
+    }
+
+    fn take_over(&self, catalog: Catalog) {
         let same = self.current.load().as_ref().is_some_and(|current| {
             current.scene.catalog.as_ref().is_some_and(|known| **known == catalog)
         });
@@ -80,9 +104,29 @@ impl Planner {
         }
     }
 
-    /// DDL was seen: the catalog is read again soon.
-    pub fn want_catalog(&self) {
-        self.wanted.notify_one();
+    /// DDL was seen. Databases with one shard and no replica plan without a catalog.
+    pub fn invalidate(&self) {
+        if self.has_catalog() {
+            self.stale.store(true, Ordering::Release);
+            self.generation.fetch_add(1, Ordering::Release);
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Waits, within bounds, for the catalog as it is after the last DDL.
+    async fn freshness(&self) {
+        let fresh = async {
+            loop {
+                let refreshed = self.refreshed.notified();
+                if !self.stale.load(Ordering::Acquire) {
+                    return;
+                }
+                refreshed.await;
+            }
+        };
+        if tokio::time::timeout(CATALOG_WAIT_MAX, fresh).await.is_err() {
+            tracing::warn!(database = %self.config.name, "planning with a catalog from before the last DDL");
+        }
     }
 
     pub async fn catalog_wanted(&self) {
@@ -105,6 +149,9 @@ impl Planner {
 
     /// The template of a statement of this shape, if one was seen before.
     pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &Names) -> Option<Arc<Template>> {
+        if self.stale.load(Ordering::Acquire) {
+            return None;
+        }
         self.current.load().as_ref()?.templates.get(sql, lexed, names)
     }
 
@@ -113,6 +160,9 @@ impl Planner {
     /// # Errors
     /// 57P03 while no server's catalog could be read; 53200-like when the parsers are overwhelmed.
     pub async fn build(&self, sql: Bytes, lexed: Lexed, names: Arc<Names>) -> Result<Arc<Template>, ClientError> {
+        if self.stale.load(Ordering::Acquire) {
+            self.freshness().await;
+        }
         let Some(current) = self.current.load_full() else {
             return Err(ClientError::new(
                 SqlState::CANNOT_CONNECT_NOW,

@@ -143,3 +143,6 @@ pub const CATALOG_REFRESH: Duration = Duration::from_secs(30);
 
 /// How soon a catalog that couldn't be read is tried again.
 pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
+
+/// How long a new statement waits for the catalog to be read again after DDL.
+pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
