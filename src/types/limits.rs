@@ -88,3 +88,6 @@ pub const KEEPALIVE_IDLE: std::time::Duration = std::time::Duration::from_secs(6
 pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
 /// See [`KEEPALIVE_IDLE`].
 pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// How long `check` waits for one server's answers; reading a catalog of 10,000 tables takes seconds.
+pub const CHECK_NODE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
