@@ -1,0 +1,619 @@
+//! `shardway check` and the catalog, on real servers.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use shardway::catalog::{self, Catalog, QualifiedName, RelationKind};
+use shardway::check::{self, Report, Severity};
+use shardway::devcluster::{Cluster, Server};
+use shardway::types::KeyType;
+
+const SCHEMA: &str = "
+    CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL);
+    CREATE TABLE orders (user_id bigint NOT NULL REFERENCES users, id bigint, total numeric(10,2), PRIMARY KEY (user_id, id));
+    CREATE TABLE countries (code text PRIMARY KEY);
+";
+
+fn cluster() -> Cluster {
+    let builder = Cluster::builder()
+        .directory(env!("CARGO_TARGET_TMPDIR"))
+        .shards(2)
+        .replicas(1)
+        .schema(SCHEMA)
+        .own_identity();
+    builder.start().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn node(server: &Server) -> String {
+    format!("postgres://127.0.0.1:{}/shardway", server.port())
+}
+
+/// The good configuration of the cluster, up to its tables.
+fn head(cluster: &Cluster) -> String {
+    let mut text = format!(
+        "[[user]]\nname = {:?}\npassword = {:?}\n",
+        cluster.user(),
+        cluster.password()
+    );
+    for (shard, name) in cluster.shards().iter().zip(["a", "b"]) {
+        let (primary, replica) = (node(&shard.primary), node(&shard.replicas[0]));
+        writeln!(
+            text,
+            "[database.shop.shard.{name}]\nprimary = {primary:?}\nreplicas = [{replica:?}]"
+        )
+        .expect("a string takes it");
+    }
+    text
+}
+
+const TABLES: &str = "
+[database.shop.table.users]
+key = \"id\"
+[database.shop.table.orders]
+key = \"user_id\"
+colocate = \"users\"
+[database.shop.table.countries]
+reference = true
+";
+
+fn file(cluster: &Cluster, text: &str) -> PathBuf {
+    let path = cluster.directory().join("shardway.toml");
+    std::fs::write(&path, text).expect("the cluster's directory is writable");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, mode).expect("the file is ours");
+    path
+}
+
+async fn report(cluster: &Cluster, text: &str) -> Report {
+    check::report(&file(cluster, text)).await
+}
+
+/// `severity place: what`, without remedies, which are the unit tests' business.
+fn lines(report: &Report) -> Vec<String> {
+    let line = |finding: &check::Finding| {
+        format!("{} {}: {}", finding.severity, finding.place, finding.what)
+    };
+    report.findings.iter().map(line).collect()
+}
+
+#[track_caller]
+fn has(report: &Report, severity: Severity, part: &str) {
+    let found = report.findings.iter().any(|finding| {
+        finding.severity == severity
+            && format!("{}: {}", finding.place, finding.what).contains(part)
+    });
+    assert!(found, "no {severity} says {part:?} in:\n{report}");
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|finding| !finding.remedy.is_empty()),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn check_reports_what_is_wrong_with_the_servers() {
+    let cluster = cluster();
+    let good = format!("{}{TABLES}", head(&cluster));
+    let found = report(&cluster, &good).await;
+    assert_eq!(lines(&found), [""; 0], "{found}");
+
+    roles(&cluster, &good).await;
+    logins(&cluster, &good).await;
+    tables(&cluster).await;
+    copies(&cluster, &good).await;
+    constraints(&cluster).await;
+    loading(&cluster).await;
+}
+
+async fn roles(cluster: &Cluster, good: &str) {
+    let (a, b) = (&cluster.shards()[0], &cluster.shards()[1]);
+    let swapped = good
+        .replace(&node(&a.primary), "X")
+        .replace(&node(&a.replicas[0]), &node(&a.primary))
+        .replace('X', &node(&a.replicas[0]));
+    let found = report(cluster, &swapped).await;
+    has(
+        &found,
+        Severity::Error,
+        &format!(
+            "shop: shard a, primary 127.0.0.1:{}: is a standby",
+            a.replicas[0].port()
+        ),
+    );
+    has(
+        &found,
+        Severity::Error,
+        &format!(
+            "shop: shard a, replica 127.0.0.1:{}: is not a standby",
+            a.primary.port()
+        ),
+    );
+
+    let crossed = good
+        .replace(&node(&a.replicas[0]), "X")
+        .replace(&node(&b.replicas[0]), &node(&a.replicas[0]))
+        .replace('X', &node(&b.replicas[0]));
+    let found = report(cluster, &crossed).await;
+    has(
+        &found,
+        Severity::Error,
+        "is a copy of another server: its system identifier is",
+    );
+    assert_eq!(found.errors(), 2, "{found}");
+
+    let twice = good.replace(
+        &node(&b.primary),
+        &node(&a.primary).replace("127.0.0.1", "localhost"),
+    );
+    has(
+        &report(cluster, &twice).await,
+        Severity::Error,
+        "rows would be found twice",
+    );
+
+    let closed = good.replace(&node(&b.replicas[0]), "postgres://127.0.0.1:1/shardway");
+    let found = report(cluster, &closed).await;
+    has(
+        &found,
+        Severity::Error,
+        "shop: shard b, replica 127.0.0.1:1: can't be asked",
+    );
+    assert_eq!(found.errors(), 1, "{found}");
+}
+
+async fn logins(cluster: &Cluster, good: &str) {
+    let other = format!("{good}[[user]]\nname = \"nobody\"\npassword = \"x\"\n");
+    let found = report(cluster, &other).await;
+    has(&found, Severity::Error, "user nobody can't log in");
+    assert_eq!(found.errors(), 4, "{found}");
+
+    let elsewhere = format!("{}databases = [\"other\"]\n[database.other.shard.z]\nprimary = \"postgres://127.0.0.1:1\"\n", good)
+        .replacen("[database.shop.shard.a]", "databases = [\"other\"]\n[database.shop.shard.a]", 1)
+        .replacen("reference = true\ndatabases = [\"other\"]\n", "reference = true\n", 1);
+    has(
+        &report(cluster, &elsewhere).await,
+        Severity::Error,
+        "shop: all shards: no user may use this database",
+    );
+
+    let mistaken = report(cluster, "[server]\nlisten = 5\n").await;
+    assert_eq!(mistaken.errors(), 3, "{mistaken}");
+    has(
+        &mistaken,
+        Severity::Error,
+        "shardway.toml:2:10: `listen` must be a string",
+    );
+}
+
+async fn tables(cluster: &Cluster) {
+    for shard in cluster.shards() {
+        let made = shard.primary.sql(
+            "CREATE SCHEMA audit;
+             CREATE TABLE audit.events (at timestamptz(3), kind character(3), price numeric(10,2), day date);
+             CREATE TABLE texts (id text PRIMARY KEY DEFAULT 'x', note text UNIQUE);
+             CREATE VIEW big AS SELECT id FROM users WHERE id > 10;",
+        );
+        made.expect("the statements are right");
+    }
+    let text = format!(
+        "{}{TABLES}
+[database.shop.table.events]
+key = \"at\"
+[database.shop.table.big]
+reference = true
+[database.shop.table.texts]
+key = \"id\"
+colocate = \"users\"
+type = \"text\"
+[database.shop.table.\"audit.events\"]
+key = \"at\"
+range = [ {{ shard = \"a\" }} ]
+[database.shop.table.nothing]
+key = \"id\"
+",
+        head(cluster)
+    )
+    .replace(
+        "table.orders]\nkey = \"user_id\"",
+        "table.orders]\nkey = \"userid\"",
+    );
+    let found = report(cluster, &text).await;
+    has(
+        &found,
+        Severity::Error,
+        "shop: table public.events: is on no shard",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "shop: table public.nothing: is on no shard",
+    );
+    has(&found, Severity::Error, "shop: table public.big: is a view");
+    has(
+        &found,
+        Severity::Error,
+        "shop: table public.orders: has no column \"userid\"",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "the shard key at has type timestamp(3) with time zone, whose values are rounded",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "its key id is text, the key of users, with which it is colocated, is bigint",
+    );
+    has(&found, Severity::Warning, "the shard key id has a default");
+    has(
+        &found,
+        Severity::Warning,
+        "the unique index texts_note_key lacks the shard key id",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "shop: view public.big: reads public.users, which is sharded",
+    );
+    for (key, wanted) in [
+        ("price", "numeric(10,2), whose"),
+        ("kind", "character(3), in which"),
+        ("day", "date, which can't be hashed"),
+    ] {
+        let text = format!(
+            "{}[database.shop.table.\"audit.events\"]\nkey = {key:?}\n",
+            head(cluster)
+        );
+        has(
+            &report(cluster, &text).await,
+            Severity::Error,
+            &format!("the shard key {key} has type {wanted}"),
+        );
+    }
+}
+
+async fn copies(cluster: &Cluster, good: &str) {
+    let b = cluster.primary(1);
+    b.sql("ALTER TABLE users ADD COLUMN extra int, ALTER COLUMN email TYPE varchar(9), ALTER COLUMN email DROP NOT NULL")
+        .expect("the statement is right");
+    b.sql("DROP TABLE countries; CREATE UNIQUE INDEX users_email ON users (email); CREATE TYPE mood AS ENUM ('x')")
+        .expect("the statements are right");
+    b.sql("ALTER DATABASE shardway SET timezone = 'Asia/Tokyo'")
+        .expect("the statement is right");
+    b.sql("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        .expect("the statement is right");
+    cluster
+        .primary(0)
+        .sql("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'")
+        .expect("the statement is right");
+    let found = report(cluster, good).await;
+    has(
+        &found,
+        Severity::Error,
+        "shop: table public.countries: is missing on shard b",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "shop: table public.users: has the columns extra on shard b and not on a",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "column email is character varying(9) on shard b and text on a",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "column email is NOT NULL on shard a and not on b",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "has the unique index users_email on shard b and not on a",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "sessions start with TimeZone = \"Asia/Tokyo\"",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "shop: shard b: function public.f() is not the same as on shard a",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "shop: shard a: lacks the type public.mood, which shard b has",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "table audit.events: is not in the file, so that only shard a is asked for it; shard b has it too",
+    );
+}
+
+async fn constraints(cluster: &Cluster) {
+    let a = cluster.primary(0);
+    a.sql(
+        "CREATE TABLE home (id int PRIMARY KEY, user_id bigint REFERENCES users);
+         CREATE TABLE loose (user_id bigint, home_id int REFERENCES home);
+         CREATE RULE nothing AS ON DELETE TO loose DO INSTEAD NOTHING;
+         CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE TRIGGER t BEFORE INSERT ON loose FOR EACH ROW EXECUTE FUNCTION t();",
+    )
+    .expect("the statements are right");
+    let text = format!(
+        "{}{TABLES}[database.shop.table.loose]\nkey = \"user_id\"\n",
+        head(cluster)
+    )
+    .replace(
+        "[database.shop.table.users]",
+        "[database.shop]\nsafe_functions = [\"gone\"]\n[database.shop.table.users]",
+    );
+    let found = report(cluster, &text).await;
+    has(
+        &found,
+        Severity::Error,
+        "table public.home: its foreign key home_user_id_fkey refers to public.users",
+    );
+    has(
+        &found,
+        Severity::Error,
+        "table public.loose: its foreign key loose_home_id_fkey refers to public.home",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "table public.loose: the shard key user_id is in no primary key or unique index",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "table public.loose: the shard key user_id can be NULL",
+    );
+    has(&found, Severity::Warning, "table public.loose: has rules");
+    has(
+        &found,
+        Severity::Warning,
+        "table public.loose: has BEFORE triggers",
+    );
+    has(
+        &found,
+        Severity::Warning,
+        "safe_functions: there is no function gone",
+    );
+    assert!(
+        !found.to_string().contains("orders_user_id_fkey"),
+        "{found}"
+    );
+}
+
+async fn loading(cluster: &Cluster) {
+    let a = cluster.primary(0);
+    a.sql(
+        r#"CREATE DOMAIN short AS text DEFAULT 'd';
+         CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE kinds (
+             i2 int2, i4 int4 GENERATED ALWAYS AS IDENTITY, gone int, i8 int8 NOT NULL DEFAULT 7, t text, v varchar(40), u uuid,
+             d date, ts timestamp, tz timestamptz(6), n numeric, dom short, bp char(4), ci text COLLATE ci, n2 numeric(5,2),
+             g int GENERATED ALWAYS AS (i2 * 2) STORED, "Odd Name" int, UNIQUE (i4, i8), UNIQUE (t)
+         );
+         ALTER TABLE kinds DROP COLUMN gone;
+         ALTER TABLE kinds ENABLE ROW LEVEL SECURITY;
+         CREATE INDEX ON kinds (v);
+         CREATE UNIQUE INDEX partial ON kinds (u, lower(t)) WHERE i8 > 0;
+         CREATE TABLE parted (k int) PARTITION BY RANGE (k);
+         CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (k);
+         CREATE TABLE parted_1_1 PARTITION OF parted_1 FOR VALUES FROM (0) TO (5);
+         CREATE VIEW plain AS SELECT id FROM users UNION SELECT user_id FROM orders;
+         CREATE VIEW over AS SELECT f() AS x, p.id FROM plain p;
+         CREATE VIEW dice AS SELECT random() AS r;
+         CREATE VIEW sly AS SELECT query_to_xml('SELECT * FROM users', true, true, '') AS x;
+         CREATE VIEW stable AS SELECT now() AS n, count(*) FROM pg_class;
+         CREATE MATERIALIZED VIEW mat AS SELECT * FROM over;
+         CREATE SEQUENCE seq;
+         CREATE PROCEDURE p(x int) LANGUAGE plpgsql AS 'BEGIN END';
+         CREATE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT x';
+         CREATE FUNCTION add(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE OPERATOR <+> (LEFTARG = int, RIGHTARG = int, FUNCTION = add);
+         CREATE VIEW op AS SELECT 1 <+> 2 AS x;
+         CREATE TEMP TABLE mine (id int);"#,
+    )
+    .expect("the statements are right");
+    let (client, connection) = tokio_postgres::connect(&a.url(), tokio_postgres::NoTls)
+        .await
+        .expect("it is up");
+    let connection = tokio::spawn(connection);
+    // The session's own schemas must not come before pg_catalog's names.
+    client
+        .batch_execute(
+            "CREATE TABLE public.pg_class (id int); SET search_path = public, pg_catalog",
+        )
+        .await
+        .expect("right");
+    let catalog = catalog::load(&client)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    client
+        .batch_execute("DROP TABLE public.pg_class")
+        .await
+        .expect("right");
+    drop(client);
+    connection
+        .await
+        .expect("it didn't panic")
+        .expect("it ended well");
+    columns(&catalog);
+    views(&catalog);
+    functions(&catalog);
+}
+
+fn columns(catalog: &Catalog) {
+    let kinds = catalog.relation("public", "kinds").expect("it was created");
+    let names: Vec<&str> = kinds
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names[..4], ["i2", "i4", "i8", "t"]);
+    let key = |name: &str| kinds.column(name).expect("it was created").key_type;
+    assert_eq!(key("i2"), Some(KeyType::Int2));
+    assert_eq!(
+        (key("i4"), key("i8")),
+        (Some(KeyType::Int4), Some(KeyType::Int8))
+    );
+    assert_eq!(
+        (key("t"), key("v"), key("u")),
+        (
+            Some(KeyType::Text),
+            Some(KeyType::Text),
+            Some(KeyType::Uuid)
+        )
+    );
+    assert_eq!(
+        (key("d"), key("ts"), key("tz")),
+        (
+            Some(KeyType::Date),
+            Some(KeyType::Timestamp),
+            Some(KeyType::TimestampTz)
+        )
+    );
+    assert_eq!(
+        (key("n"), key("n2"), key("dom"), key("bp"), key("ci")),
+        (Some(KeyType::Numeric), None, None, None, None)
+    );
+    let column = |name: &str| kinds.column(name).expect("it was created");
+    assert_eq!(column("v").type_name, "character varying(40)");
+    assert_eq!(
+        (column("v").type_modifier, column("v").type_oid),
+        (Some(44), 1043)
+    );
+    assert!(column("i4").identity && column("i4").has_default && column("i4").not_null);
+    assert!(
+        column("i8").has_default
+            && column("i8").default.as_deref() == Some("7")
+            && column("i8").not_null
+    );
+    assert!(column("dom").has_default && !column("t").has_default);
+    assert!(column("g").generated && !column("g").has_default);
+    assert_eq!(column("ci").collation.as_deref(), Some("ci"));
+    assert!(kinds.row_security && kinds.column("Odd Name").is_some());
+    let unique: Vec<_> = kinds
+        .unique_indexes
+        .iter()
+        .map(|index| (index.name.as_str(), index.columns.join(",")))
+        .collect();
+    let wanted = [
+        ("kinds_i4_i8_key", "i4,i8"),
+        ("kinds_t_key", "t"),
+        ("partial", "u"),
+    ];
+    assert_eq!(
+        unique,
+        wanted.map(|(name, columns)| (name, columns.to_owned()))
+    );
+    assert!(kinds.unique_indexes[2].is_partial && kinds.unique_indexes[2].has_expressions);
+    assert!(
+        catalog
+            .relation("public", "users")
+            .expect("it is there")
+            .unique_indexes[0]
+            .is_primary
+    );
+    let parents = &catalog
+        .relation("public", "parted_1_1")
+        .expect("it was created")
+        .parents;
+    assert_eq!(
+        *parents,
+        [
+            QualifiedName::new("public", "parted_1"),
+            QualifiedName::new("public", "parted")
+        ]
+    );
+    assert_eq!(catalog.descendants("public", "parted").count(), 2);
+    let orders = catalog
+        .relation("public", "orders")
+        .expect("it was created");
+    assert_eq!(
+        orders.foreign_keys[0].references,
+        QualifiedName::new("public", "users")
+    );
+    assert_eq!(orders.foreign_keys[0].columns, ["user_id"]);
+    assert!(!orders.foreign_keys[0].cascades);
+    assert_eq!(
+        catalog
+            .relation("public", "seq")
+            .expect("it was created")
+            .kind,
+        RelationKind::Sequence
+    );
+    assert!(
+        catalog
+            .relations()
+            .all(|relation| relation.name != "mine" && relation.schema != "pg_catalog")
+    );
+    assert!(catalog.is_system_relation("pg_stat_activity") && !catalog.is_system_relation("kinds"));
+    let loose = catalog.relation("public", "loose").expect("it was created");
+    assert!(loose.has_rules && loose.has_triggers && loose.has_before_row_triggers);
+    assert!(!orders.has_triggers && !orders.has_rules);
+}
+
+fn views(catalog: &Catalog) {
+    let view = |name: &str| catalog.relation("public", name).expect("it was created");
+    let reads = |name: &str| {
+        view(name)
+            .reads
+            .iter()
+            .map(|read| read.name.clone())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    assert_eq!(reads("plain"), "orders,users");
+    assert_eq!(reads("over"), "orders,plain,users");
+    assert_eq!(reads("mat"), "orders,over,plain,users");
+    assert_eq!(
+        (reads("dice"), reads("stable")),
+        (String::new(), String::new())
+    );
+    assert_eq!(view("mat").kind, RelationKind::MaterializedView);
+    assert!(
+        !view("plain").calls_unsafe_functions
+            && !view("stable").calls_unsafe_functions
+            && !view("plain").has_rules
+    );
+    assert!(view("over").calls_unsafe_functions && !view("over").calls_unsafe_builtins);
+    assert_eq!(
+        view("mat").called_functions,
+        [QualifiedName::new("public", "f")]
+    );
+    assert!(view("dice").calls_unsafe_builtins && view("sly").calls_unsafe_builtins);
+    assert_eq!(
+        view("op").called_functions,
+        [QualifiedName::new("public", "add")]
+    );
+}
+
+fn functions(catalog: &Catalog) {
+    use shardway::catalog::{FunctionKind, Volatility};
+    let all: Vec<_> = catalog.functions(Some("public"), "f").collect();
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        (all[0].arguments.as_str(), all[0].volatility),
+        ("", Volatility::Volatile)
+    );
+    assert_eq!(
+        (all[1].arguments.as_str(), all[1].volatility),
+        ("x integer", Volatility::Immutable)
+    );
+    let procedure = catalog.functions(None, "p").next().expect("it was created");
+    assert_eq!(
+        (procedure.kind, procedure.language.as_str()),
+        (FunctionKind::Procedure, "plpgsql")
+    );
+    assert_eq!(catalog.functions(None, "count").count(), 0);
+}
