@@ -110,8 +110,10 @@ pub async fn examine(config: &Config) -> Report {
         }
     }
     let looked_at = format!(
-        "{} databases, {shards} shards and {nodes} servers",
-        config.databases.len()
+        "{}, {} and {}",
+        count(config.databases.len(), "database"),
+        count(shards, "shard"),
+        count(nodes, "server")
     );
     Report {
         findings: findings.all,
@@ -203,8 +205,15 @@ impl fmt::Display for Report {
         let warnings = self.findings.len() - errors;
         write!(
             f,
-            "{errors} errors, {warnings} warnings; looked at {}",
+            "{}, {}; looked at {}",
+            count(errors, "error"),
+            count(warnings, "warning"),
             self.looked_at
         )
     }
+}
+
+/// `1 error`, `2 errors`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
