@@ -8,4 +8,4 @@ pub mod command;
 pub mod lexer;
 
 pub use command::Command;
-pub use lexer::{LexError, Lexed, Literal, LiteralKind};
+pub use lexer::{LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, fold_identifier, lex, literal_text};

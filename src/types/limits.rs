@@ -28,10 +28,6 @@ pub const TEMPLATES_MAX: usize = 10_000;
 /// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
 
-const _: () = assert!(
-    STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX
-);
-
 /// Threads that run sessions. More than any machine has cores for; catches a misplaced number.
 pub const WORKERS_MAX: usize = 1024;
 
@@ -56,6 +52,10 @@ pub const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30 *
 /// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
+/// digits; comparing two numbers writes out the difference of their exponents.
+pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
 
 const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 

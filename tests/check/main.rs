@@ -259,7 +259,6 @@ key = \"id\"
     );
     for (key, wanted) in [
         ("price", "numeric(10,2), whose"),
-        ("kind", "character(3), in which"),
         ("day", "date, which can't be hashed"),
     ] {
         let text = format!(
