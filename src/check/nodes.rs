@@ -46,6 +46,13 @@ pub(super) fn judge(database: &DatabaseConfig, answer: &DatabaseAnswer, findings
             }
             if is_primary {
                 primary = Some(facts);
+                if database.shards.len() > 1 && facts.encoding != "UTF8" {
+                    let what = format!(
+                        "the encoding is {}: text keys are hashed as UTF-8, and not as the server would",
+                        facts.encoding
+                    );
+                    findings.warning(&place, what, "create the database anew with ENCODING UTF8");
+                }
                 prepared_transactions(database, &place, facts, findings);
             }
         }

@@ -4,8 +4,8 @@
 use super::Findings;
 use super::ask::Catalogs;
 use crate::catalog::{Catalog, Column, ForeignKey, Relation, RelationKind};
-use crate::config::{DatabaseConfig, PlacementConfig, TableConfig, TableKind};
-use crate::types::KeyType;
+use crate::config::{DatabaseConfig, TableConfig, TableKind};
+use crate::routing::{MapError, ShardMap};
 
 /// What the file says of a relation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,13 +23,7 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
             continue;
         };
         kind(table, relation, findings);
-        let TableKind::Sharded {
-            key,
-            key_type,
-            placement,
-            group,
-        } = &table.kind
-        else {
+        let TableKind::Sharded { key, .. } = &table.kind else {
             continue;
         };
         let Some(column) = relation.column(key) else {
@@ -41,8 +35,7 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
             );
             continue;
         };
-        key_column(table, column, *key_type, placement, findings);
-        same_type_as_group(database, table, column, *group, home, findings);
+        key_column(table, column, findings);
         if database.shards.len() > 1 {
             uniqueness(table, relation, key, findings);
             side_effects(table, relation, findings);
@@ -52,6 +45,7 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
         relations(database, home, findings);
     }
     safe_functions(database, home, findings);
+    placements(database, home, findings);
 }
 
 pub(super) fn place(table: &TableConfig) -> String {
@@ -147,15 +141,9 @@ fn kind(table: &TableConfig, relation: &Relation, findings: &mut Findings) {
     );
 }
 
-fn key_column(
-    table: &TableConfig,
-    column: &Column,
-    written: Option<KeyType>,
-    placement: &PlacementConfig,
-    findings: &mut Findings,
-) {
+fn key_column(table: &TableConfig, column: &Column, findings: &mut Findings) {
     let name = &column.name;
-    let Some(found) = column.key_type else {
+    if column.key_type.is_none() {
         let what = format!(
             "the shard key {name} has type {}{}",
             column.type_name,
@@ -164,35 +152,6 @@ fn key_column(
         let remedy = "use int2, int4, int8, text, varchar, uuid, date, timestamp, timestamptz or numeric, without a precision";
         findings.error(place(table), what, remedy);
         return;
-    };
-    let is_range = matches!(placement, PlacementConfig::Range(_));
-    let needs_range = matches!(
-        found,
-        KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz | KeyType::Numeric
-    );
-    if matches!(placement, PlacementConfig::Hash) && needs_range {
-        let what = format!(
-            "the shard key {name} has type {}, which can't be hashed",
-            column.type_name
-        );
-        findings.error(
-            place(table),
-            what,
-            "give the table a `range`, or another key",
-        );
-    }
-    if is_range && found == KeyType::Uuid {
-        let what = format!("the shard key {name} is a uuid, which can't be placed by range");
-        findings.error(place(table), what, "remove `range`: hash is the default");
-    }
-    if let Some(written) = written
-        && !alike(written, found)
-    {
-        let what = format!(
-            "the file says another type of the shard key {name} than {}, which it has",
-            column.type_name
-        );
-        findings.error(place(table), what, "correct `type`, or remove it");
     }
     if column.generated {
         let what =
@@ -219,47 +178,6 @@ fn why_not(column: &Column) -> &'static str {
         25 | 1043 => " under a nondeterministic collation, in which different texts are equal",
         1042 => ", in which trailing spaces don't count",
         _ => "",
-    }
-}
-
-/// If equal keys are placed alike: integers of all widths are.
-fn alike(left: KeyType, right: KeyType) -> bool {
-    let is_integer = |key_type| matches!(key_type, KeyType::Int2 | KeyType::Int4 | KeyType::Int8);
-    left == right || is_integer(left) && is_integer(right)
-}
-
-fn same_type_as_group(
-    database: &DatabaseConfig,
-    table: &TableConfig,
-    column: &Column,
-    group: usize,
-    home: &Catalog,
-    findings: &mut Findings,
-) {
-    let Some(root) = database.tables.get(group) else {
-        return;
-    };
-    let TableKind::Sharded { key, .. } = &root.kind else {
-        return;
-    };
-    let Some(other) = home
-        .relation(&root.schema, &root.name)
-        .and_then(|relation| relation.column(key))
-    else {
-        return;
-    };
-    if let (Some(own), Some(wanted)) = (column.key_type, other.key_type)
-        && !alike(own, wanted)
-    {
-        let what = format!(
-            "its key {} is {}, the key of {}, with which it is colocated, is {}",
-            column.name, column.type_name, root.name, other.type_name
-        );
-        findings.error(
-            place(table),
-            what,
-            "give both the same type, or remove `colocate`",
-        );
     }
 }
 
@@ -380,6 +298,43 @@ fn safe_functions(database: &DatabaseConfig, home: &Catalog, findings: &mut Find
         if home.functions(schema, name).next().is_none() {
             let what = format!("there is no function {written}");
             findings.warning("safe_functions", what, "correct the name, or remove it");
+        }
+    }
+}
+
+/// What only the keys' types show: the same proof that the proxy makes before it serves the database.
+fn placements(database: &DatabaseConfig, home: &Catalog, findings: &mut Findings) {
+    let key_type =
+        |schema: &str, table: &str, key: &str| home.relation(schema, table)?.column(key)?.key_type;
+    let Err(errors) = ShardMap::new(database, &key_type) else {
+        return;
+    };
+    for error in errors {
+        let remedy = match &error {
+            // There is no such column, or it can't be a key: said already.
+            MapError::TypeUnknown { .. } => continue,
+            MapError::TypeDiffers { .. } => "correct `type`, or remove it",
+            MapError::GroupTypeDiffers { .. } => {
+                "give both keys the same type, or remove `colocate`"
+            }
+            MapError::NotHashable { .. } => "give the table a `range`, or another key",
+            MapError::NotOrdered { .. } => "remove `range`, or write a `list`",
+            MapError::Value { .. } => "write a value of that type, as the server prints it",
+            MapError::NotAscending { .. } => "put the ranges in ascending order",
+            MapError::ListedTwice { .. } => "give each value to one shard",
+            MapError::NoSuchShard(_)
+            | MapError::BucketCount(_)
+            | MapError::Duplicate(_)
+            | MapError::NoGroup(_)
+            | MapError::EndlessRange { .. }
+            | MapError::NoPlaces { .. } => "correct the file",
+        };
+        let text = error.to_string();
+        match text.split_once(": ") {
+            Some((table, what)) if table.starts_with("table ") => {
+                findings.error(table, what, remedy)
+            }
+            _ => findings.error("placement", text, remedy),
         }
     }
 }

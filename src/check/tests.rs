@@ -96,6 +96,7 @@ fn text_must_be_sorted_alike() {
         found,
         [
             "warning shop: shard a, replica h2:5432: the system's version of collation database is not the one its indexes were built with",
+            "warning shop: shard b, primary h3:5432: the encoding is LATIN1: text keys are hashed as UTF-8, and not as the server would",
             "error shop: shard a, replica h2:5432: collation database has version 2.31, that of shard a, primary h1:5432 is 2.36: text is sorted differently",
             "error shop: shard b, primary h3:5432: the encoding is LATIN1, that of shard a, primary h1:5432 is UTF8",
             "error shop: shard b, primary h3:5432: the locale is C C c, that of shard a, primary h1:5432 is en_US.UTF-8 en_US.UTF-8 c",

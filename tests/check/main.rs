@@ -244,7 +244,7 @@ key = \"id\"
     has(
         &found,
         Severity::Error,
-        "its key id is text, the key of users, with which it is colocated, is bigint",
+        "its key is Text, but that of the tables it is colocated with is Int8",
     );
     has(&found, Severity::Warning, "the shard key id has a default");
     has(
@@ -257,9 +257,40 @@ key = \"id\"
         Severity::Warning,
         "shop: view public.big: reads public.users, which is sharded",
     );
+    for (placement, wanted) in [
+        (
+            "key = \"id\"\nrange = [ { until = \"ten\", shard = \"a\" } ]",
+            "table public.users: 'ten' can't be a key",
+        ),
+        (
+            "key = \"id\"\nrange = [ { until = \"10\", shard = \"a\" }, { until = \"9\", shard = \"b\" } ]",
+            "doesn't end above the one before",
+        ),
+        ("key = \"email\"\nrange = [ { shard = \"a\" } ]", "not Text"),
+        (
+            "key = \"id\"\nlist = [ { values = [\"1\", \"01\"], shard = \"a\" } ]",
+            "'01' is listed twice",
+        ),
+        ("key = \"id\"\ntype = \"int4\"", "the servers have Int8"),
+    ] {
+        let text = format!(
+            "{}[database.shop.table.users]\n{placement}\n",
+            head(cluster)
+        );
+        has(&report(cluster, &text).await, Severity::Error, wanted);
+    }
+    let text = format!(
+        "{}[database.shop.table.\"audit.events\"]\nkey = \"day\"\n",
+        head(cluster)
+    );
+    has(
+        &report(cluster, &text).await,
+        Severity::Error,
+        "table audit.events: hash placement needs",
+    );
     for (key, wanted) in [
         ("price", "numeric(10,2), whose"),
-        ("day", "date, which can't be hashed"),
+        ("kind", "character(3), in which"),
     ] {
         let text = format!(
             "{}[database.shop.table.\"audit.events\"]\nkey = {key:?}\n",

@@ -33,9 +33,12 @@ pub(super) fn placement(
         );
     }
     match (first, &raw.range, &raw.list) {
-        (Some("range"), Some(range), _) => Some(PlacementConfig::Range(ranges(
-            range, key_type, shards, notes,
-        ))),
+        (Some("range"), Some(range), _) => {
+            ordered(raw, key_type, notes);
+            Some(PlacementConfig::Range(ranges(
+                range, key_type, shards, notes,
+            )))
+        }
         (Some("list"), _, Some(list)) => Some(PlacementConfig::List(lists(list, shards, notes))),
         (Some("colocate"), ..) => None,
         (Some(_), ..) => Some(PlacementConfig::Hash),
@@ -54,6 +57,19 @@ fn hashable(raw: &RawTable<'_>, key_type: Option<KeyType>, notes: &mut Notes<'_>
     if is_range_only && let Some(written) = &raw.key_type {
         let what = format!("a key of type {} can't be hashed", written.get_ref());
         notes.mistake(&written.span(), what, "give the table a `range`");
+    }
+}
+
+/// Text is ordered by collations, which the servers have and Shardway hasn't.
+fn ordered(raw: &RawTable<'_>, key_type: Option<KeyType>, notes: &mut Notes<'_>) {
+    if matches!(key_type, Some(KeyType::Text | KeyType::Uuid))
+        && let Some(written) = &raw.key_type
+    {
+        let what = format!(
+            "a key of type {} can't be placed by range",
+            written.get_ref()
+        );
+        notes.mistake(&written.span(), what, "remove `range`, or write a `list`");
     }
 }
 

@@ -114,7 +114,8 @@ fn settle(
             .as_ref()
             .map(|key| key.get_ref().clone())
             .unwrap_or_default(),
-        key_type: draft.key_type.or(root_type),
+        // Not the root's: int4 and int8 are placed alike and still are two types.
+        key_type: draft.key_type,
         group,
         placement: root
             .and_then(|root| root.placement.clone())
