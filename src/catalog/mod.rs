@@ -146,7 +146,7 @@ pub struct Function {
 }
 
 /// Immutable after [`Catalog::new`].
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Catalog {
     relations: Vec<Relation>,
     /// Schema, then name, to the position in `relations`: looked up without allocating.
