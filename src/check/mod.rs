@@ -4,6 +4,7 @@
 //! `ask` collects facts from the servers; the other modules judge them and open no connection.
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -44,10 +45,20 @@ pub struct Report {
     pub looked_at: String,
 }
 
-/// Prints the report on stdout. Succeeds when there is no error.
-pub async fn run(path: &Path) -> ExitCode {
-    let report = report(path).await;
-    println!("{report}");
+/// Prints the report on stdout. Succeeds when there is no error. Builds its own runtime.
+pub fn run(path: &Path) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let report = match runtime {
+        Ok(runtime) => runtime.block_on(report(path)),
+        Err(error) => {
+            eprintln!("shardway: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // A reader that went away, as in `| head`, is no reason to panic.
+    let _ = writeln!(std::io::stdout(), "{report}");
     if report.errors() == 0 {
         ExitCode::SUCCESS
     } else {
