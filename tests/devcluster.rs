@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use shardway::devcluster::{Cluster, StopMode};
+use shardway::devcluster::{Cluster, Locale, StopMode};
 
 fn alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -141,4 +141,29 @@ fn a_long_path_does_not_break_the_socket() {
     drop(cluster);
     assert!(!sockets.exists());
     std::fs::remove_dir_all(parent).unwrap();
+}
+
+#[test]
+fn a_frozen_server_hangs_and_thaws() {
+    let cluster = Cluster::builder()
+        .directory(env!("CARGO_TARGET_TMPDIR"))
+        .locale(Locale::Icu("en-US".to_owned()))
+        .setting("max_connections", "20")
+        .hba("host all all 127.0.0.1/32 trust")
+        .start()
+        .unwrap();
+    let server = cluster.primary(0);
+    assert_eq!(server.sql("SHOW max_connections").unwrap(), "20");
+    let sorted = server
+        .sql("SELECT string_agg(x, '' ORDER BY x) FROM (VALUES ('b'), ('a'), ('B')) AS v (x)");
+    assert_eq!(sorted.unwrap(), "abB", "sorted by ICU");
+    server.freeze().unwrap();
+    std::thread::scope(|scope| {
+        let query = scope.spawn(|| server.sql("SELECT 1"));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!query.is_finished());
+        server.thaw().unwrap();
+        assert_eq!(query.join().unwrap().unwrap(), "1");
+    });
+    server.freeze().unwrap();
 }

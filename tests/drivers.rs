@@ -13,16 +13,30 @@ fn plain() -> &'static Cluster {
     PLAIN.get_or_init(|| Shards::start(1, 0, DRIVER_SCHEMA))
 }
 
+/// What each driver must be able to do, wherever the URL leads.
 fn psql_works(cluster: &Cluster, url: &str) {
     let script = repository_file("tests/drivers/psql.sql");
     let script = script.to_str().expect("the repository's path is UTF-8");
-    let output = expect_success(
-        "psql",
-        &psql(cluster, url, &["-A", "-t", "-q", "-f", script]),
-    );
-    let expected = std::fs::read_to_string(repository_file("tests/drivers/psql.expected"))
-        .expect("it is there");
-    assert_eq!(output, expected);
+    let output = psql(cluster, url, &["-A", "-t", "-q", "-f", script]);
+    let output = expect_success("psql", &output);
+    let expected = std::fs::read_to_string(repository_file("tests/drivers/psql.expected"));
+    assert_eq!(output, expected.expect("it is there"));
+}
+
+fn psycopg_works(url: &str) {
+    PythonEnv::get().run("tests/drivers/psycopg_driver.py", &[url]);
+}
+
+fn asyncpg_works(url: &str) {
+    PythonEnv::get().run("tests/drivers/asyncpg_driver.py", &[url]);
+}
+
+fn node_postgres_works(url: &str) {
+    NodeEnv::get().run("tests/drivers/node_postgres.mjs", &[url]);
+}
+
+fn postgres_js_works(url: &str) {
+    NodeEnv::get().run("tests/drivers/postgres_js.mjs", &[url]);
 }
 
 #[test]
@@ -32,32 +46,20 @@ fn psql_on_postgresql() {
 
 #[test]
 fn psycopg_on_postgresql() {
-    PythonEnv::get().run(
-        "tests/drivers/psycopg_driver.py",
-        &[&plain().primary(0).url()],
-    );
+    psycopg_works(&plain().primary(0).url());
 }
 
 #[test]
 fn asyncpg_on_postgresql() {
-    PythonEnv::get().run(
-        "tests/drivers/asyncpg_driver.py",
-        &[&plain().primary(0).url()],
-    );
+    asyncpg_works(&plain().primary(0).url());
 }
 
 #[test]
 fn node_postgres_on_postgresql() {
-    NodeEnv::get().run(
-        "tests/drivers/node_postgres.mjs",
-        &[&plain().primary(0).url()],
-    );
+    node_postgres_works(&plain().primary(0).url());
 }
 
 #[test]
 fn postgres_js_on_postgresql() {
-    NodeEnv::get().run(
-        "tests/drivers/postgres_js.mjs",
-        &[&plain().primary(0).url()],
-    );
+    postgres_js_works(&plain().primary(0).url());
 }

@@ -2,7 +2,8 @@
 //! URL. Out: the rows on the shards that own them.
 
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Statement};
 
 use super::progress::Progress;
 use super::shop::{self, USERS};
@@ -11,6 +12,9 @@ use crate::devcluster::Cluster;
 
 /// Connections that load side by side.
 const CONNECTIONS: u64 = 4;
+
+const INSERT_USER: &str = "INSERT INTO users (id, name, email, country, joined_on) \
+                           VALUES ($1, $2, $3, $4, $5::text::date)";
 
 /// A connection whose other half runs as a task.
 pub(super) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
@@ -47,9 +51,13 @@ pub(super) async fn load(
         let client = connect(url).await.map_err(sql("connect"))?;
         let step = step.clone();
         loaders.spawn(async move {
+            let insert = client
+                .prepare(INSERT_USER)
+                .await
+                .map_err(sql("prepare a statement"))?;
             let mut rows = 0;
             for id in (first..=USERS).step_by(CONNECTIONS as usize) {
-                rows += load_user(&client, id)
+                rows += load_user(&client, &insert, id)
                     .await
                     .map_err(sql(&format!("load user {id}")))?;
                 step.advance(1);
@@ -71,24 +79,23 @@ pub(super) async fn load(
     Ok(())
 }
 
-/// One transaction, so one shard: prepared for the user, literals inline for the rest.
-async fn load_user(client: &Client, id: u64) -> Result<u64, tokio_postgres::Error> {
+/// One transaction, so one shard: a prepared statement for the user, literals inline for the rest.
+async fn load_user(
+    client: &Client,
+    insert: &Statement,
+    id: u64,
+) -> Result<u64, tokio_postgres::Error> {
     let user = shop::user_rows(id);
     let key = i64::try_from(id).expect("there are few users");
     client.batch_execute("BEGIN").await?;
-    let insert = "INSERT INTO users (id, name, email, country, joined_on) VALUES ($1, $2, $3, $4, $5::text::date)";
-    client
-        .execute(
-            insert,
-            &[
-                &key,
-                &user.name,
-                &user.email,
-                &user.country,
-                &user.joined_on,
-            ],
-        )
-        .await?;
+    let parameters: [&(dyn ToSql + Sync); 5] = [
+        &key,
+        &user.name,
+        &user.email,
+        &user.country,
+        &user.joined_on,
+    ];
+    client.execute(insert, &parameters).await?;
     client.batch_execute(&user.orders).await?;
     client.batch_execute(&user.items).await?;
     client.batch_execute("COMMIT").await?;

@@ -10,6 +10,7 @@ mod progress;
 mod shop;
 mod tour;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,14 +126,14 @@ async fn demo(options: &DemoOptions, interrupts: &mut Interrupts) -> Result<(), 
             () = interrupts.next() => {}
         }
     }
-    println!("\nStopping.");
+    say("\nStopping.");
     if let Some(proxy) = proxy {
         proxy.stop(PROXY_ENDS_WITHIN)?;
     }
     let directory = cluster.directory().to_path_buf();
     drop(cluster);
     if options.keep {
-        println!("The data is kept in {}.", directory.display());
+        say(&format!("The data is kept in {}.", directory.display()));
     }
     Ok(())
 }
@@ -199,23 +200,13 @@ async fn set_up(
     let client = wait_for_proxy(&proxy, &url).await?;
     step.done(&format!("Started Shardway with {}", config.display()));
     load::load(&url, &client, cluster, progress).await?;
-    if let Some(shard) = cluster
-        .shards()
-        .iter()
-        .find(|shard| !shard.replicas.is_empty())
-    {
-        tracing::debug!(
-            shard = shard.name,
-            "replicas catch up before the tour reads from them"
-        );
-        wait_for_replicas(cluster).await?;
-    }
+    wait_for_replicas(cluster)?;
     tour::show(&url, &client, cluster.installation()).await?;
     Ok(proxy)
 }
 
 /// What was loaded last should be seen by the first query that goes to a replica.
-async fn wait_for_replicas(cluster: &Cluster) -> Result<(), Error> {
+fn wait_for_replicas(cluster: &Cluster) -> Result<(), Error> {
     tokio::task::block_in_place(|| {
         for shard in cluster.shards() {
             for replica in &shard.replicas {
@@ -287,6 +278,11 @@ async fn ended(proxy: &Companion) -> Error {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// Prints a line of the result. A reader that has gone away is no reason to stop, let alone to panic.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// The signals that end the demo.

@@ -1,7 +1,7 @@
 //! Shows what the demo is doing. In: steps and counts. Out: a spinner or a bar on a terminal, plain lines
 //! anywhere else.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,7 +26,7 @@ impl Progress {
     }
 
     pub fn say(&self, line: &str) {
-        eprintln!("{line}");
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
 
     /// A step of unknown length.
@@ -46,7 +46,7 @@ impl Progress {
 
     fn begin(&self, message: &str, bar: impl FnOnce() -> ProgressBar) -> Step {
         if !self.terminal {
-            eprintln!("{message} ...");
+            let _ = writeln!(std::io::stderr(), "{message} ...");
             return Step { bar: None };
         }
         let bar = bar().with_message(message.to_owned());
@@ -67,6 +67,6 @@ impl Step {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!("{message}");
+        let _ = writeln!(std::io::stderr(), "{message}");
     }
 }

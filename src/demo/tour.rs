@@ -3,7 +3,7 @@
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::Error;
+use super::{Error, say};
 use crate::devcluster::{Installation, on_path};
 
 /// What begins the lines of an EXPLAIN that tell of the routing.
@@ -31,18 +31,23 @@ pub(super) async fn show(
     client: &Client,
     installation: &Installation,
 ) -> Result<(), Error> {
-    let psql = match on_path("psql") {
-        Some(_) => "psql".to_owned(),
-        None => installation.programs().join("psql").display().to_string(),
-    };
-    println!("\nShardway serves the shop at\n\n    {url}\n\nThree things to try:");
+    say(&format!("\nShardway serves the shop at\n\n    {url}"));
+    if on_path("psql").is_none() {
+        let psql = installation.shell_command("psql");
+        say(&format!(
+            "\npsql isn't on your PATH; this makes it known to your shell:\n\n    alias psql='{psql}'"
+        ));
+    }
+    say("\nThree things to try:");
     for (number, (title, statement)) in (1..).zip(EXAMPLES) {
-        println!("\n{number}. {title}\n\n    {psql} {url} -c \"{statement}\"\n");
+        say(&format!(
+            "\n{number}. {title}\n\n    psql {url} -c \"{statement}\"\n"
+        ));
         for line in routing(client, statement).await? {
-            println!("    {line}");
+            say(&format!("    {line}"));
         }
     }
-    println!("\nEXPLAIN shows for any statement where it goes. Ctrl-C stops everything.");
+    say("\nEXPLAIN shows for any statement where it goes. Ctrl-C stops everything.");
     Ok(())
 }
 

@@ -9,6 +9,8 @@ use std::process::ExitStatus;
 pub enum Error {
     #[error("no PostgreSQL {minimum} or newer was found ({searched}); install it with: {remedy}", minimum = super::OLDEST_MAJOR)]
     NoPostgres { searched: String, remedy: String },
+    #[error("{source}\nPostgreSQL could not be set up; install it with: {remedy}")]
+    NotProvided { source: Box<Error>, remedy: String },
     #[error("{program} could not be run: {source}")]
     NotRunnable {
         program: String,

@@ -134,6 +134,16 @@ impl Installation {
         command
     }
 
+    /// What a shell needs to run one of the programs: its path, and where its libraries are.
+    pub fn shell_command(&self, program: &str) -> String {
+        let path = self.programs.join(program);
+        let libraries = self.libraries.iter().map(|path| path.display().to_string());
+        match libraries.collect::<Vec<_>>().join(":") {
+            libraries if libraries.is_empty() => path.display().to_string(),
+            libraries => format!("LD_LIBRARY_PATH={libraries} {}", path.display()),
+        }
+    }
+
     fn library_path(&self) -> Option<OsString> {
         if self.libraries.is_empty() {
             return None;

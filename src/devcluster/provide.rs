@@ -67,7 +67,7 @@ pub(super) fn provide(missing: Error, say: &mut dyn FnMut(&str)) -> Result<(), E
         else {
             return Err(missing);
         };
-        return install(manager, say);
+        return install(manager, say).map_err(not_provided);
     }
     if on_path("apt-get").is_none() || on_path("dpkg-deb").is_none() {
         return Err(missing);
@@ -75,7 +75,14 @@ pub(super) fn provide(missing: Error, say: &mut dyn FnMut(&str)) -> Result<(), E
     let Some(cache) = cache_directory() else {
         return Err(missing);
     };
-    unpack(&cache, say)
+    unpack(&cache, say).map_err(not_provided)
+}
+
+fn not_provided(source: Error) -> Error {
+    Error::NotProvided {
+        source: Box::new(source),
+        remedy: remedy().to_owned(),
+    }
 }
 
 fn install(manager: &(&str, &[&str], bool), say: &mut dyn FnMut(&str)) -> Result<(), Error> {
@@ -116,16 +123,14 @@ pub(super) fn unpacked() -> Option<Installation> {
 
 fn installation_in(root: &Path) -> Option<Installation> {
     let text = root.to_str()?;
-    let mut libraries = vec![root.join("usr/lib"), root.join("lib")];
-    for pattern in ["usr/lib/*-linux-gnu*", "lib/*-linux-gnu*"] {
-        // The multiarch directory is the only entry with such a name.
-        let (parent, _) = pattern.split_once("/*").unwrap_or((pattern, ""));
-        let entries = root.join(parent).read_dir().into_iter().flatten().flatten();
-        libraries.extend(
-            entries
-                .map(|entry| entry.path())
-                .filter(|path| path.to_string_lossy().contains("-linux-gnu")),
-        );
+    let mut libraries = Vec::new();
+    for directory in ["usr/lib", "lib"].map(|name| root.join(name)) {
+        let entries = directory.read_dir().into_iter().flatten().flatten();
+        // Debian's multiarch directory, as in x86_64-linux-gnu.
+        let multiarch =
+            |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().contains("-linux-");
+        libraries.extend(entries.filter(multiarch).map(|entry| entry.path()));
+        libraries.push(directory);
     }
     libraries.retain(|path| path.is_dir());
     expand(&format!("{text}/usr/lib/postgresql/*/bin"))

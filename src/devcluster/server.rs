@@ -1,7 +1,9 @@
 //! One PostgreSQL server. In: a data directory and settings. Out: a postmaster that is started, stopped,
 //! killed, promoted and asked, and that is gone when the [`Server`] is dropped. All calls block.
 
-use std::fs::{File, OpenOptions};
+mod replication;
+mod starting;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -20,11 +22,6 @@ use super::workspace::Workspace;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
-
-/// Below the range from which systems take the local ports of outgoing connections, so that a stopped
-/// server's port isn't handed to somebody's connection.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
-const PORT_ATTEMPTS: usize = 50;
 
 /// How a server stops; see pg_ctl's `--mode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,13 +55,6 @@ pub struct Server {
     port: AtomicU16,
     process: Mutex<Option<Child>>,
     workspace: Arc<Workspace>,
-}
-
-enum Outcome {
-    Ready,
-    PortTaken,
-    /// The processes of a killed server are still going.
-    StillInUse,
 }
 
 impl Server {
@@ -182,24 +172,6 @@ impl Server {
         Ok(result?.trim_end().to_owned())
     }
 
-    /// Starts the stopped server on its port and waits until it accepts connections.
-    ///
-    /// # Errors
-    /// When it doesn't, with the end of its log.
-    pub fn start(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            match self.try_start()? {
-                Outcome::Ready => return Ok(()),
-                Outcome::PortTaken | Outcome::StillInUse if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-                Outcome::PortTaken => return Err(self.not_ready("its port is taken")),
-                Outcome::StillInUse => return Err(self.not_ready("its former processes don't end")),
-            }
-        }
-    }
-
     /// Stops the server and waits for its end; does nothing when it isn't running.
     ///
     /// # Errors
@@ -253,205 +225,6 @@ impl Server {
         self.signal_all(Signal::SIGCONT)
     }
 
-    /// Makes a replica a primary and waits until it is one.
-    ///
-    /// # Errors
-    /// When it isn't one within 60 seconds.
-    pub fn promote(&self) -> Result<(), Error> {
-        match self.sql("SELECT pg_promote(true, 60)")?.as_str() {
-            "t" => Ok(()),
-            _ => Err(self.not_ready("it was not promoted")),
-        }
-    }
-
-    /// Lets a replica stream from another primary (after a promotion elsewhere).
-    ///
-    /// # Errors
-    /// When it doesn't stream within 60 seconds.
-    pub fn follow(&self, primary: &Server) -> Result<(), Error> {
-        let conninfo = self.conninfo(primary).replace('\'', "''");
-        self.sql(&format!("ALTER SYSTEM SET primary_conninfo = '{conninfo}'"))?;
-        self.sql("SELECT pg_reload_conf()")?;
-        // The old receiver may still say that it streams.
-        std::thread::sleep(Duration::from_millis(200));
-        self.wait_for_streaming()
-    }
-
-    /// Throws the data away and makes the server, on its old port, a replica of `primary`.
-    ///
-    /// # Errors
-    /// When it doesn't stream within 60 seconds.
-    pub fn rebuild_as_replica_of(&self, primary: &Server) -> Result<(), Error> {
-        self.stop(StopMode::Immediate)?;
-        std::fs::remove_dir_all(&self.data).map_err(Error::io("remove", &self.data))?;
-        self.base_backup(primary)?;
-        self.start()?;
-        self.wait_for_streaming()
-    }
-
-    /// Waits until a replica has replayed all that `primary` has written so far.
-    ///
-    /// # Errors
-    /// When it hasn't within 60 seconds.
-    pub fn wait_for_replay(&self, primary: &Server) -> Result<(), Error> {
-        let written = primary.sql("SELECT pg_current_wal_flush_lsn()")?;
-        let query = format!("SELECT coalesce(pg_last_wal_replay_lsn() >= '{written}', false)");
-        self.wait_for(&query, "t")
-    }
-
-    fn wait_for_streaming(&self) -> Result<(), Error> {
-        self.wait_for(
-            "SELECT coalesce((SELECT status FROM pg_stat_wal_receiver), 'no receiver')",
-            "streaming",
-        )
-    }
-
-    fn wait_for(&self, query: &str, expected: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            self.workspace.proceed()?;
-            let state = self.sql(query)?;
-            if state == expected {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(Error::NotStreaming {
-                    name: self.name.clone(),
-                    state,
-                });
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn conninfo(&self, primary: &Server) -> String {
-        let options = &self.workspace.options;
-        let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
-        format!(
-            "host=127.0.0.1 port={} user={} password={} application_name={}",
-            primary.port(),
-            quote(&options.user),
-            quote(&options.password),
-            self.name
-        )
-    }
-
-    fn base_backup(&self, primary: &Server) -> Result<(), Error> {
-        let mut backup = self.workspace.command("pg_basebackup");
-        backup.args([
-            "--write-recovery-conf",
-            "--wal-method=stream",
-            "--checkpoint=fast",
-            "--no-sync",
-        ]);
-        backup
-            .arg("-D")
-            .arg(&self.data)
-            .arg("-d")
-            .arg(self.conninfo(primary));
-        run(&mut backup)?;
-        Ok(())
-    }
-
-    /// Tries ports until the server could bind one: another process may be faster between the look and
-    /// the bind.
-    fn start_on_free_port(&self) -> Result<(), Error> {
-        for _ in 0..PORT_ATTEMPTS {
-            let port = rand::rng().random_range(PORTS);
-            if std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
-                continue;
-            }
-            self.port.store(port, Ordering::Relaxed);
-            match self.try_start()? {
-                Outcome::Ready => return Ok(()),
-                Outcome::PortTaken => {}
-                Outcome::StillInUse => std::thread::sleep(Duration::from_millis(100)),
-            }
-        }
-        Err(Error::NoPort {
-            name: self.name.clone(),
-            attempts: PORT_ATTEMPTS,
-        })
-    }
-
-    fn try_start(&self) -> Result<Outcome, Error> {
-        let mut process = self.lock();
-        if process.is_some() {
-            return Ok(Outcome::Ready);
-        }
-        self.write_settings()?;
-        let log = self.directory.join("log");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(Error::io("open", &log))?;
-        let logged = self.log().len();
-        let errors: File = file.try_clone().map_err(Error::io("open", &log))?;
-        let mut postgres = self.workspace.command("postgres");
-        postgres
-            .arg("-D")
-            .arg(&self.data)
-            .stdout(file)
-            .stderr(errors);
-        let child = postgres.spawn().map_err(|source| Error::NotRunnable {
-            program: "postgres".to_owned(),
-            source,
-        })?;
-        let result = self.wait_until_ready(process.insert(child), logged);
-        if !matches!(result, Ok(Outcome::Ready))
-            && let Some(mut child) = process.take()
-        {
-            let _ = end(&mut child, Signal::SIGQUIT);
-        }
-        result
-    }
-
-    fn wait_until_ready(&self, child: &mut Child, logged: usize) -> Result<Outcome, Error> {
-        let pid_file = self.data.join("postmaster.pid");
-        let deadline = Instant::now() + READY_WITHIN;
-        while Instant::now() < deadline {
-            self.workspace.proceed()?;
-            if let Ok(Some(_)) = child.try_wait() {
-                let log = self.log();
-                let log = log.get(logged..).unwrap_or_default();
-                if log.contains("Address already in use") {
-                    return Ok(Outcome::PortTaken);
-                }
-                if log.contains("still in use") {
-                    return Ok(Outcome::StillInUse);
-                }
-                return Err(self.not_ready("it ended"));
-            }
-            // The first line is the pid, the eighth the state; pg_ctl reads it in the same way.
-            let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
-            let mut lines = text.lines();
-            let ours = lines
-                .next()
-                .is_some_and(|line| line.trim() == child.id().to_string());
-            if ours && lines.nth(6).is_some_and(|state| state.trim() == "ready") {
-                return Ok(Outcome::Ready);
-            }
-            std::thread::sleep(POLL);
-        }
-        Err(self.not_ready("it took too long"))
-    }
-
-    fn write_settings(&self) -> Result<(), Error> {
-        let options = &self.workspace.options;
-        let text =
-            super::settings::postgresql_conf(&self.name, self.port(), &self.sockets, options);
-        for (file, text) in [
-            ("postgresql.conf", text),
-            ("pg_hba.conf", super::settings::pg_hba(options)),
-        ] {
-            let path = self.data.join(file);
-            // Written in place: the file keeps its owner.
-            std::fs::write(&path, text).map_err(Error::io("write", &path))?;
-        }
-        Ok(())
-    }
-
     fn signal_all(&self, signal: Signal) -> Result<(), Error> {
         let Some(pid) = self.pid() else { return Ok(()) };
         send(pid, signal)?;
@@ -459,20 +232,6 @@ impl Server {
             let _ = kill(child, signal);
         }
         Ok(())
-    }
-
-    fn not_ready(&self, reason: &'static str) -> Error {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let end = lines
-            .get(lines.len().saturating_sub(20)..)
-            .unwrap_or_default()
-            .join("\n");
-        Error::NotReady {
-            name: self.name.clone(),
-            reason,
-            log: end,
-        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {

@@ -66,7 +66,9 @@ impl PythonEnv {
 
     /// Like [`output`](Self::output); panics with everything printed when the script fails.
     pub fn run(&self, script: &str, arguments: &[&str]) -> String {
-        expect_success(script, &self.output(script, arguments))
+        let text = expect_success(script, &self.output(script, arguments));
+        println!("{text}");
+        text
     }
 }
 
@@ -105,7 +107,9 @@ impl NodeEnv {
 
     /// Like [`output`](Self::output); panics with everything printed when the script fails.
     pub fn run(&self, script: &str, arguments: &[&str]) -> String {
-        expect_success(script, &self.output(script, arguments))
+        let text = expect_success(script, &self.output(script, arguments));
+        println!("{text}");
+        text
     }
 }
 

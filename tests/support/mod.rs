@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 use shardway::devcluster::{Cluster, ClusterBuilder, Installation};
 
 pub use environments::{NodeEnv, PythonEnv};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, free_port};
 
 /// The tables of the driver tests. `users` and `orders` are sharded by the user's id, `countries` is a reference
 /// table (so it has its rows on every server), `settings` is unsharded.
@@ -42,6 +42,17 @@ colocate = \"users\"
 [database.{name}.table.countries]
 reference = true
 "
+    )
+}
+
+/// A whole configuration for the driver tests: the cluster's superuser, its database under its own name, and the
+/// tables. The first shard is the home shard.
+pub fn driver_config(cluster: &Cluster) -> String {
+    let (user, password, database) = (cluster.user(), cluster.password(), cluster.database());
+    format!(
+        "[[user]]\nname = \"{user}\"\npassword = \"{password}\"\n\n{}{}",
+        cluster.database_toml(database),
+        driver_tables(database)
     )
 }
 

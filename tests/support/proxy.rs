@@ -87,6 +87,11 @@ impl Proxy {
         format!("postgres://{user}:{password}@{}/{database}", self.address)
     }
 
+    /// The URL of the cluster's database through Shardway, as the cluster's superuser.
+    pub fn url_of(&self, cluster: &Cluster) -> String {
+        self.url(cluster.user(), cluster.password(), cluster.database())
+    }
+
     pub fn log(&self) -> String {
         self.process.log()
     }
