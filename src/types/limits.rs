@@ -59,6 +59,9 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// How long `check` waits for one server's answers; reading a catalog of 10,000 tables takes seconds.
+pub const CHECK_NODE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
 /// digits; comparing two numbers writes out the difference of their exponents.
 pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
