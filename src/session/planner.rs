@@ -35,6 +35,9 @@ pub struct Planner {
     refreshed: Notify,
 }
 
+/// Numbers scenes over the life of the process: no two databases share a number.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+
 /// A scene and the templates that were built in it.
 #[derive(Debug)]
 struct Current {
@@ -70,7 +73,7 @@ impl Planner {
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
         let scene = Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions) };
         self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::new() })));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
 
     pub fn generation(&self) -> u64 {
@@ -108,7 +111,7 @@ impl Planner {
     pub fn invalidate(&self) {
         if self.has_catalog() {
             self.stale.store(true, Ordering::Release);
-            self.generation.fetch_add(1, Ordering::Release);
+            self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
             self.wanted.notify_one();
         }
     }
