@@ -11,8 +11,6 @@ use xxhash_rust::xxh3::xxh3_64;
 mod classes;
 mod decode;
 mod numbers;
-#[cfg(test)]
-mod properties;
 mod scan;
 mod split;
 #[cfg(test)]

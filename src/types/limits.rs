@@ -20,6 +20,10 @@ pub const STATEMENT_TOKENS_MAX: usize = 200_000;
 /// Nesting of parentheses, brackets and CASE that the parser is asked to read.
 pub const STATEMENT_DEPTH_MAX: usize = 200;
 
+/// Productions nested in one another that the parser may enter: a parenthesis takes up to three. More
+/// than [`STATEMENT_DEPTH_MAX`] because NOT and unary operators nest without parentheses.
+pub const PARSER_RECURSION_MAX: usize = 700;
+
 /// Stack of a parser thread. The parser recurses once a chained operator when it drops its tree.
 pub const PARSER_STACK_BYTES: usize = 64 << 20;
 
@@ -149,3 +153,7 @@ pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
 
 /// How long a new statement waits for the catalog to be read again after DDL.
 pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
+/// digits; comparing two numbers writes out the difference of their exponents.
+pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
