@@ -8,7 +8,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{KeyType, KeyValue, ShardId};
+use crate::types::{KeyType, ShardId};
+
+mod defaults;
+mod keys;
+mod load;
+mod mistake;
+mod prove;
+mod raw;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use load::Loaded;
+use load::Surroundings;
+pub use mistake::{Mistake, Mistakes};
 
 /// A snapshot of the whole configuration, handed down and never global.
 #[derive(Clone, Debug)]
@@ -105,6 +119,7 @@ impl std::fmt::Debug for Secret {
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
     pub name: String,
+    /// Where tables live that the file doesn't name; the first shard unless given.
     pub home: ShardId,
     /// In the file's order; the position is the [`ShardId`].
     pub shards: Vec<ShardConfig>,
@@ -114,6 +129,8 @@ pub struct DatabaseConfig {
     pub safe_functions: Vec<String>,
     /// Buckets assigned by the file; `None`: bucket b belongs to shard b mod N.
     pub buckets: Option<Vec<ShardId>>,
+    /// Backend connections per user and node of this database; `[pool] size` unless given.
+    pub pool_size: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -221,10 +238,9 @@ impl DatabaseConfig {
 
 impl std::fmt::Debug for UserConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserConfig").field("name", &self.name).field("admin", &self.admin).finish_non_exhaustive()
+        f.debug_struct("UserConfig")
+            .field("name", &self.name)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
     }
 }
-
-// Keeps the import used until `prove` lands.
-#[allow(dead_code)]
-type Unused = KeyValue;

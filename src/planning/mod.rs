@@ -3,8 +3,13 @@
 //!
 //! Opens no socket and knows nothing of connections or transactions.
 
+pub mod cache;
+pub mod explain;
+pub mod functions;
 pub mod plan;
+pub mod scene;
 pub mod template;
 
 pub use plan::{Access, Plan, Refusal};
+pub use scene::{Hint, Names, Scene};
 pub use template::{Parameters, StatementTemplate, Template};

@@ -1,0 +1,29 @@
+//! What holds where the file says nothing. `config/full.toml` shows the same values; a test compares.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Only this machine: a proxy that listens to the world by default would be a surprise.
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6432);
+pub(super) const CLIENTS: usize = 1000;
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) const POOL_SIZE: usize = 20;
+pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+/// PostgreSQL's backends grow with the catalog they have seen; an hour bounds that.
+pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
+pub(super) const CONNECTS: usize = 8;
+pub(super) const PREPARED_STATEMENTS: usize = 500;
+
+pub(super) const LOG_LEVEL: &str = "info";
+
+/// PostgreSQL's own port, for a node whose URL has none.
+pub(super) const NODE_PORT: u16 = 5432;
+
+/// One thread a core.
+pub(super) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

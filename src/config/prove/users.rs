@@ -1,0 +1,94 @@
+//! Users: who may log in, with what, to which databases, and who they are on the servers.
+
+use std::collections::HashMap;
+
+use super::secret::secret;
+use super::values::name_fits;
+use crate::config::mistake::{Notes, similar};
+use crate::config::raw::{RawDatabase, RawUser};
+use crate::config::{AuthenticationMethod, Surroundings, UserConfig};
+
+pub(super) fn users(
+    raw: &[RawUser<'_>],
+    databases: &[RawDatabase<'_>],
+    authentication: AuthenticationMethod,
+    surroundings: &Surroundings<'_>,
+    notes: &mut Notes<'_>,
+) -> Vec<UserConfig> {
+    let mut lines: HashMap<&str, usize> = HashMap::new();
+    let mut users = Vec::new();
+    for user in raw {
+        if let Some(name) = &user.name {
+            if let Some(line) = lines.get(name.get_ref().as_str()) {
+                let what = format!("user {:?} is there already, in line {line}", name.get_ref());
+                notes.mistake(&name.span(), what, "put both into one [[user]]");
+            }
+            lines.insert(name.get_ref(), notes.line(&name.span()));
+        }
+        users.extend(self::user(
+            user,
+            databases,
+            authentication,
+            surroundings,
+            notes,
+        ));
+    }
+    users
+}
+
+fn user(
+    raw: &RawUser<'_>,
+    databases: &[RawDatabase<'_>],
+    authentication: AuthenticationMethod,
+    surroundings: &Surroundings<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<UserConfig> {
+    if raw.section.value("name").is_none() {
+        raw.section.missing("name", notes);
+    }
+    let password = secret("password", raw.password.as_ref(), surroundings, notes);
+    if raw.password.is_none() && authentication != AuthenticationMethod::Trust {
+        raw.section.missing("password", notes);
+    }
+    if let Some(server_user) = &raw.server_user {
+        name_fits("`server_user`", server_user, notes);
+    }
+    for database in &raw.databases {
+        if !databases
+            .iter()
+            .any(|known| known.name.get_ref() == database.get_ref())
+        {
+            let names = databases.iter().map(|known| known.name.get_ref().as_str());
+            let remedy = match similar(database.get_ref(), names) {
+                Some(meant) => format!("write {meant:?}"),
+                None => format!("add [database.{}], or remove the name", database.get_ref()),
+            };
+            notes.mistake(
+                &database.span(),
+                format!("there is no database {:?}", database.get_ref()),
+                remedy,
+            );
+        }
+    }
+    let name = raw.name.as_ref()?;
+    if !name_fits("the user's name", name, notes) {
+        return None;
+    }
+    Some(UserConfig {
+        name: name.get_ref().clone(),
+        password,
+        server_user: raw.server_user.as_ref().map(|name| name.get_ref().clone()),
+        server_password: secret(
+            "server_password",
+            raw.server_password.as_ref(),
+            surroundings,
+            notes,
+        ),
+        admin: raw.admin.as_ref().is_some_and(|admin| *admin.get_ref()),
+        databases: raw
+            .databases
+            .iter()
+            .map(|name| name.get_ref().clone())
+            .collect(),
+    })
+}

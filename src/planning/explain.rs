@@ -1,0 +1,1 @@
+pub fn offline(_: &crate::config::DatabaseConfig, _: &str) -> String { String::new() }
