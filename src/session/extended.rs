@@ -203,7 +203,7 @@ impl Session {
     }
 
     fn is_current(&self, statement: &ClientStatement) -> bool {
-        statement.generation == self.database.planner.generation() && *statement.names == **self.names()
+        statement.generation == self.database.planner.generation() && statement.names.key == self.names().key
     }
 
     /// The statement with a template for the catalog and the search_path as they are now.
@@ -261,9 +261,9 @@ impl Session {
         };
         let parameters = Parameters { types, types_are_certain: certain, values: &values };
         let plan = template
-            .bind(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref())
+            .bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref())
             .map_err(ClientError::from)?;
-        let changes = if template.is_quiet() {
+        let changes = if effects::is_quiet(template) {
             Vec::new()
         } else {
             let all = effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());

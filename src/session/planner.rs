@@ -13,8 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use super::turn::Session;
 use crate::catalog::Catalog;
 use crate::config::DatabaseConfig;
-use crate::planning::cache::TemplateCache;
-use crate::planning::{Names, Scene, Template};
+use crate::planning::{Names, Scene, Template, TemplateCache};
 use crate::pool::SettingValue;
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
@@ -72,7 +71,7 @@ impl Planner {
     fn enter(&self, map: ShardMap, catalog: Option<Arc<Catalog>>) {
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
         let scene = Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions) };
-        self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::new() })));
+        self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::default() })));
         self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
 
@@ -151,18 +150,18 @@ impl Planner {
     }
 
     /// The template of a statement of this shape, if one was seen before.
-    pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &Names) -> Option<Arc<Template>> {
+    pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &KeyedNames) -> Option<Arc<Template>> {
         if self.stale.load(Ordering::Acquire) {
             return None;
         }
-        self.current.load().as_ref()?.templates.get(sql, lexed, names)
+        self.current.load().as_ref()?.templates.get(sql, lexed, names.key)
     }
 
     /// Builds the template on a parser thread.
     ///
     /// # Errors
     /// 57P03 while no server's catalog could be read; 53200-like when the parsers are overwhelmed.
-    pub async fn build(&self, sql: Bytes, lexed: Lexed, names: Arc<Names>) -> Result<Arc<Template>, ClientError> {
+    pub async fn build(&self, sql: Bytes, lexed: Lexed, names: Arc<KeyedNames>) -> Result<Arc<Template>, ClientError> {
         if self.stale.load(Ordering::Acquire) {
             self.freshness().await;
         }
@@ -187,13 +186,26 @@ impl Planner {
     }
 }
 
+/// How a session sees names, with its part of a template's key.
+#[derive(Debug)]
+pub struct KeyedNames {
+    pub names: Names,
+    pub key: u64,
+}
+
+impl KeyedNames {
+    fn new(names: Names) -> Arc<Self> {
+        Arc::new(Self { key: names.fingerprint(), names })
+    }
+}
+
 /// Characters of the text shown behind "at or near".
 const NEAR_CHARS: usize = 40;
 
 struct Job {
     sql: Bytes,
     lexed: Lexed,
-    names: Arc<Names>,
+    names: Arc<KeyedNames>,
     current: Arc<Current>,
     reply: oneshot::Sender<Arc<Template>>,
 }
@@ -228,8 +240,8 @@ fn parsers() -> &'static std::sync::mpsc::SyncSender<Job> {
 
 fn build(job: Job) {
     let Job { sql, lexed, names, current, reply } = job;
-    let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names));
-    current.templates.insert(&sql, &lexed, &names, Arc::clone(&template));
+    let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names.names));
+    current.templates.insert(&lexed, names.key, Arc::clone(&template));
     // The client may be gone.
     let _ = reply.send(template);
 }
@@ -250,9 +262,9 @@ pub(super) fn put_scratch(lexed: Box<Lexed>) {
 }
 
 /// PostgreSQL's own default search path, before any setting.
-pub(super) fn default_names() -> Arc<Names> {
-    static DEFAULT: LazyLock<Arc<Names>> = LazyLock::new(|| {
-        Arc::new(Names {
+pub(super) fn default_names() -> Arc<KeyedNames> {
+    static DEFAULT: LazyLock<Arc<KeyedNames>> = LazyLock::new(|| {
+        KeyedNames::new(Names {
             search_path: vec!["public".to_owned()],
             temporary: BTreeSet::new(),
             standard_conforming_strings: true,
@@ -266,7 +278,7 @@ impl Session {
         LexOptions { standard_conforming_strings: self.standard_conforming_strings }
     }
 
-    pub(super) fn names(&self) -> &Arc<Names> {
+    pub(super) fn names(&self) -> &Arc<KeyedNames> {
         &self.names
     }
 
@@ -284,8 +296,8 @@ impl Session {
             temporary: self.temporary.iter().cloned().collect(),
             standard_conforming_strings: self.standard_conforming_strings,
         };
-        if *self.names != names {
-            self.names = Arc::new(names);
+        if self.names.names != names {
+            self.names = KeyedNames::new(names);
         }
     }
 }

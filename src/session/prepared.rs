@@ -22,7 +22,7 @@ pub struct ClientStatement {
     pub template: Arc<Template>,
     /// What the template was built for: another catalog or search_path means another template.
     pub generation: u64,
-    pub names: Arc<crate::planning::Names>,
+    pub names: Arc<super::planner::KeyedNames>,
     pub lexed: Lexed,
     /// What a server reported for its parameters.
     pub types: OnceLock<Box<[u32]>>,

@@ -64,9 +64,9 @@ impl Session {
         if template.statements.is_empty() {
             return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
         }
-        match template.bind(sql, lexed, None, self.hint.as_ref()) {
+        match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
-                let changes = if template.is_quiet() {
+                let changes = if effects::is_quiet(&template) {
                     Vec::new()
                 } else {
                     let all = effects::changes(sql, lexed, &template, None, &self.lex_options());

@@ -153,7 +153,3 @@ pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
 
 /// How long a new statement waits for the catalog to be read again after DDL.
 pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
-/// digits; comparing two numbers writes out the difference of their exponents.
-pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
