@@ -1,1 +1,393 @@
-//! (under construction)
+//! Accepts clients, hands each to a session, and stops or reloads when told. In: a configuration file.
+//! Out: a process exit. Knows of sessions only how to start, count and drain them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::catalog;
+use crate::config::{Config, ServerConfig};
+use crate::net::{Stream, connect::tune};
+use crate::pool::connect::connect_control;
+use crate::session::authentication::LoginSecrets;
+use crate::session::cancel::CancelKeys;
+use crate::session::database::{Database, Databases, login_of};
+use crate::session::startup::{AdmissionContext, Arrival, CONSOLE_DATABASES, admit_unless};
+use crate::session::turn::Drain;
+use crate::session::welcome::welcome;
+use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, REAP_INTERVAL};
+use crate::types::{ClientError, SqlState};
+
+#[derive(Debug, Error)]
+pub enum ServerError {
+    #[error("TLS: {0}")]
+    Tls(#[from] crate::net::TlsError),
+    #[error("cannot listen on {place}: {source}")]
+    Listen { place: String, source: std::io::Error },
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+}
+
+/// What a reload replaces.
+struct Current {
+    admission: AdmissionContext,
+    databases: Arc<Databases>,
+}
+
+struct Shared {
+    current: ArcSwap<Current>,
+    secrets: Arc<LoginSecrets>,
+    keys: Arc<CancelKeys>,
+    clients: AtomicUsize,
+    client_left: Notify,
+    drain: Arc<Drain>,
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. Builds its own runtime, with the configured number of
+/// workers.
+///
+/// # Errors
+/// A configuration that doesn't hold, or an address that can't be listened on.
+pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
+    let runtime = runtime(config.server.workers).map_err(ServerError::Start)?;
+    let result = runtime.block_on(serve(path.to_owned(), config));
+    // A detached clean-up that hangs doesn't hold the exit up.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+/// One worker needs no work stealing and no cross-thread wake-ups.
+fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = if workers == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(workers);
+        builder
+    };
+    builder.enable_all().build()
+}
+
+async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
+    let config = Arc::new(config);
+    let secrets = Arc::new(LoginSecrets::generate());
+    let listeners = Listeners::bind(&config.server).await?;
+    let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&secrets))?;
+    let databases = Arc::new(Databases::new(Arc::clone(&config), None));
+    let shared = Arc::new(Shared {
+        current: ArcSwap::from_pointee(Current { admission, databases }),
+        secrets,
+        keys: Arc::new(CancelKeys::default()),
+        clients: AtomicUsize::new(0),
+        client_left: Notify::new(),
+        drain: Arc::new(Drain::default()),
+    });
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServerError::Start)?;
+    let mut background = JoinSet::new();
+    background.spawn(watch_catalogs(Arc::clone(&shared)));
+    background.spawn(reap(Arc::clone(&shared)));
+    for address in listeners.tcp_addresses() {
+        tracing::info!(%address, "listening");
+    }
+    let mut accepting = listeners.accept(&shared);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&path, &shared).await,
+        }
+    }
+    accepting.abort_all();
+    drain(&shared).await;
+    Ok(())
+}
+
+struct Listeners {
+    tcp: Vec<TcpListener>,
+    unix: Option<(UnixListener, PathBuf)>,
+}
+
+impl Listeners {
+    async fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
+        let mut tcp = Vec::new();
+        for address in &config.listen {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|source| ServerError::Listen { place: address.to_string(), source })?;
+            tcp.push(listener);
+        }
+        let unix = match &config.unix_socket_directory {
+            Some(directory) => Some(bind_unix(directory, config)?),
+            None => None,
+        };
+        Ok(Self { tcp, unix })
+    }
+
+    fn tcp_addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
+        self.tcp.iter().filter_map(|listener| listener.local_addr().ok())
+    }
+
+    fn accept(self, shared: &Arc<Shared>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for listener in self.tcp {
+            let shared = Arc::clone(shared);
+            tasks.spawn(async move {
+                loop {
+                    match listener.accept().await {
+                        Ok((socket, peer)) => {
+                            if let Err(error) = tune(&socket) {
+                                tracing::debug!(%peer, %error, "socket options");
+                            }
+                            arrive(&shared, Stream::Tcp(socket));
+                        }
+                        Err(error) => accept_failed(&error).await,
+                    }
+                }
+            });
+        }
+        if let Some((listener, path)) = self.unix {
+            let shared = Arc::clone(shared);
+            tasks.spawn(async move {
+                let _unlink = Unlink(path);
+                loop {
+                    match listener.accept().await {
+                        Ok((socket, _)) => arrive(&shared, Stream::Unix(socket)),
+                        Err(error) => accept_failed(&error).await,
+                    }
+                }
+            });
+        }
+        tasks
+    }
+}
+
+/// Removes the socket's file when nobody listens on it any more.
+struct Unlink(PathBuf);
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(path = %self.0.display(), %error, "socket file");
+        }
+    }
+}
+
+fn bind_unix(directory: &Path, config: &ServerConfig) -> Result<(UnixListener, PathBuf), ServerError> {
+    let port = config.listen.first().map_or(6432, std::net::SocketAddr::port);
+    let path = directory.join(format!(".s.PGSQL.{port}"));
+    // A file left by a proxy that was killed is in the way; one that answers belongs to another.
+    if path.exists() && std::os::unix::net::UnixStream::connect(&path).is_err() {
+        let _ = std::fs::remove_file(&path);
+    }
+    let listener = UnixListener::bind(&path)
+        .map_err(|source| ServerError::Listen { place: path.display().to_string(), source })?;
+    Ok((listener, path))
+}
+
+/// Out of file descriptors, most likely: sessions that end free some.
+async fn accept_failed(error: &std::io::Error) {
+    tracing::warn!(%error, "accept failed");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+fn arrive(shared: &Arc<Shared>, stream: Stream) {
+    let shared = Arc::clone(shared);
+    let clients = shared.clients.fetch_add(1, Ordering::AcqRel) + 1;
+    tokio::spawn(async move {
+        let counted = Counted(shared);
+        let shared = &counted.0;
+        if let Some(session) = Box::pin(greet(shared, stream, clients)).await {
+            session.await;
+        }
+    });
+}
+
+/// One client in the count of clients.
+struct Counted(Arc<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::AcqRel);
+        self.0.client_left.notify_waiters();
+    }
+}
+
+/// Everything before the session's first turn; its state is freed before the session runs.
+async fn greet(
+    shared: &Arc<Shared>,
+    stream: Stream,
+    clients: usize,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let current = shared.current.load_full();
+    let clients_max = current.admission.config().server.clients_max;
+    let refusal = if shared.drain.draining.load(Ordering::Acquire) {
+        Some(ClientError::new(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down"))
+    } else if clients > clients_max {
+        Some(
+            ClientError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+                .hint("Raise server.max_clients, or close idle connections."),
+        )
+    } else {
+        None
+    };
+    let admitted = match admit_unless(stream, &current.admission, refusal).await {
+        Arrival::Client(admitted) => *admitted,
+        Arrival::Cancel(key) => {
+            if let Some(client) = shared.keys.find(key.process_id, &key.secret) {
+                client.cancel().await;
+            }
+            return None;
+        }
+        Arrival::Gone => return None,
+    };
+    let name = admitted.database.clone();
+    let Some(database) = current.databases.get(&name) else {
+        let error = if CONSOLE_DATABASES.contains(&name.as_str()) {
+            ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "the console is not available in this version")
+        } else {
+            ClientError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
+        };
+        crate::session::welcome::turn_away(admitted, &error).await;
+        return None;
+    };
+    let (session, guard) = welcome(admitted, database, &shared.keys, Arc::clone(&shared.drain)).await?;
+    Some(async move {
+        let _guard = guard;
+        session.run().await;
+    })
+}
+
+/// SIGHUP: a configuration that doesn't hold changes nothing.
+async fn reload(path: &Path, shared: &Arc<Shared>) {
+    let path = path.to_owned();
+    let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+    let config = match loaded {
+        Ok(Ok(loaded)) => Arc::new(loaded.config),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the configuration was not reloaded");
+            return;
+        }
+        Err(error) => {
+            tracing::error!(%error, "the configuration was not reloaded");
+            return;
+        }
+    };
+    let admission = match AdmissionContext::new(Arc::clone(&config), Arc::clone(&shared.secrets)) {
+        Ok(admission) => admission,
+        Err(error) => {
+            tracing::error!(%error, "the configuration was not reloaded");
+            return;
+        }
+    };
+    let before = shared.current.load_full();
+    let databases = Arc::new(Databases::new(config, Some(&before.databases)));
+    for (name, database) in before.databases.named() {
+        match databases.get(name) {
+            Some(kept) if Arc::ptr_eq(&kept, database) => {}
+            Some(successor) => database.succeed(successor),
+            None => database.close(),
+        }
+    }
+    shared.current.store(Arc::new(Current { admission, databases }));
+    tracing::info!("configuration reloaded");
+}
+
+/// No new clients; those in a transaction may finish it within the limit.
+async fn drain(shared: &Arc<Shared>) {
+    let limit = shared.current.load().admission.config().server.drain_timeout;
+    tracing::info!(clients = shared.clients.load(Ordering::Acquire), ?limit, "draining");
+    shared.drain.draining.store(true, Ordering::Release);
+    shared.drain.changed.notify_waiters();
+    let emptied = async {
+        loop {
+            let left = shared.client_left.notified();
+            if shared.clients.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            left.await;
+        }
+    };
+    if tokio::time::timeout(limit, emptied).await.is_err() {
+        tracing::warn!(clients = shared.clients.load(Ordering::Acquire), "drain limit reached");
+        shared.drain.over.store(true, Ordering::Release);
+        shared.drain.changed.notify_waiters();
+        // Those at rest say good-bye; those in a statement are cut off with the process.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn reap(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(REAP_INTERVAL).await;
+        for database in shared.current.load_full().databases.all() {
+            database.reap();
+        }
+    }
+}
+
+/// Keeps each database's view of the servers' tables, functions and views fresh.
+async fn watch_catalogs(shared: Arc<Shared>) {
+    let mut started = std::collections::HashMap::<String, Arc<Database>>::new();
+    let mut watchers = JoinSet::new();
+    loop {
+        let current = shared.current.load_full();
+        for (name, database) in current.databases.named() {
+            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
+            if !known {
+                started.insert(name.to_owned(), Arc::clone(database));
+                watchers.spawn(watch_catalog(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
+            }
+        }
+        tokio::time::sleep(CATALOG_RETRY).await;
+    }
+}
+
+async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database>) {
+    loop {
+        let current = shared.current.load_full();
+        if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &database)) {
+            return;
+        }
+        if !database.is_single() || database.nodes().count() > 1 {
+            read_catalog(&current, &database).await;
+        }
+        let pause = if database.planner.has_catalog() { CATALOG_REFRESH } else { CATALOG_RETRY };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = database.planner.catalog_wanted() => {}
+        }
+    }
+}
+
+/// Asks the home shard's primary, or while it is down any other.
+async fn read_catalog(current: &Current, database: &Database) {
+    let Some(user) = current.admission.config().users.first() else { return };
+    let login = login_of(user);
+    let home = database.config.home;
+    let mut nodes: Vec<_> = database.primaries().collect();
+    nodes.sort_by_key(|node| node.shard != home);
+    for node in nodes {
+        let asked = async {
+            let (client, connection) = connect_control(&node.config, &login).await.map_err(|error| error.to_string())?;
+            let catalog = catalog::load(&client).await.map_err(|error| error.to_string());
+            drop(client);
+            connection.abort();
+            catalog
+        };
+        match tokio::time::timeout(crate::types::limits::CONTROL_CONNECT_TIMEOUT, asked).await {
+            Ok(Ok(catalog)) => return database.planner.adopt_catalog(catalog),
+            Ok(Err(reason)) => tracing::warn!(node = %node.describe(), reason, "catalog not read"),
+            Err(_) => tracing::warn!(node = %node.describe(), "catalog not read in time"),
+        }
+    }
+}

@@ -1,22 +1,343 @@
-//! The queries. (PostgreSQL 14 to 17, chapter "System Catalogs".)
+//! Reads a server's catalogs. (PostgreSQL 14 to 17, chapter "System Catalogs".)
 
-use tokio_postgres::Client;
+use std::collections::{BTreeSet, HashMap};
 
-use super::Catalog;
+use tokio_postgres::{Client, Row};
+
+use super::{
+    Catalog, Column, ForeignKey, Function, FunctionKind, QualifiedName, Relation, RelationKind,
+    UniqueIndex, Volatility,
+};
+use crate::types::KeyType;
+
+mod queries;
 
 /// A catalog query that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("reading the server's catalog ({what}) failed: {source}")]
+#[error("reading {what} from the server's catalog failed: {source}")]
 pub struct LoadError {
     /// What was being read.
     pub what: &'static str,
     pub source: tokio_postgres::Error,
 }
 
-/// Reads what the client's role may see.
+/// The answers, as rows.
+struct Answers {
+    relations: Vec<Row>,
+    system_relations: Vec<Row>,
+    columns: Vec<Row>,
+    inheritance: Vec<Row>,
+    view_reads: Vec<Row>,
+    view_calls: Vec<Row>,
+    unique_indexes: Vec<Row>,
+    foreign_keys: Vec<Row>,
+    functions: Vec<Row>,
+}
+
+/// Reads everything but temporary relations. Nine queries, pipelined; they may see different moments,
+/// and what one of them doesn't know is left out.
 ///
 /// # Errors
 /// The connection's or the server's error.
-pub async fn load(_client: &Client) -> Result<Catalog, LoadError> {
-    Ok(Catalog::new(Vec::new(), Vec::new()))
+pub async fn load(client: &Client) -> Result<Catalog, LoadError> {
+    let answers = ask(client)
+        .await
+        .map_err(|(what, source)| LoadError { what, source })?;
+    build(&answers).map_err(|source| LoadError {
+        what: "a row",
+        source,
+    })
+}
+
+async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::Error)> {
+    let query = async |what: &'static str, sql: &'static str| {
+        client.query(sql, &[]).await.map_err(|error| (what, error))
+    };
+    let (
+        relations,
+        system_relations,
+        columns,
+        inheritance,
+        view_reads,
+        view_calls,
+        unique_indexes,
+        foreign_keys,
+        functions,
+    ) = tokio::try_join!(
+        query("relations", queries::RELATIONS),
+        query("system relations", queries::SYSTEM_RELATIONS),
+        query("columns", queries::COLUMNS),
+        query("inheritance", queries::INHERITANCE),
+        query("views", queries::VIEW_READS),
+        query("the functions of views", queries::VIEW_CALLS),
+        query("indexes", queries::UNIQUE_INDEXES),
+        query("foreign keys", queries::FOREIGN_KEYS),
+        query("functions", queries::FUNCTIONS),
+    )?;
+    Ok(Answers {
+        relations,
+        system_relations,
+        columns,
+        inheritance,
+        view_reads,
+        view_calls,
+        unique_indexes,
+        foreign_keys,
+        functions,
+    })
+}
+
+type Oid = u32;
+
+fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
+    let mut relations = Vec::new();
+    let mut positions: HashMap<Oid, usize> = HashMap::new();
+    for row in &answers.relations {
+        if let Some((oid, relation)) = relation(row)? {
+            positions.insert(oid, relations.len());
+            relations.push(relation);
+        }
+    }
+    let names: HashMap<Oid, QualifiedName> = positions
+        .iter()
+        .filter_map(|(oid, position)| Some((*oid, relations.get(*position)?.qualified_name())))
+        .collect();
+    let owner = |row: &Row| -> Result<Option<Oid>, tokio_postgres::Error> {
+        let oid: Oid = row.try_get(0)?;
+        Ok(positions.contains_key(&oid).then_some(oid))
+    };
+    // Each of the queries has the relation's OID first.
+    let mut columns: HashMap<Oid, Vec<Column>> = HashMap::new();
+    for row in &answers.columns {
+        if let Some(oid) = owner(row)? {
+            columns.entry(oid).or_default().push(column(row)?);
+        }
+    }
+    let mut indexes: HashMap<Oid, Vec<UniqueIndex>> = HashMap::new();
+    for row in &answers.unique_indexes {
+        if let Some(oid) = owner(row)? {
+            indexes.entry(oid).or_default().push(unique_index(row)?);
+        }
+    }
+    let mut foreign_keys: HashMap<Oid, Vec<ForeignKey>> = HashMap::new();
+    for row in &answers.foreign_keys {
+        if let (Some(oid), Some(key)) = (owner(row)?, foreign_key(row, &names)?) {
+            foreign_keys.entry(oid).or_default().push(key);
+        }
+    }
+    let parents = edges(&answers.inheritance)?;
+    let reads = edges(&answers.view_reads)?;
+    let calls = view_calls(&answers.view_calls)?;
+    for (oid, position) in &positions {
+        let Some(relation) = relations.get_mut(*position) else {
+            continue;
+        };
+        relation.columns = columns.remove(oid).unwrap_or_default();
+        relation.unique_indexes = indexes.remove(oid).unwrap_or_default();
+        relation.foreign_keys = foreign_keys.remove(oid).unwrap_or_default();
+        relation.parents = named(&reachable(*oid, &parents), &names);
+        let read = reachable(*oid, &reads);
+        relation.reads = named(&read, &names);
+        relation.reads.sort();
+        add_calls(relation, read.iter().chain([oid]), &calls);
+    }
+    let functions = answers
+        .functions
+        .iter()
+        .map(function)
+        .collect::<Result<_, _>>()?;
+    let system = answers
+        .system_relations
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<Vec<String>, _>>()?;
+    Ok(Catalog::new(relations, functions).with_system_relations(system))
+}
+
+fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error> {
+    let kind = match row.try_get::<_, &str>(3)? {
+        "r" => RelationKind::Table,
+        "p" => RelationKind::PartitionedTable,
+        "v" => RelationKind::View,
+        "m" => RelationKind::MaterializedView,
+        "f" => RelationKind::ForeignTable,
+        "S" => RelationKind::Sequence,
+        _ => return Ok(None),
+    };
+    let mut relation = Relation::new(
+        row.try_get::<_, String>(1)?,
+        row.try_get::<_, String>(2)?,
+        kind,
+    );
+    relation.row_security = row.try_get(4)?;
+    relation.has_rules = row.try_get(5)?;
+    relation.has_triggers = row.try_get(6)?;
+    relation.has_before_row_triggers = row.try_get(7)?;
+    relation.extension = row.try_get(8)?;
+    Ok(Some((row.try_get(0)?, relation)))
+}
+
+fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
+    let type_oid: Oid = row.try_get(2)?;
+    let modifier: i32 = row.try_get(4)?;
+    let type_modifier = (modifier != -1).then_some(modifier);
+    let is_deterministic = row.try_get::<_, Option<bool>>(6)?.unwrap_or(true);
+    let identity: bool = row.try_get(10)?;
+    let generated: bool = row.try_get(11)?;
+    // A generated column's expression stands where a default would.
+    let default = row.try_get::<_, Option<String>>(8)?.filter(|_| !generated);
+    let type_has_default: bool = row.try_get(9)?;
+    Ok(Column {
+        key_type: key_type(type_oid, type_modifier, is_deterministic),
+        type_modifier,
+        collation: row.try_get(5)?,
+        not_null: row.try_get(7)?,
+        has_default: default.is_some() || identity || type_has_default,
+        default,
+        identity,
+        generated,
+        ..Column::other(
+            row.try_get::<_, String>(1)?,
+            type_oid,
+            row.try_get::<_, String>(3)?,
+        )
+    })
+}
+
+/// See [`Column::key_type`].
+pub(super) fn key_type(oid: Oid, modifier: Option<i32>, is_deterministic: bool) -> Option<KeyType> {
+    match oid {
+        21 => Some(KeyType::Int2),
+        23 => Some(KeyType::Int4),
+        20 => Some(KeyType::Int8),
+        25 | 1043 if is_deterministic => Some(KeyType::Text),
+        2950 => Some(KeyType::Uuid),
+        1082 => Some(KeyType::Date),
+        // Values are rounded to the precision when they are stored, so that the row wouldn't be where
+        // the written value belongs. A precision of 6 is the type's own.
+        1114 if matches!(modifier, None | Some(6)) => Some(KeyType::Timestamp),
+        1184 if matches!(modifier, None | Some(6)) => Some(KeyType::TimestampTz),
+        1700 if modifier.is_none() => Some(KeyType::Numeric),
+        _ => None,
+    }
+}
+
+fn unique_index(row: &Row) -> Result<UniqueIndex, tokio_postgres::Error> {
+    Ok(UniqueIndex {
+        name: row.try_get(1)?,
+        columns: row.try_get(2)?,
+        is_primary: row.try_get(3)?,
+        has_expressions: row.try_get(4)?,
+        is_partial: row.try_get(5)?,
+        nulls_not_distinct: row.try_get(6)?,
+    })
+}
+
+fn foreign_key(
+    row: &Row,
+    names: &HashMap<Oid, QualifiedName>,
+) -> Result<Option<ForeignKey>, tokio_postgres::Error> {
+    let Some(references) = names.get(&row.try_get::<_, Oid>(3)?) else {
+        return Ok(None);
+    };
+    Ok(Some(ForeignKey {
+        name: row.try_get(1)?,
+        columns: row.try_get(2)?,
+        references: references.clone(),
+        referenced_columns: row.try_get(4)?,
+        cascades: row.try_get(5)?,
+    }))
+}
+
+fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
+    let volatility = match row.try_get::<_, &str>(3)? {
+        "i" => Volatility::Immutable,
+        "s" => Volatility::Stable,
+        _ => Volatility::Volatile,
+    };
+    let kind = match row.try_get::<_, &str>(4)? {
+        "p" => FunctionKind::Procedure,
+        "a" => FunctionKind::Aggregate,
+        "w" => FunctionKind::Window,
+        _ => FunctionKind::Function,
+    };
+    Ok(Function {
+        schema: row.try_get(0)?,
+        name: row.try_get(1)?,
+        arguments: row.try_get(2)?,
+        volatility,
+        kind,
+        language: row.try_get(5)?,
+        security_definer: row.try_get(6)?,
+        extension: row.try_get(7)?,
+    })
+}
+
+fn edges(rows: &[Row]) -> Result<HashMap<Oid, Vec<Oid>>, tokio_postgres::Error> {
+    let mut edges: HashMap<Oid, Vec<Oid>> = HashMap::new();
+    for row in rows {
+        edges
+            .entry(row.try_get(0)?)
+            .or_default()
+            .push(row.try_get(1)?);
+    }
+    Ok(edges)
+}
+
+/// Everything that can be reached from `start`, nearest first, without `start`.
+pub(super) fn reachable(start: Oid, edges: &HashMap<Oid, Vec<Oid>>) -> Vec<Oid> {
+    let mut found = vec![start];
+    let mut next = 0;
+    while let Some(current) = found.get(next).copied() {
+        for target in edges.get(&current).into_iter().flatten() {
+            if !found.contains(target) {
+                found.push(*target);
+            }
+        }
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+fn named(oids: &[Oid], names: &HashMap<Oid, QualifiedName>) -> Vec<QualifiedName> {
+    oids.iter()
+        .filter_map(|oid| names.get(oid).cloned())
+        .collect()
+}
+
+/// What one view calls itself.
+#[derive(Default)]
+struct Calls {
+    user_defined: BTreeSet<QualifiedName>,
+    unsafe_builtins: bool,
+}
+
+fn view_calls(rows: &[Row]) -> Result<HashMap<Oid, Calls>, tokio_postgres::Error> {
+    let mut calls: HashMap<Oid, Calls> = HashMap::new();
+    for row in rows {
+        let calls = calls.entry(row.try_get(0)?).or_default();
+        if row.try_get(3)? {
+            calls.unsafe_builtins = true;
+        } else {
+            let name =
+                QualifiedName::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            calls.user_defined.insert(name);
+        }
+    }
+    Ok(calls)
+}
+
+fn add_calls<'o>(
+    relation: &mut Relation,
+    views: impl Iterator<Item = &'o Oid>,
+    calls: &HashMap<Oid, Calls>,
+) {
+    let mut user_defined = BTreeSet::new();
+    for calls in views.filter_map(|oid| calls.get(oid)) {
+        relation.calls_unsafe_builtins |= calls.unsafe_builtins;
+        user_defined.extend(calls.user_defined.iter().cloned());
+    }
+    relation.called_functions = user_defined.into_iter().collect();
+    relation.calls_unsafe_functions =
+        relation.calls_unsafe_builtins || !relation.called_functions.is_empty();
 }

@@ -1,1 +1,14 @@
-//! (room under construction)
+//! Sockets, TLS and framed I/O. In: addresses, node configurations, accepted sockets. Out: a
+//! [`Stream`] with two buffers around it ([`Framed`]). Doesn't know what the bytes mean, except for
+//! the one-byte answer to SSLRequest.
+
+pub mod connect;
+pub mod framed;
+pub mod stream;
+pub mod tls;
+mod verify;
+
+pub use connect::{NetError, connect_stream};
+pub use framed::Framed;
+pub use stream::Stream;
+pub use tls::{ServerTls, TlsError};

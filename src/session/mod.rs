@@ -1,1 +1,22 @@
-//! (room under construction)
+//! One client from its start-up packet to its end. In: a socket. Out: replies as one PostgreSQL would
+//! give them. `turn` is the whole pipeline of a request; the rooms below do the work.
+
+pub mod authentication;
+pub mod block;
+pub mod cancel;
+pub mod database;
+pub mod dispatch;
+pub mod effects;
+pub mod explain;
+pub mod extended;
+pub mod own;
+pub mod planner;
+pub mod prepared;
+pub mod several;
+pub mod simple;
+pub mod startup;
+pub mod state;
+pub mod turn;
+pub mod welcome;
+
+pub use turn::{Session, SessionEnd};

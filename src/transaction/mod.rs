@@ -1,1 +1,267 @@
-//! (room under construction)
+//! Who is in a client's transaction: the connections it holds, what a shard that joins later must be
+//! told first, and which shard was written. Pure bookkeeping; `session` does the talking.
+
+use crate::pool::Lease;
+use crate::protocol::backend::Status;
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// The transaction of one client, or what it holds between two.
+#[derive(Debug)]
+pub struct Transaction {
+    held: Vec<Held>,
+    block: Block,
+    /// The one shard that this transaction may have written.
+    writer: Option<ShardId>,
+}
+
+/// One shard in the transaction.
+#[derive(Debug)]
+pub struct Held {
+    pub shard: ShardId,
+    pub lease: Lease,
+}
+
+/// The client's transaction block where the proxy keeps it: on databases with several shards, and
+/// wherever a server was lost under a block.
+#[derive(Debug)]
+enum Block {
+    /// None, or one that a single server knows of.
+    Outside,
+    Open(Journal),
+    /// A statement failed; only ROLLBACK (to a savepoint) leads out.
+    Failed(Journal),
+}
+
+/// What the client has said that a shard must hear before its first statement.
+#[derive(Debug, Default)]
+struct Journal {
+    entries: Vec<Entry>,
+    /// The block was begun within a Query of several statements, which can't be told again.
+    opaque: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Set for SAVEPOINT.
+    savepoint: Option<String>,
+    sql: String,
+}
+
+impl Transaction {
+    pub fn none() -> Self {
+        Self { held: Vec::new(), block: Block::Outside, writer: None }
+    }
+
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+
+    pub fn held_mut(&mut self) -> &mut [Held] {
+        &mut self.held
+    }
+
+    pub fn lease_mut(&mut self, shard: ShardId) -> Option<&mut Lease> {
+        self.held.iter_mut().find(|held| held.shard == shard).map(|held| &mut held.lease)
+    }
+
+    pub fn add(&mut self, shard: ShardId, lease: Lease) -> &mut Lease {
+        self.held.push(Held { shard, lease });
+        &mut self.held.last_mut().expect("pushed above").lease
+    }
+
+    pub fn remove(&mut self, shard: ShardId) -> Option<Lease> {
+        let position = self.held.iter().position(|held| held.shard == shard)?;
+        Some(self.held.remove(position).lease)
+    }
+
+    pub fn take_all(&mut self) -> Vec<Held> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Whether the proxy keeps a block open for the client.
+    pub fn in_block(&self) -> bool {
+        !matches!(self.block, Block::Outside)
+    }
+
+    pub fn is_failed(&self) -> bool {
+        matches!(self.block, Block::Failed(_)) || self.held.iter().any(|held| held.lease.status == Status::Failed)
+    }
+
+    /// What ReadyForQuery tells the client.
+    pub fn status(&self) -> Status {
+        match self.block {
+            _ if self.is_failed() => Status::Failed,
+            Block::Open(_) => Status::InTransaction,
+            _ if self.held.iter().any(|held| held.lease.status == Status::InTransaction) => Status::InTransaction,
+            _ => Status::Idle,
+        }
+    }
+
+    pub fn begin(&mut self, sql: &str) {
+        let entries = vec![Entry { savepoint: None, sql: sql.to_owned() }];
+        self.block = Block::Open(Journal { entries, opaque: false });
+        self.writer = None;
+    }
+
+    /// The block is over, and what it wrote with it.
+    pub fn end(&mut self) {
+        self.block = Block::Outside;
+        self.writer = None;
+    }
+
+    /// COMMIT AND CHAIN: a new block with the same characteristics.
+    pub fn chain(&mut self) {
+        if let Block::Open(mut journal) | Block::Failed(mut journal) = std::mem::replace(&mut self.block, Block::Outside) {
+            journal.entries.truncate(1);
+            self.block = Block::Open(journal);
+        }
+        self.writer = None;
+    }
+
+    pub fn fail(&mut self) {
+        self.block = match std::mem::replace(&mut self.block, Block::Outside) {
+            Block::Open(journal) | Block::Failed(journal) => Block::Failed(journal),
+            Block::Outside => Block::Failed(Journal { entries: Vec::new(), opaque: true }),
+        };
+    }
+
+    /// Takes over what the one server that runs the block says of it.
+    pub fn adopt(&mut self, status: Status) {
+        match (status, &mut self.block) {
+            (Status::Idle, _) => self.end(),
+            (_, Block::Outside) => {
+                self.block = Block::Open(Journal { entries: Vec::new(), opaque: true });
+            }
+            (Status::InTransaction, block @ Block::Failed(_)) => {
+                if let Block::Failed(journal) = std::mem::replace(block, Block::Outside) {
+                    *block = Block::Open(journal);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something happened in the block that can't be told again to another shard.
+    pub fn make_opaque(&mut self) {
+        if let Some(journal) = self.journal() {
+            journal.opaque = true;
+        }
+    }
+
+    /// BEGIN READ ONLY: a replica may serve the block.
+    pub fn is_read_only(&self) -> bool {
+        let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return false };
+        journal.entries.first().is_some_and(|begin| {
+            let words: Vec<String> = begin.sql.split([' ', ',', '\n', '\t', '\r']).filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect();
+            words.windows(2).any(|pair| pair == ["read", "only"])
+        })
+    }
+
+    /// What `shard` must be told before its first statement in the block; `None` if it is in it.
+    ///
+    /// # Errors
+    /// When the block began in a way that can't be repeated elsewhere.
+    pub fn prelude_for(&self, shard: ShardId) -> Result<Option<String>, ClientError> {
+        let joined = self.held.iter().any(|held| held.shard == shard && held.lease.status != Status::Idle);
+        if joined { Ok(None) } else { self.prelude() }
+    }
+
+    fn journal(&mut self) -> Option<&mut Journal> {
+        match &mut self.block {
+            Block::Open(journal) | Block::Failed(journal) => Some(journal),
+            Block::Outside => None,
+        }
+    }
+
+    /// Something that holds until the block ends: SET LOCAL, SET TRANSACTION, SET CONSTRAINTS.
+    pub fn note(&mut self, sql: &str) {
+        if let Some(journal) = self.journal() {
+            journal.entries.push(Entry { savepoint: None, sql: sql.to_owned() });
+        }
+    }
+
+    pub fn savepoint(&mut self, name: &str, sql: &str) {
+        if let Some(journal) = self.journal() {
+            journal.entries.push(Entry { savepoint: Some(name.to_owned()), sql: sql.to_owned() });
+        }
+    }
+
+    fn find(&mut self, name: &str) -> Option<(usize, &mut Journal)> {
+        let journal = self.journal()?;
+        let position = journal.entries.iter().rposition(|entry| entry.savepoint.as_deref() == Some(name))?;
+        Some((position, journal))
+    }
+
+    pub fn has_savepoint(&mut self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Everything since the savepoint is undone; the savepoint itself stays.
+    pub fn rollback_to(&mut self, name: &str) {
+        if let Some((position, journal)) = self.find(name) {
+            journal.entries.truncate(position + 1);
+        }
+        if let Block::Failed(journal) | Block::Open(journal) = std::mem::replace(&mut self.block, Block::Outside) {
+            self.block = Block::Open(journal);
+        }
+    }
+
+    /// The savepoint and those since are forgotten; what was set since then holds on.
+    pub fn release(&mut self, name: &str) {
+        if let Some((position, journal)) = self.find(name) {
+            let mut index = 0;
+            journal.entries.retain(|entry| {
+                index += 1;
+                index <= position || entry.savepoint.is_none()
+            });
+        }
+    }
+
+    /// What a joining shard must be told first, as one Query.
+    ///
+    /// # Errors
+    /// When the block began in a way that can't be repeated elsewhere.
+    fn prelude(&self) -> Result<Option<String>, ClientError> {
+        let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return Ok(None) };
+        if journal.opaque {
+            return Err(ClientError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "this transaction can't be extended to a second shard",
+            )
+            .detail("It was begun within a query string of several statements, on one shard.")
+            .hint("Send BEGIN as a statement of its own."));
+        }
+        let statements: Vec<&str> = journal.entries.iter().map(|entry| entry.sql.as_str()).collect();
+        Ok(Some(statements.join(";")))
+    }
+
+    /// Notes that `shard` may be written now.
+    ///
+    /// # Errors
+    /// When another shard was written before: both could not be committed as one.
+    pub fn write(&mut self, shard: ShardId) -> Result<(), ClientError> {
+        match self.writer {
+            Some(writer) if writer != shard => Err(ClientError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "a transaction that writes to several shards is not supported yet",
+            )
+            .detail("The transaction has written to another shard before, and both have to be committed as one.")
+            .hint("Keep the writes of a transaction to rows with keys of one shard.")),
+            _ => {
+                self.writer = Some(shard);
+                Ok(())
+            }
+        }
+    }
+
+    pub fn writer(&self) -> Option<ShardId> {
+        self.writer
+    }
+
+    /// Outside a block nothing is remembered between statements.
+    pub fn forget_writer(&mut self) {
+        if !self.in_block() {
+            self.writer = None;
+        }
+    }
+}

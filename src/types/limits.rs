@@ -1,5 +1,7 @@
 //! Every bound of the program in one place, each with its reason.
 
+use std::time::Duration;
+
 /// Bytes of a frame before authentication: a startup packet or a cancel request. PostgreSQL allows
 /// 10,000 as well (MAX_STARTUP_PACKET_LENGTH in its source).
 pub const STARTUP_FRAME_BYTES_MAX: usize = 10_000;
@@ -55,12 +57,99 @@ pub const SHARDS_MAX: usize = crate::types::Bucket::COUNT as usize;
 pub const NAME_BYTES_MAX: usize = 63;
 
 /// The longest time-out that a configuration may ask for; longer ones are mistakes in the unit.
-pub const TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// How long `check` waits for one server's answers; reading a catalog of 10,000 tables takes seconds.
+pub const CHECK_NODE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
 /// digits; comparing two numbers writes out the difference of their exponents.
 pub const NUMERIC_KEY_DIGITS_MAX: usize = 1_000;
+
+const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
+
+/// Bytes that the first read of a connection offers the socket: a turn of pgbench or of an ORM fits.
+pub const READ_BYTES_FIRST: u32 = 8 << 10;
+
+/// Bytes that a read offers at most; it doubles up to this while reads fill it. Beyond 64 KiB the
+/// cost of a system call disappears next to the copy.
+pub const READ_BYTES_MAX: u32 = 64 << 10;
+
+/// How long a node whose connect failed is left alone: long enough not to hammer it, short enough
+/// that a restart isn't noticed as an outage.
+pub const NODE_RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// Replies up to this size are copied into the client's buffer, which saves a write; longer ones are
+/// written straight from the server's buffer, which saves the copy.
+pub const RELAY_COPY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a client's COPY queued for a server that reads slowly.
+pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
+
+/// How long delivering a cancel to one server may take; meanwhile its backend isn't given to others.
+pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of extended-protocol messages collected before they are sent on without their Sync.
+pub const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// Prepared statements that one client may hold. PostgreSQL has no bound but its memory; this one
+/// stops a client that never closes any.
+pub const CLIENT_STATEMENTS_MAX: usize = 20_000;
+
+/// Bytes of buffer that an idle backend connection keeps: an ordinary turn's worth, so that the next
+/// lease doesn't begin with an allocation.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 32 << 10;
+
+/// How long rolling back what a vanished client left may take before its connection is closed instead.
+pub const CLEAN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a cancel key: protocol 3.2 allows 4 to 256, 3.0 has exactly 4.
+pub const CANCEL_SECRET_BYTES_MIN: usize = 4;
+/// See [`CANCEL_SECRET_BYTES_MIN`].
+pub const CANCEL_SECRET_BYTES_MAX: usize = 256;
+
+/// Bytes that a server may send before it is ready: dozens of ParameterStatus messages and a few
+/// notices take under 10 KiB; more than this is not PostgreSQL.
+pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
+
+/// How long a control-plane connection may take to be ready, and a cancel request to be taken.
+pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the last words to a refused client may take; it may not be reading.
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// TCP keepalive both ways: a peer that vanished is noticed after two minutes instead of the
+/// system's two hours.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Sets of start-up settings for which the servers' reported parameters are remembered, for each user
+/// of a database. Applications use a handful.
+pub const GREETINGS_MAX: usize = 1_000;
+
+/// Sets of session settings remembered as accepted, for each node; forgetting one costs a round trip.
+pub const ACCEPTED_SETTINGS_MAX: usize = 10_000;
+
+/// New statements that wait for a parser thread. Each is answered by an error beyond that; a burst of
+/// this size takes some 50 ms.
+pub const PARSER_QUEUE_MAX: usize = 1_000;
+
+/// How often idle and old backend connections are looked for.
+pub const REAP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a database's catalog is read again, besides whenever DDL was seen: a view that somebody
+/// changed on a server directly is known after this at the latest.
+pub const CATALOG_REFRESH: Duration = Duration::from_secs(30);
+
+/// How soon a catalog that couldn't be read is tried again.
+pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
+
+/// How long a new statement waits for the catalog to be read again after DDL.
+pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);

@@ -26,6 +26,8 @@ impl SqlState {
     pub const INVALID_CURSOR_NAME: Self = Self("34000");
     pub const INVALID_SAVEPOINT: Self = Self("3B001");
     pub const INVALID_CATALOG_NAME: Self = Self("3D000");
+    pub const INSUFFICIENT_PRIVILEGE: Self = Self("42501");
+    pub const UNDEFINED_OBJECT: Self = Self("42704");
     pub const SYNTAX_ERROR: Self = Self("42601");
     pub const DUPLICATE_PREPARED_STATEMENT: Self = Self("42P05");
     pub const TOO_MANY_CONNECTIONS: Self = Self("53300");

@@ -1,0 +1,118 @@
+//! The statements. Everything is qualified with pg_catalog, since search_path is the user's. Columns
+//! that came after PostgreSQL 14 are read through `to_jsonb`, which gives NULL where they aren't.
+
+/// oid, schema, name, kind, row security, rules, triggers, BEFORE row triggers (bits ROW = 1 and
+/// BEFORE = 2 of pg_trigger.tgtype), extension.
+pub(super) const RELATIONS: &str = r"
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
+       EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+       EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+       EXISTS (SELECT FROM pg_catalog.pg_trigger t
+               WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3),
+       (SELECT e.extname::text FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'
+          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+  AND n.nspname !~ '^pg_(toast_)?temp_'
+ORDER BY 2, 3";
+
+pub(super) const SYSTEM_RELATIONS: &str = r"
+SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'pg_catalog' AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')";
+
+/// Relation, name, type, type as text, modifier, collation, its determinism, not null, default's text,
+/// if the type has a default, identity, generated. In attnum order.
+pub(super) const COLUMNS: &str = r"
+SELECT a.attrelid, a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod,
+       l.collname::text, l.collisdeterministic, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+       t.typdefault IS NOT NULL, a.attidentity <> '', a.attgenerated <> ''
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ORDER BY a.attrelid, a.attnum";
+
+/// Child, parent.
+pub(super) const INHERITANCE: &str =
+    "SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i ORDER BY i.inhrelid, i.inhseqno";
+
+/// View, relation it reads. Built-in relations are pinned and have no entry.
+pub(super) const VIEW_READS: &str = r"
+SELECT DISTINCT r.ev_class, d.refobjid
+FROM pg_catalog.pg_rewrite r
+JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm')
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+WHERE r.rulename = '_RETURN' AND d.refobjid <> r.ev_class";
+
+/// View, schema and name of a function that it calls, if the function is built in. Only those that are
+/// user-defined, volatile, or built in and reading tables by name. pg_depend has no entry for built-in
+/// functions, so the OIDs are taken from the stored tree's text.
+pub(super) const VIEW_CALLS: &str = r"
+WITH call AS (
+    SELECT DISTINCT r.ev_class, m.found[1] AS field, m.found[2]::pg_catalog.oid AS target
+    FROM pg_catalog.pg_rewrite r
+    JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm')
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(
+        r.ev_action::pg_catalog.text, ':(funcid|aggfnoid|winfnoid|opfuncid|opno) (\d+)', 'g') AS m(found)
+    WHERE r.rulename = '_RETURN'
+), function AS (
+    SELECT ev_class, target AS oid FROM call WHERE field <> 'opno'
+    UNION
+    SELECT call.ev_class, o.oprcode FROM call JOIN pg_catalog.pg_operator o ON o.oid = call.target
+    WHERE call.field = 'opno'
+)
+SELECT DISTINCT f.ev_class, n.nspname::text, p.proname::text, n.nspname = 'pg_catalog'
+FROM function f
+JOIN pg_catalog.pg_proc p ON p.oid = f.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname <> 'pg_catalog' OR p.provolatile = 'v' OR p.proname ~ '^(table|query|cursor|schema|database)_to_xml'";
+
+/// Relation, name, key columns, primary, expressions, partial, NULLS NOT DISTINCT.
+pub(super) const UNIQUE_INDEXES: &str = r"
+SELECT i.indrelid, c.relname::text,
+       ARRAY(SELECT a.attname::text
+             FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+             WHERE k.position <= i.indnkeyatts ORDER BY k.position),
+       i.indisprimary, i.indexprs IS NOT NULL, i.indpred IS NOT NULL,
+       COALESCE((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false)
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE i.indisunique AND i.indisvalid
+ORDER BY i.indrelid, NOT i.indisprimary, 2";
+
+/// Relation, name, columns, relation referred to, its columns, if ON DELETE or ON UPDATE writes here.
+/// The copies on partitions (conparentid) are left out.
+pub(super) const FOREIGN_KEYS: &str = r"
+SELECT k.conrelid, k.conname::text,
+       ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.position),
+       k.confrelid,
+       ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.position),
+       k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')
+FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
+ORDER BY k.conrelid, 2";
+
+/// Schema, name, arguments, volatility, kind, language, SECURITY DEFINER, extension.
+pub(super) const FUNCTIONS: &str = r"
+SELECT n.nspname::text, p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid),
+       p.provolatile::text, p.prokind::text, l.lanname::text, p.prosecdef,
+       (SELECT e.extname::text FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1)
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY 1, 2, 3";

@@ -1,0 +1,134 @@
+//! Queries of the proxy's own on a data connection, between a client's turns: ROLLBACK, COMMIT on
+//! several shards, DISCARD ALL, and a failure on purpose.
+
+use bytes::Buf;
+use thiserror::Error;
+
+use super::replies::{ClientFrame, without_fatal};
+use crate::pool::{Backend, Condition, Settings};
+use crate::protocol::backend::{self, Status, tag};
+use crate::protocol::frame;
+use crate::protocol::frontend::encode;
+use crate::types::limits::FRAME_BYTES_MAX;
+
+#[derive(Debug, Error)]
+pub enum OwnError {
+    #[error("the server refused")]
+    Refused(ClientFrame),
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// Runs `sql` and waits for its end; rows and notices are dropped. Returns the last command tag.
+///
+/// # Errors
+/// The server's error, or a lost connection, which is then [`Condition::Broken`].
+pub async fn run(backend: &mut Backend, sql: &str) -> Result<String, OwnError> {
+    encode::query(&mut backend.framed.outbound, sql.as_bytes());
+    converse(backend).await.map(|answer| answer.tag)
+}
+
+/// As [`run`], but returns the parameters that the server reported meanwhile.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_reporting(backend: &mut Backend, sql: &str) -> Result<Vec<(String, String)>, OwnError> {
+    encode::query(&mut backend.framed.outbound, sql.as_bytes());
+    converse(backend).await.map(|answer| answer.parameters)
+}
+
+#[derive(Default)]
+struct Answer {
+    tag: String,
+    parameters: Vec<(String, String)>,
+}
+
+/// Makes the server's transaction fail, as an error of a statement that never reached it would have.
+///
+/// # Errors
+/// A lost connection.
+pub async fn poison(backend: &mut Backend) -> Result<(), OwnError> {
+    encode::parse(&mut backend.framed.outbound, b"", POISON, b"");
+    encode::sync(&mut backend.framed.outbound);
+    match converse(backend).await {
+        Err(OwnError::Refused(_)) | Ok(_) => Ok(()),
+        Err(lost) => Err(lost),
+    }
+}
+
+/// Not a statement: fails in the parser, before it takes any lock.
+pub const POISON: &[u8] = b"statement refused by shardway";
+
+/// Takes off the connection what its last client left: its transaction, and with `discard` its session.
+///
+/// # Errors
+/// A lost connection or a refusal: then it can't be reused.
+pub async fn clean(backend: &mut Backend) -> Result<(), OwnError> {
+    if backend.status != Status::Idle {
+        run(backend, "ROLLBACK").await?;
+        backend.settings = backend.settings_at_join.clone();
+    }
+    if backend.condition == Condition::Pinned {
+        run(backend, "DISCARD ALL").await?;
+        backend.settings = Settings::none();
+        backend.prepared.forget_all();
+        backend.condition = Condition::Clean;
+    }
+    Ok(())
+}
+
+async fn converse(backend: &mut Backend) -> Result<Answer, OwnError> {
+    backend.unanswered += 1;
+    let result = answer(backend).await;
+    if matches!(result, Err(OwnError::Lost(_))) {
+        backend.condition = Condition::Broken;
+    }
+    result
+}
+
+async fn answer(backend: &mut Backend) -> Result<Answer, OwnError> {
+    let lost = |error: std::io::Error| OwnError::Lost(error.to_string());
+    backend.framed.flush().await.map_err(lost)?;
+    let mut answer = Answer::default();
+    let mut refused = None;
+    loop {
+        let header = frame::peek(&backend.framed.inbound, FRAME_BYTES_MAX + 1)
+            .map_err(|error| OwnError::Lost(error.to_string()))?;
+        let Some(frame) = header.and_then(|header| backend.framed.inbound.get(..header.len)) else {
+            if backend.framed.fill().await.map_err(lost)? == 0 {
+                return Err(OwnError::Lost("end of stream".to_owned()));
+            }
+            continue;
+        };
+        let len = frame.len();
+        let mut ready = None;
+        match frame.first() {
+            Some(&tag::ERROR) if backend::is_fatal(frame) => {
+                let reason = backend::error_field(frame, b'M').unwrap_or_default();
+                return Err(OwnError::Lost(String::from_utf8_lossy(reason).into_owned()));
+            }
+            Some(&tag::ERROR) => refused = Some(without_fatal(frame)),
+            Some(&tag::COMMAND_COMPLETE) => {
+                let text = backend::command_tag(frame).unwrap_or_default();
+                answer.tag = String::from_utf8_lossy(text).into_owned();
+            }
+            Some(&tag::PARAMETER_STATUS) => {
+                if let Ok((name, value)) = backend::parameter_status(frame) {
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    answer.parameters.push((text(name), text(value)));
+                }
+            }
+            Some(&tag::READY) => {
+                let status = backend::ready_status(frame).map_err(|error| OwnError::Lost(error.to_string()))?;
+                ready = Some(status);
+            }
+            _ => {}
+        }
+        backend.framed.inbound.advance(len);
+        if let Some(status) = ready {
+            backend.status = status;
+            backend.unanswered = backend.unanswered.saturating_sub(1);
+            return refused.map_or(Ok(answer), |frame| Err(OwnError::Refused(frame)));
+        }
+    }
+}

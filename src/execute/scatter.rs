@@ -1,0 +1,249 @@
+//! The same messages on several backends, one answer: the first backend's descriptions, the rows of
+//! all one after the other, and one CommandComplete with the sum. Rows stay raw frames and are not
+//! held back: a backend whose turn hasn't come is slowed down by its own socket.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+use super::relay::relay_part;
+use super::replies::{Expect, Outcome, RelayError};
+use crate::net::Framed;
+use crate::pool::{Backend, Condition};
+use crate::pool::connect::send_cancel;
+use crate::protocol::backend::{self, tag};
+use crate::protocol::frame::Fields;
+use crate::types::limits::CANCEL_WAIT_MAX;
+
+/// What of one backend's replies the client gets to see.
+#[derive(Debug)]
+pub struct Part {
+    role: Role,
+    /// Rows counted by the CommandCompletes so far.
+    pub rows: u64,
+    /// An Execute ended with PortalSuspended.
+    pub suspended: bool,
+    /// The first part's RowDescription, which the others must fit.
+    description: Option<Vec<u8>>,
+    /// Rows of the proxy's own ahead of the server's first row, as encoded messages.
+    preface: Option<BytesMut>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    /// Everything: there is one backend.
+    Whole,
+    First,
+    /// Rows and errors.
+    Later,
+    /// A session command's answer, which the first backend has given already.
+    Echo,
+    /// Nothing: the answer has failed already.
+    Silent,
+}
+
+impl Part {
+    pub fn whole() -> Self {
+        Self { role: Role::Whole, rows: 0, suspended: false, description: None, preface: None }
+    }
+
+    /// For EXPLAIN: these rows come before the server's.
+    pub fn prefaced(preface: Option<BytesMut>) -> Self {
+        Self { preface, ..Self::whole() }
+    }
+
+    /// Whether rows pass without a look.
+    pub(super) fn passes_rows(&self) -> bool {
+        self.preface.is_none() && !self.is_silent()
+    }
+
+    pub(super) fn take_preface(&mut self) -> Option<BytesMut> {
+        self.preface.take()
+    }
+
+    fn first() -> Self {
+        Self { role: Role::First, ..Self::whole() }
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.role, Role::Silent | Role::Echo)
+    }
+
+    /// Whether a message that can come at any time is for the client.
+    pub(super) fn shows(&self, tag: u8) -> bool {
+        match self.role {
+            Role::Whole | Role::First => true,
+            Role::Later => tag == tag::NOTICE,
+            Role::Echo | Role::Silent => false,
+        }
+    }
+
+    /// Whether a reply is for the client; counts rows and compares descriptions on the way.
+    ///
+    /// # Errors
+    /// When the shards' columns differ: their rows can't be one answer.
+    pub(super) fn take(&mut self, tag: u8, frame: &[u8]) -> Result<bool, RelayError> {
+        match (self.role, tag) {
+            (Role::Whole, _) => Ok(true),
+            (Role::Silent | Role::Echo, _) => Ok(false),
+            (_, tag::COMMAND_COMPLETE) => {
+                self.rows += backend::tag_rows(backend::command_tag(frame)?);
+                Ok(false)
+            }
+            (_, tag::PORTAL_SUSPENDED) => {
+                self.suspended = true;
+                Ok(false)
+            }
+            (Role::First, tag::ROW_DESCRIPTION) => {
+                self.description = Some(frame.to_vec());
+                Ok(true)
+            }
+            (Role::First, _) => Ok(true),
+            (Role::Later, tag::ROW_DESCRIPTION) => {
+                match &self.description {
+                    Some(first) => fits(first, frame)?,
+                    None => self.description = Some(frame.to_vec()),
+                }
+                Ok(false)
+            }
+            (Role::Later, _) => Ok(false),
+        }
+    }
+}
+
+/// OIDs below this are the same on every server (PostgreSQL, FirstNormalObjectId).
+const FIRST_USER_OID: u32 = 16_384;
+
+/// Whether the rows behind both descriptions may be one result.
+fn fits(first: &[u8], other: &[u8]) -> Result<(), RelayError> {
+    let mut a = Fields::of(first)?;
+    let mut b = Fields::of(other)?;
+    let columns = a.count()?;
+    if b.count()? != columns {
+        return Err(RelayError::Disagree("the shards return different numbers of columns".to_owned()));
+    }
+    for _ in 0..columns {
+        let (name, other_name) = (a.cstr()?, b.cstr()?);
+        // Table OID and column number differ from server to server.
+        a.bytes(6)?;
+        b.bytes(6)?;
+        let (oid, other_oid) = (a.u32()?, b.u32()?);
+        let size = (a.i16()?, a.i32()?);
+        let other_size = (b.i16()?, b.i32()?);
+        let (format, other_format) = (a.i16()?, b.i16()?);
+        let own = oid >= FIRST_USER_OID && other_oid >= FIRST_USER_OID;
+        let same_type = oid == other_oid || (own && format == 0);
+        if name != other_name || !same_type || size.0 != other_size.0 || format != other_format {
+            let name = String::from_utf8_lossy(name);
+            return Err(RelayError::Disagree(format!("the shards have different types for column \"{name}\"")));
+        }
+    }
+    Ok(())
+}
+
+/// How the answers of several backends become one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Merge {
+    Concatenate,
+    /// The same command on each: the first one's answer stands for all.
+    Echo,
+}
+
+/// One backend of a scatter, with what it owes.
+pub struct Piece<'a> {
+    pub backend: &'a mut Backend,
+    pub expects: &'a mut VecDeque<Expect>,
+    /// See [`Part::prefaced`].
+    pub preface: Option<BytesMut>,
+}
+
+/// What a scatter saw.
+#[derive(Debug)]
+pub struct Scattered {
+    /// Of the first backend, but `failed` if any failed.
+    pub outcome: Outcome,
+    pub rows: u64,
+}
+
+/// Passes on the answers of all pieces; the CommandComplete for all is left to the caller.
+///
+/// # Errors
+/// The position of the backend whose stream was lost, and how. The others are at rest or broken.
+pub async fn scatter(
+    client: &mut Framed,
+    pieces: &mut [Piece<'_>],
+    merge: Merge,
+) -> Result<Scattered, (usize, RelayError)> {
+    for (position, piece) in pieces.iter_mut().enumerate() {
+        // All work at once; a server that doesn't take its request now gets the rest when it is read.
+        if let Err(error) = piece.backend.framed.try_flush_now() {
+            piece.backend.condition = Condition::Broken;
+            let error = RelayError::Backend { reason: error.to_string(), last_words: None };
+            silence(client, pieces, None).await;
+            return Err((position, error));
+        }
+    }
+    let mut part = Part::first();
+    let mut first: Option<Outcome> = None;
+    for position in 0..pieces.len() {
+        let Some(piece) = pieces.get_mut(position) else { break };
+        if merge == Merge::Echo {
+            part.role = if position == 0 { Role::Whole } else { Role::Echo };
+        } else if position > 0 {
+            part.role = Role::Later;
+        }
+        part.preface = piece.preface.take();
+        match relay_part(client, piece.backend, piece.expects, &mut part).await {
+            Ok(outcome) => {
+                let failed = outcome.failed;
+                let all = first.get_or_insert(outcome);
+                if failed {
+                    all.failed = true;
+                    silence(client, pieces, Some(position)).await;
+                    break;
+                }
+            }
+            Err(error) => {
+                silence(client, pieces, Some(position)).await;
+                return Err((position, error));
+            }
+        }
+    }
+    let outcome = first.unwrap_or_default();
+    Ok(Scattered { outcome, rows: part.rows })
+}
+
+/// Cancels and reads to their ends the pieces behind `after`, whose rows nobody wants any more.
+async fn silence(client: &mut Framed, pieces: &mut [Piece<'_>], after: Option<usize>) {
+    let skip = after.map_or(0, |position| position + 1);
+    for piece in pieces.iter_mut().skip(skip) {
+        if piece.backend.condition == Condition::Broken {
+            continue;
+        }
+        let key = std::sync::Arc::clone(&piece.backend.key);
+        let cancel = send_cancel(&key.node.config, key.process_id, &key.secret_key);
+        // Uncancelled, it is read to its end all the same.
+        let _ = tokio::time::timeout(CANCEL_WAIT_MAX, cancel).await;
+        let mut part = Part { role: Role::Silent, ..Part::whole() };
+        if let Err(error) = relay_part(client, piece.backend, piece.expects, &mut part).await {
+            tracing::debug!(%error, "a shard of a failed scatter was lost");
+        }
+    }
+}
+
+/// One backend's share of an Execute with a row limit: its rows, and whether it has more.
+///
+/// # Errors
+/// As [`relay_part`].
+pub async fn fetch(
+    client: &mut Framed,
+    piece: Piece<'_>,
+    is_first: bool,
+) -> Result<(Outcome, u64, bool), RelayError> {
+    let mut part = Part::first();
+    if !is_first {
+        part.role = Role::Later;
+    }
+    let outcome = relay_part(client, piece.backend, piece.expects, &mut part).await?;
+    Ok((outcome, part.rows, part.suspended))
+}

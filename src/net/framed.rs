@@ -1,0 +1,172 @@
+//! A [`Stream`] with a buffer each way. In: sockets' bytes and what rooms above append to
+//! `outbound`. Out: as few reads and writes as possible. Doesn't look into the bytes: `protocol`
+//! finds the frames in `inbound`.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::stream::{Stream, poll_read_buf};
+use crate::types::limits::{READ_BYTES_FIRST, READ_BYTES_MAX};
+
+/// Nothing big lives inside: an idle client's whole task has to stay under 8 KiB.
+#[derive(Debug)]
+pub struct Framed {
+    pub stream: Stream,
+    /// Received and not yet consumed.
+    pub inbound: BytesMut,
+    /// To be sent by the next flush.
+    pub outbound: BytesMut,
+    /// What the next read offers the socket.
+    read_size: u32,
+}
+
+impl Framed {
+    pub fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            read_size: READ_BYTES_FIRST,
+        }
+    }
+
+    /// One read into `inbound`; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the socket or of TLS.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let offered = self.make_room();
+        let outcome = ready!(poll_read_buf(&mut self.stream, &mut self.inbound, cx));
+        Poll::Ready(outcome.inspect(|read| self.adapt(*read, offered)))
+    }
+
+    /// [`Self::poll_fill`] as a future; cancelling it loses nothing.
+    ///
+    /// # Errors
+    /// As [`Self::poll_fill`].
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Reads what is there already; `None` when nothing is, `Some(0)` at the end of the stream. Not
+    /// for a stream that another future waits on at the same time.
+    ///
+    /// # Errors
+    /// As [`Self::poll_fill`].
+    pub fn try_fill_now(&mut self) -> io::Result<Option<usize>> {
+        let offered = self.make_room();
+        let outcome = self.stream.try_read(&mut self.inbound);
+        outcome.inspect(|read| self.adapt(read.unwrap_or(0), offered))
+    }
+
+    /// Writes `outbound` until it, and what TLS holds of it, is empty.
+    ///
+    /// # Errors
+    /// Those of the socket or of TLS; `WriteZero` if the socket takes nothing.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbound.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outbound))?;
+            self.sent(written)?;
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// [`Self::poll_flush`] as a future; cancelling it loses nothing that a later flush won't send.
+    ///
+    /// # Errors
+    /// As [`Self::poll_flush`].
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Writes what the socket takes at once; true when nothing is left. After false, flush again:
+    /// this leaves no waker behind, and displaces that of a flush under way.
+    ///
+    /// # Errors
+    /// As [`Self::poll_flush`].
+    pub fn try_flush_now(&mut self) -> io::Result<bool> {
+        while !self.outbound.is_empty() {
+            match self.stream.try_write(&self.outbound)? {
+                Some(written) => self.sent(written)?,
+                None => return Ok(false),
+            }
+        }
+        self.stream.try_flush()
+    }
+
+    /// For idle clients: gives the memory of empty buffers back unless there is something to read at
+    /// once, and waits without holding a buffer until a read may yield something.
+    ///
+    /// # Errors
+    /// Those of the runtime, when it shuts down.
+    pub async fn wait_readable(&mut self) -> io::Result<()> {
+        poll_fn(|cx| {
+            let readiness = self.stream.poll_read_ready(cx);
+            if readiness.is_pending() {
+                self.release_memory();
+            }
+            readiness
+        })
+        .await
+    }
+
+    /// Gives the memory of empty buffers back, and starts small again with the next read.
+    pub fn release_memory(&mut self) {
+        if self.inbound.is_empty() {
+            self.inbound = BytesMut::new();
+            self.read_size = READ_BYTES_FIRST;
+        }
+        if self.outbound.is_empty() {
+            self.outbound = BytesMut::new();
+        }
+    }
+
+    /// Asked of a pooled connection, without a system call: true means that something is there that
+    /// nobody asked for (or, rarely, that the last read filled its buffer exactly);
+    /// [`Self::try_fill_now`] tells what.
+    pub fn is_closed_or_has_data(&self) -> bool {
+        !self.inbound.is_empty() || self.stream.is_read_ready()
+    }
+
+    /// Sends what is queued and the end of the stream (TLS: close_notify).
+    ///
+    /// # Errors
+    /// As [`Self::poll_flush`].
+    pub async fn close(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.stream.shutdown().await
+    }
+
+    /// Room for one read; what it offers. A half-consumed frame stays in place while at least half a
+    /// read still fits behind it, so that it isn't moved for every few bytes.
+    fn make_room(&mut self) -> usize {
+        let wanted = self.read_size as usize;
+        if self.inbound.capacity() - self.inbound.len() < wanted / 2 {
+            self.inbound.reserve(wanted);
+        }
+        self.inbound.capacity() - self.inbound.len()
+    }
+
+    /// A read that filled what it was offered is likely to be followed by more.
+    fn adapt(&mut self, read: usize, offered: usize) {
+        if read == offered && self.read_size < READ_BYTES_MAX {
+            self.read_size *= 2;
+        }
+    }
+
+    fn sent(&mut self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.outbound.advance(written);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

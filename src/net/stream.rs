@@ -1,0 +1,152 @@
+//! One byte stream to a client or a server: TCP or Unix socket, plain or in TLS. In: connected
+//! sockets. Out: tokio's `AsyncRead` and `AsyncWrite`, and cheap questions about readiness. Doesn't
+//! know how connections are made (`net::connect`) or what they carry.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop::unconstrained;
+
+/// The TLS variants are boxed: a rustls session takes over a kilobyte, and plain streams shouldn't.
+#[derive(Debug)]
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// A client that asked for TLS; we are its server.
+    TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// A server that granted TLS; we are its client.
+    TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+macro_rules! each {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($inner) => $call,
+            Stream::Unix($inner) => $call,
+            Stream::TlsServer($inner) => $call,
+            Stream::TlsClient($inner) => $call,
+        }
+    };
+}
+
+impl Stream {
+    pub fn peer_is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
+    }
+
+    /// Ready when a read may yield something: data, end of file or an error. It can be ready for
+    /// nothing (after a read that filled its buffer exactly); it is never pending over data.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(inner) => inner.poll_read_ready(cx),
+            Self::Unix(inner) => inner.poll_read_ready(cx),
+            _ if self.has_decrypted() => Poll::Ready(Ok(())),
+            Self::TlsServer(inner) => inner.get_ref().0.poll_read_ready(cx),
+            Self::TlsClient(inner) => inner.get_ref().0.poll_read_ready(cx),
+        }
+    }
+
+    /// The same question as [`Self::poll_read_ready`] without a waker, a system call or a share of
+    /// the task's budget: what the runtime's last look at its sockets said.
+    pub fn is_read_ready(&self) -> bool {
+        let nothing = || Ok(());
+        let ready = match self {
+            Self::Tcp(inner) => inner.try_io(Interest::READABLE, nothing),
+            Self::Unix(inner) => inner.try_io(Interest::READABLE, nothing),
+            Self::TlsServer(inner) => inner.get_ref().0.try_io(Interest::READABLE, nothing),
+            Self::TlsClient(inner) => inner.get_ref().0.try_io(Interest::READABLE, nothing),
+        };
+        // Any error but "would block" is something that a read should find out about.
+        !matches!(ready, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            || self.has_decrypted()
+    }
+
+    /// Bytes that rustls has decrypted, or its end of file: the socket may stay silent although a
+    /// read would succeed. rustls wants to read exactly when neither is there.
+    fn has_decrypted(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::TlsServer(inner) => !inner.get_ref().1.wants_read(),
+            Self::TlsClient(inner) => !inner.get_ref().1.wants_read(),
+        }
+    }
+
+    /// Reads into the spare capacity of `buffer` if that needs no waiting; `None` when it would. For
+    /// a stream that no other task waits on.
+    pub(super) fn try_read(&mut self, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
+        now(|cx| poll_read_buf(self, buffer, cx))
+    }
+
+    /// Writes what is possible without waiting; `None` when nothing is.
+    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        now(|cx| Pin::new(&mut *self).poll_write(cx, bytes))
+    }
+
+    /// Pushes out what TLS holds encrypted; true when nothing is left there.
+    pub(super) fn try_flush(&mut self) -> io::Result<bool> {
+        Ok(now(|cx| Pin::new(&mut *self).poll_flush(cx))?.is_some())
+    }
+}
+
+/// One read into `buffer`'s spare capacity. `read_buf`'s future keeps no state between polls, so a
+/// new one a poll is sound, and does without unsafe code.
+pub(super) fn poll_read_buf(
+    stream: &mut Stream,
+    buffer: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    use tokio::io::AsyncReadExt;
+    let future = std::pin::pin!(stream.read_buf(buffer));
+    future.poll(cx)
+}
+
+/// One poll that leaves no waker worth waking behind. Unlike tokio's `try_read`, polling forgets the
+/// readiness after a short read; and without `unconstrained` a task at the end of its budget would
+/// take "not now" for "nothing there".
+fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<Option<T>> {
+    let once = std::pin::pin!(unconstrained(poll_fn(|cx| Poll::Ready(match poll(cx) {
+        Poll::Ready(outcome) => outcome.map(Some),
+        Poll::Pending => Ok(None),
+    }))));
+    match once.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Ok(None),
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(cx))
+    }
+}

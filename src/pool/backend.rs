@@ -1,0 +1,66 @@
+//! One connection to a server, and everything the proxy knows of its session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::node::Node;
+use super::prepared::Prepared;
+use super::settings::Settings;
+use crate::net::Framed;
+use crate::protocol::backend::Status;
+
+#[derive(Debug)]
+pub struct Backend {
+    pub framed: Framed,
+    pub node: Arc<Node>,
+    pub key: Arc<BackendKey>,
+    /// All ParameterStatus values of the login, in order.
+    pub parameters: Vec<(String, String)>,
+    pub prepared: Prepared,
+    /// The text of the unnamed statement, if its Parse is known to have succeeded.
+    pub unnamed: Option<bytes::Bytes>,
+    /// What is set on it for the session, beyond its login's defaults.
+    pub settings: Settings,
+    /// `settings` as they were when it joined its transaction: a rollback returns to them.
+    pub settings_at_join: Settings,
+    /// The session's clock of savepoints at that time.
+    pub joined_at: u64,
+    pub status: Status,
+    pub condition: Condition,
+    /// ReadyForQuery messages still to come.
+    pub unanswered: u32,
+    pub created: Instant,
+}
+
+/// Where a cancel request for it goes.
+#[derive(Debug)]
+pub struct BackendKey {
+    pub node: Arc<Node>,
+    pub process_id: u32,
+    pub secret_key: Vec<u8>,
+}
+
+/// Whether another client may get the connection once nothing is under way on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// Nothing is left of the last client that isn't in `settings` or `prepared`.
+    Clean,
+    /// A client left session state on it: temporary tables, listens, locks. DISCARD ALL cleans it.
+    Pinned,
+    /// The stream can't be trusted any more.
+    Broken,
+}
+
+impl Backend {
+    pub fn may_be_reused(&self) -> bool {
+        self.condition == Condition::Clean && self.is_at_rest() && self.status == Status::Idle
+    }
+
+    /// Nothing was sent whose replies have not all been read.
+    pub fn is_at_rest(&self) -> bool {
+        self.unanswered == 0
+            && self.condition != Condition::Broken
+            && self.framed.inbound.is_empty()
+            && self.framed.outbound.is_empty()
+    }
+}

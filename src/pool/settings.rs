@@ -1,0 +1,237 @@
+//! The settings of a session, as a client made them and as a backend connection has them. Two equal
+//! snapshots need nothing; otherwise [`Settings::difference`] is the SQL that makes one of the other.
+//!
+//! Only values set for the session are here: SET LOCAL ends with its transaction on the server itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// An immutable snapshot; cloning it costs a reference count.
+#[derive(Clone, Debug)]
+pub struct Settings(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    values: BTreeMap<String, SettingValue>,
+    hash: u64,
+}
+
+/// A value in the form in which it can be sent again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SettingValue {
+    /// `SET name TO 'a', 'b'`: a list keeps its elements apart, as PostgreSQL quotes them itself.
+    List(Vec<String>),
+    /// `set_config(name, 'text', false)`: the text is taken as it is.
+    Text(String),
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.hash == other.0.hash && self.0.values == other.0.values)
+    }
+}
+
+impl Eq for Settings {}
+
+impl Settings {
+    /// Nothing set: what a connection has after its login.
+    pub fn none() -> Self {
+        Self::from_values(BTreeMap::new())
+    }
+
+    pub fn from_values(values: BTreeMap<String, SettingValue>) -> Self {
+        let mut text = String::new();
+        for (name, value) in &values {
+            write!(text, "{name}\0{value:?}\0").expect("a String takes any text");
+        }
+        Self(Arc::new(Inner { hash: xxh3_64(text.as_bytes()), values }))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&SettingValue> {
+        self.0.values.get(name)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.values.is_empty()
+    }
+
+    /// Identifies equal snapshots within this process.
+    pub fn hash(&self) -> u64 {
+        self.0.hash
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &SettingValue)> {
+        self.0.values.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    #[must_use]
+    pub fn with(&self, name: &str, value: SettingValue) -> Self {
+        let mut values = self.0.values.clone();
+        if name == "session_authorization" {
+            // PostgreSQL resets the role with it.
+            values.remove("role");
+        }
+        values.insert(name.to_owned(), value);
+        Self::from_values(values)
+    }
+
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let mut values = self.0.values.clone();
+        values.remove(name);
+        if name == "session_authorization" {
+            values.remove("role");
+        }
+        Self::from_values(values)
+    }
+
+    /// Whether switching between the two changes who the connection acts as.
+    pub fn changes_identity(&self, other: &Self) -> bool {
+        ["role", "session_authorization"].iter().any(|name| self.get(name) != other.get(name))
+    }
+
+    /// The statements that turn a connection with the settings `self` into one with `wanted`; `None`
+    /// when they are equal.
+    pub fn difference(&self, wanted: &Self) -> Option<String> {
+        if self == wanted {
+            return None;
+        }
+        let mut sql = String::new();
+        // The identity is taken off first, since it may lack the right to change the rest, and put on last.
+        for name in ["role", "session_authorization"] {
+            if self.get(name).is_some() && self.get(name) != wanted.get(name) {
+                push_reset(&mut sql, name);
+            }
+        }
+        for (name, value) in self.iter() {
+            if !is_identity(name) && wanted.get(name).is_none() {
+                push_reset(&mut sql, name);
+            } else if !is_identity(name) && wanted.get(name) != Some(value) {
+                push_set(&mut sql, name, wanted.get(name).expect("checked by the branch before"));
+            }
+        }
+        for (name, value) in wanted.iter() {
+            if !is_identity(name) && self.get(name).is_none() {
+                push_set(&mut sql, name, value);
+            }
+        }
+        for name in ["session_authorization", "role"] {
+            if let Some(value) = wanted.get(name)
+                && (self.get(name) != Some(value) || self.changes_identity(wanted))
+            {
+                push_set(&mut sql, name, value);
+            }
+        }
+        if sql.is_empty() { None } else { Some(sql) }
+    }
+}
+
+fn is_identity(name: &str) -> bool {
+    name == "role" || name == "session_authorization"
+}
+
+fn push_reset(sql: &mut String, name: &str) {
+    sql.push_str("RESET ");
+    push_name(sql, name);
+    sql.push(';');
+}
+
+fn push_set(sql: &mut String, name: &str, value: &SettingValue) {
+    match value {
+        SettingValue::List(elements) => {
+            sql.push_str("SET ");
+            push_name(sql, name);
+            sql.push_str(" TO ");
+            for (position, element) in elements.iter().enumerate() {
+                if position > 0 {
+                    sql.push_str(", ");
+                }
+                push_literal(sql, element);
+            }
+            sql.push(';');
+        }
+        SettingValue::Text(text) => {
+            sql.push_str("SELECT pg_catalog.set_config(");
+            push_literal(sql, name);
+            sql.push_str(", ");
+            push_literal(sql, text);
+            sql.push_str(", false);");
+        }
+    }
+}
+
+/// A setting's name may have a dot (`myapp.tenant`), which separates two identifiers.
+fn push_name(sql: &mut String, name: &str) {
+    for (position, part) in name.split('.').enumerate() {
+        if position > 0 {
+            sql.push('.');
+        }
+        sql.push('"');
+        sql.push_str(&part.replace('"', "\"\""));
+        sql.push('"');
+    }
+}
+
+/// A literal that means the same whatever standard_conforming_strings is.
+pub fn push_literal(sql: &mut String, text: &str) {
+    if text.contains('\\') {
+        sql.push_str(" E");
+    }
+    sql.push('\'');
+    for character in text.chars() {
+        match character {
+            '\'' => sql.push_str("''"),
+            '\\' => sql.push_str("\\\\"),
+            other => sql.push(other),
+        }
+    }
+    sql.push('\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(values: &[&str]) -> SettingValue {
+        SettingValue::List(values.iter().map(|&value| value.to_owned()).collect())
+    }
+
+    #[test]
+    fn equal_settings_need_nothing() {
+        let one = Settings::none().with("timezone", list(&["UTC"]));
+        let two = Settings::none().with("timezone", list(&["UTC"]));
+        assert_eq!(one.difference(&two), None);
+    }
+
+    #[test]
+    fn only_what_differs_is_sent() {
+        let has = Settings::none().with("timezone", list(&["UTC"])).with("work_mem", list(&["8MB"]));
+        let wanted = has.without("work_mem").with("search_path", list(&["a", "b c"]));
+        assert_eq!(
+            has.difference(&wanted).as_deref(),
+            Some("RESET \"work_mem\";SET \"search_path\" TO 'a', 'b c';")
+        );
+    }
+
+    #[test]
+    fn quotes_and_backslashes_survive_any_string_setting() {
+        let wanted = Settings::none().with("my.x", SettingValue::Text("o'\\".into()));
+        assert_eq!(
+            Settings::none().difference(&wanted).as_deref(),
+            Some("SELECT pg_catalog.set_config('my.x',  E'o''\\\\', false);")
+        );
+    }
+
+    #[test]
+    fn the_identity_goes_off_first_and_on_last() {
+        let has = Settings::none().with("role", list(&["a"])).with("work_mem", list(&["1MB"]));
+        let wanted = Settings::none().with("role", list(&["b"]));
+        assert_eq!(
+            has.difference(&wanted).as_deref(),
+            Some("RESET \"role\";RESET \"work_mem\";SET \"role\" TO 'b';")
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! The server's messages: type bytes, the few that are read, and those that the proxy writes itself.
+
+use bytes::{BufMut, BytesMut};
+
+use super::frame::{FrameError, Fields};
+use crate::types::ClientError;
+
+/// Type bytes of the server's messages (PostgreSQL documentation, 55.7).
+pub mod tag {
+    pub const AUTHENTICATION: u8 = b'R';
+    pub const BACKEND_KEY_DATA: u8 = b'K';
+    pub const BIND_COMPLETE: u8 = b'2';
+    pub const CLOSE_COMPLETE: u8 = b'3';
+    pub const COMMAND_COMPLETE: u8 = b'C';
+    pub const COPY_BOTH: u8 = b'W';
+    pub const COPY_DATA: u8 = b'd';
+    pub const COPY_DONE: u8 = b'c';
+    pub const COPY_IN: u8 = b'G';
+    pub const COPY_OUT: u8 = b'H';
+    pub const DATA_ROW: u8 = b'D';
+    pub const EMPTY_QUERY: u8 = b'I';
+    pub const ERROR: u8 = b'E';
+    pub const NO_DATA: u8 = b'n';
+    pub const NOTICE: u8 = b'N';
+    pub const NOTIFICATION: u8 = b'A';
+    pub const PARAMETER_DESCRIPTION: u8 = b't';
+    pub const PARAMETER_STATUS: u8 = b'S';
+    pub const PARSE_COMPLETE: u8 = b'1';
+    pub const PORTAL_SUSPENDED: u8 = b's';
+    pub const READY: u8 = b'Z';
+    pub const ROW_DESCRIPTION: u8 = b'T';
+}
+
+/// The status byte of ReadyForQuery.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    Idle,
+    InTransaction,
+    Failed,
+}
+
+impl Status {
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Idle => b'I',
+            Self::InTransaction => b'T',
+            Self::Failed => b'E',
+        }
+    }
+}
+
+pub fn ready_status(frame: &[u8]) -> Result<Status, FrameError> {
+    match Fields::of(frame)?.u8()? {
+        b'I' => Ok(Status::Idle),
+        b'T' => Ok(Status::InTransaction),
+        b'E' => Ok(Status::Failed),
+        other => Err(FrameError::Unexpected(other as char)),
+    }
+}
+
+pub fn parameter_status(frame: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
+    let mut fields = Fields::of(frame)?;
+    Ok((fields.cstr()?, fields.cstr()?))
+}
+
+/// The tag of a CommandComplete, as in `INSERT 0 1`.
+pub fn command_tag(frame: &[u8]) -> Result<&[u8], FrameError> {
+    Fields::of(frame)?.cstr()
+}
+
+/// The number at the end of a command tag; 0 where there is none.
+pub fn tag_rows(tag: &[u8]) -> u64 {
+    let digits = tag.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    tag.get(tag.len() - digits..)
+        .and_then(|number| std::str::from_utf8(number).ok())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The OIDs of a ParameterDescription.
+pub fn parameter_types(frame: &[u8]) -> Result<Box<[u32]>, FrameError> {
+    let mut fields = Fields::of(frame)?;
+    let count = fields.count()?;
+    (0..count).map(|_| fields.u32()).collect()
+}
+
+/// One field of an ErrorResponse or NoticeResponse (55.8): `b'C'` is the SQLSTATE, `b'M'` the message.
+pub fn error_field(frame: &[u8], wanted: u8) -> Option<&[u8]> {
+    let mut fields = Fields::of(frame).ok()?;
+    loop {
+        match fields.u8().ok()? {
+            0 => return None,
+            kind => {
+                let value = fields.cstr().ok()?;
+                if kind == wanted {
+                    return Some(value);
+                }
+            }
+        }
+    }
+}
+
+/// Whether an ErrorResponse ends the connection.
+pub fn is_fatal(frame: &[u8]) -> bool {
+    matches!(error_field(frame, b'V').or_else(|| error_field(frame, b'S')), Some(b"FATAL" | b"PANIC"))
+}
+
+/// The severities that the proxy itself raises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Severity {
+    Error,
+    Fatal,
+    Warning,
+}
+
+impl Severity {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Fatal => "FATAL",
+            Self::Warning => "WARNING",
+        }
+    }
+}
+
+/// Appends a frame whose body `fill` writes.
+fn frame(out: &mut BytesMut, tag: u8, fill: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(tag);
+    let at = out.len();
+    out.put_u32(0);
+    fill(out);
+    let len = u32::try_from(out.len() - at).expect("the proxy's own messages are short");
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&len.to_be_bytes());
+    }
+}
+
+fn cstr(out: &mut BytesMut, text: &str) {
+    // A zero byte would end the field early; texts that quote the client's bytes may hold one.
+    out.extend(text.bytes().filter(|&byte| byte != 0));
+    out.put_u8(0);
+}
+
+/// ErrorResponse, or NoticeResponse for warnings.
+pub fn error(out: &mut BytesMut, severity: Severity, error: &ClientError) {
+    let tag = if severity == Severity::Warning { tag::NOTICE } else { tag::ERROR };
+    frame(out, tag, |out| {
+        let mut field = |kind: u8, text: &str| {
+            out.put_u8(kind);
+            cstr(out, text);
+        };
+        field(b'S', severity.name());
+        field(b'V', severity.name());
+        field(b'C', error.state.code());
+        field(b'M', &error.message);
+        if let Some(detail) = error.detail.as_deref().filter(|text| !text.is_empty()) {
+            field(b'D', detail);
+        }
+        if let Some(hint) = error.hint.as_deref().filter(|text| !text.is_empty()) {
+            field(b'H', hint);
+        }
+        field(b'R', "shardway");
+        out.put_u8(0);
+    });
+}
+
+pub fn ready(out: &mut BytesMut, status: Status) {
+    out.extend_from_slice(&[tag::READY, 0, 0, 0, 5, status.byte()]);
+}
+
+pub fn command_complete(out: &mut BytesMut, text: &str) {
+    frame(out, tag::COMMAND_COMPLETE, |out| cstr(out, text));
+}
+
+pub fn empty(out: &mut BytesMut, tag: u8) {
+    out.extend_from_slice(&[tag, 0, 0, 0, 4]);
+}
+
+pub fn parameter(out: &mut BytesMut, name: &str, value: &str) {
+    frame(out, tag::PARAMETER_STATUS, |out| {
+        cstr(out, name);
+        cstr(out, value);
+    });
+}
+
+pub fn backend_key(out: &mut BytesMut, process_id: u32, secret: &[u8]) {
+    frame(out, tag::BACKEND_KEY_DATA, |out| {
+        out.put_u32(process_id);
+        out.put_slice(secret);
+    });
+}
+
+/// A RowDescription of text columns (OID 25), as the proxy's own answers have.
+pub fn text_columns(out: &mut BytesMut, names: &[&str]) {
+    frame(out, tag::ROW_DESCRIPTION, |out| {
+        out.put_u16(u16::try_from(names.len()).expect("the proxy's own answers have few columns"));
+        for name in names {
+            cstr(out, name);
+            out.put_u32(0);
+            out.put_u16(0);
+            out.put_u32(25);
+            out.put_i16(-1);
+            out.put_i32(-1);
+            out.put_u16(0);
+        }
+    });
+}
+
+/// A DataRow of text values; `None` is NULL.
+pub fn text_row(out: &mut BytesMut, values: &[Option<&str>]) {
+    frame(out, tag::DATA_ROW, |out| {
+        out.put_u16(u16::try_from(values.len()).expect("the proxy's own answers have few columns"));
+        for value in values {
+            match value {
+                Some(text) => {
+                    out.put_u32(u32::try_from(text.len()).expect("the proxy's own answers are short"));
+                    out.put_slice(text.as_bytes());
+                }
+                None => out.put_i32(-1),
+            }
+        }
+    });
+}

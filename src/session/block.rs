@@ -1,0 +1,236 @@
+//! Transaction commands where the proxy keeps the block: on databases with several shards a BEGIN
+//! reaches a shard only with its first statement, and a COMMIT reaches each shard in the transaction.
+
+use super::effects::Change;
+use super::turn::{Session, SessionEnd};
+use crate::execute::own::{self, OwnError};
+use crate::protocol::backend::{self, Severity, Status};
+use crate::sql::Command;
+use crate::sql::command::{SessionCommand, TransactionCommand};
+use crate::types::{ClientError, ShardId, SqlState};
+
+pub(super) fn aborted() -> ClientError {
+    ClientError::new(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+/// The cursor that FETCH, MOVE or CLOSE names.
+pub(super) fn cursor_of(command: &Command) -> Option<&str> {
+    match command {
+        Command::Session(SessionCommand::Fetch { name } | SessionCommand::CloseCursor { name: Some(name) }) => Some(name),
+        _ => None,
+    }
+}
+
+/// Whether a shard that joins the block later must be told of it.
+pub(super) fn holds_for_block(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Session(SessionCommand::Set { local: true, .. } | SessionCommand::Reset { local: true, .. })
+            | Command::Transaction(
+                TransactionCommand::SetTransaction
+                    | TransactionCommand::Savepoint(_)
+                    | TransactionCommand::Release(_)
+                    | TransactionCommand::RollbackTo(_)
+                    | TransactionCommand::Commit { chain: true }
+                    | TransactionCommand::Rollback { chain: true }
+            )
+    )
+}
+
+pub(super) fn holds_for_block_any(template: &crate::planning::Template) -> bool {
+    template.statements.iter().any(|statement| holds_for_block(&statement.command))
+}
+
+/// How a transaction command ended.
+enum Ended {
+    Tag(&'static str),
+    /// An error that was written to the client already.
+    Told,
+}
+
+impl Session {
+    /// Whether the proxy itself carries out the command, instead of the one server in the transaction.
+    pub(super) fn keeps_block(&self, command: &TransactionCommand) -> bool {
+        if matches!(command, TransactionCommand::SetTransaction | TransactionCommand::TwoPhase) {
+            return false;
+        }
+        if self.database.is_single() {
+            // Only where the server was lost under the block.
+            return self.transaction.in_block();
+        }
+        match self.transaction.held() {
+            [only] if only.lease.status != Status::Idle => false,
+            _ => true,
+        }
+    }
+
+    /// A failed block that no server holds: the proxy answers for it.
+    pub(super) fn fails_locally(&self) -> bool {
+        self.transaction.is_failed() && !self.transaction.held().iter().any(|held| held.lease.status == Status::Failed)
+    }
+
+    /// Carries out the command; CommandComplete or an error goes to the client, but no ReadyForQuery.
+    pub(super) async fn block_statement(&mut self, command: TransactionCommand, sql: &str) -> Result<(), SessionEnd> {
+        let result = match &command {
+            TransactionCommand::Begin => self.begin_block(sql),
+            TransactionCommand::Commit { chain } => self.end_block(true, *chain).await,
+            TransactionCommand::Rollback { chain } => self.end_block(false, *chain).await,
+            TransactionCommand::Savepoint(_) | TransactionCommand::Release(_) | TransactionCommand::RollbackTo(_) => {
+                self.savepoint_statement(&command, sql).await
+            }
+            TransactionCommand::SetTransaction | TransactionCommand::TwoPhase => {
+                Err(ClientError::new(SqlState::INTERNAL_ERROR, "not a command of the block"))
+            }
+        };
+        match result {
+            Ok(Ended::Tag(tag)) => backend::command_complete(&mut self.client.outbound, tag),
+            Ok(Ended::Told) => {}
+            Err(error) => self.refuse(&error).await,
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, state: SqlState, message: &str) {
+        backend::error(&mut self.client.outbound, Severity::Warning, &ClientError::new(state, message));
+    }
+
+    fn begin_block(&mut self, sql: &str) -> Result<Ended, ClientError> {
+        if self.transaction.is_failed() {
+            return Err(aborted());
+        }
+        if self.transaction.in_block() {
+            self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+            return Ok(Ended::Tag("BEGIN"));
+        }
+        self.state.start_implicit();
+        self.state.begin();
+        self.transaction.begin(sql);
+        let start = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
+        Ok(Ended::Tag(if start { "START TRANSACTION" } else { "BEGIN" }))
+    }
+
+    async fn end_block(&mut self, commit: bool, chain: bool) -> Result<Ended, ClientError> {
+        if !self.transaction.in_block() {
+            if chain {
+                let what = if commit { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+                let message = format!("{what} can only be used in transaction blocks");
+                return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+            }
+            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+            return Ok(Ended::Tag(if commit { "COMMIT" } else { "ROLLBACK" }));
+        }
+        let commit = commit && !self.transaction.is_failed();
+        let ended = if commit { self.commit_held().await } else { self.roll_back_shards().await };
+        let committed = matches!(ended, Ended::Tag("COMMIT"));
+        let command = if committed {
+            TransactionCommand::Commit { chain }
+        } else {
+            TransactionCommand::Rollback { chain: chain && !matches!(ended, Ended::Told) }
+        };
+        self.apply(Change::Transaction(command));
+        if chain && !matches!(ended, Ended::Told) { self.transaction.chain() } else { self.transaction.end() }
+        Ok(ended)
+    }
+
+    /// Commits the shards that only read first, since they can still fail, and the writer last.
+    async fn commit_held(&mut self) -> Ended {
+        let writer = self.transaction.writer();
+        let mut order: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
+        order.sort_by_key(|&shard| Some(shard) == writer);
+        for shard in order {
+            let Some(lease) = self.transaction.lease_mut(shard) else { continue };
+            if lease.status == Status::Idle {
+                continue;
+            }
+            match own::run(lease, "COMMIT").await {
+                Ok(tag) if tag == "COMMIT" => {}
+                Ok(_) => {
+                    self.roll_back_shards().await;
+                    return Ended::Tag("ROLLBACK");
+                }
+                Err(error) => {
+                    let told = match &error {
+                        OwnError::Refused(frame) => Err(frame.0.clone()),
+                        OwnError::Lost(reason) => {
+                            Ok(crate::execute::replies::lost(lease, reason, Some(shard) == writer))
+                        }
+                    };
+                    match told {
+                        Err(frame) => self.client.outbound.extend_from_slice(&frame),
+                        Ok(error) => self.say_error(&error),
+                    }
+                    self.roll_back_shards().await;
+                    return Ended::Told;
+                }
+            }
+        }
+        Ended::Tag("COMMIT")
+    }
+
+    async fn roll_back_shards(&mut self) -> Ended {
+        for held in self.transaction.held_mut() {
+            if held.lease.status != Status::Idle
+                && held.lease.is_at_rest()
+                && let Err(error) = own::run(&mut held.lease, "ROLLBACK").await
+            {
+                // The server rolls back what it loses.
+                tracing::debug!(%error, "could not roll back");
+            }
+        }
+        Ended::Tag("ROLLBACK")
+    }
+
+    async fn savepoint_statement(&mut self, command: &TransactionCommand, sql: &str) -> Result<Ended, ClientError> {
+        let (name, verb, tag) = match command {
+            TransactionCommand::Savepoint(name) => (name, "SAVEPOINT", "SAVEPOINT"),
+            TransactionCommand::Release(name) => (name, "RELEASE SAVEPOINT", "RELEASE"),
+            TransactionCommand::RollbackTo(name) => (name, "ROLLBACK TO SAVEPOINT", "ROLLBACK"),
+            _ => return Err(ClientError::new(SqlState::INTERNAL_ERROR, "not a savepoint command")),
+        };
+        if !self.transaction.in_block() {
+            let message = format!("{verb} can only be used in transaction blocks");
+            return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
+        }
+        let rolls_back = matches!(command, TransactionCommand::RollbackTo(_));
+        if self.transaction.is_failed() && !rolls_back {
+            return Err(aborted());
+        }
+        if !matches!(command, TransactionCommand::Savepoint(_)) && !self.transaction.has_savepoint(name) {
+            let message = format!("savepoint \"{name}\" does not exist");
+            return Err(ClientError::new(SqlState::INVALID_SAVEPOINT, message));
+        }
+        for held in self.transaction.held_mut() {
+            if held.lease.status == Status::Idle {
+                continue;
+            }
+            if let Err(error) = own::run(&mut held.lease, sql).await {
+                let message = format!("{verb} failed on {}", held.lease.node.describe());
+                return Err(ClientError::new(SqlState::CONNECTION_FAILURE, message).detail(error.to_string()));
+            }
+        }
+        match command {
+            TransactionCommand::Savepoint(name) => self.transaction.savepoint(name, sql),
+            TransactionCommand::Release(name) => self.transaction.release(name),
+            _ => self.transaction.rollback_to(name),
+        }
+        self.apply(Change::Transaction(command.clone()));
+        Ok(Ended::Tag(tag))
+    }
+
+    /// After a single server carried out a savepoint command: the journal must know of it as well.
+    pub(super) fn note_savepoint(&mut self, command: &TransactionCommand, sql: &str) {
+        match command {
+            TransactionCommand::Savepoint(name) => self.transaction.savepoint(name, sql),
+            TransactionCommand::Release(name) => self.transaction.release(name),
+            TransactionCommand::RollbackTo(name) => self.transaction.rollback_to(name),
+            TransactionCommand::Commit { chain: true } | TransactionCommand::Rollback { chain: true } => {
+                self.transaction.chain();
+            }
+            TransactionCommand::SetTransaction => self.transaction.note(sql),
+            _ => {}
+        }
+    }
+}

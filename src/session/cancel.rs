@@ -1,0 +1,112 @@
+//! Cancel requests: which backends work for which client right now. A cancel reaches exactly those:
+//! a backend leaves its client only when no cancel is on its way to it any more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::pool::connect::send_cancel;
+use crate::pool::{Backend, BackendKey};
+use crate::types::limits::CANCEL_WAIT_MAX;
+
+/// The backends of one client.
+#[derive(Debug, Default)]
+pub struct Cancellable {
+    targets: Mutex<Targets>,
+    done: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Targets {
+    backends: Vec<Arc<BackendKey>>,
+    /// Cancels on their way.
+    under_way: usize,
+}
+
+impl Cancellable {
+    pub fn add(&self, backend: &Backend) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.backends.push(Arc::clone(&backend.key));
+    }
+
+    /// No further cancel reaches any backend; waits for those under way.
+    pub async fn clear(&self) {
+        loop {
+            let notified = self.done.notified();
+            {
+                let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+                targets.backends.clear();
+                if targets.under_way == 0 {
+                    return;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Cancels what runs now, if anything does.
+    pub async fn cancel(self: &Arc<Self>) {
+        let backends = {
+            let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+            if targets.backends.is_empty() {
+                return;
+            }
+            targets.under_way += 1;
+            targets.backends.clone()
+        };
+        let _under_way = UnderWay(self);
+        for target in backends {
+            let sent = send_cancel(&target.node.config, target.process_id, &target.secret_key);
+            match tokio::time::timeout(CANCEL_WAIT_MAX, sent).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(node = %target.node.describe(), %error, "cancel was not delivered"),
+                Err(_) => tracing::warn!(node = %target.node.describe(), "cancel took too long"),
+            }
+        }
+    }
+}
+
+struct UnderWay<'a>(&'a Cancellable);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.targets.lock().unwrap_or_else(PoisonError::into_inner).under_way -= 1;
+        self.0.done.notify_waiters();
+    }
+}
+
+/// All clients by the keys they were given.
+#[derive(Debug, Default)]
+pub struct CancelKeys {
+    clients: Mutex<HashMap<u32, (Vec<u8>, Arc<Cancellable>)>>,
+}
+
+impl CancelKeys {
+    /// A new key: an unused process id and a random secret. Protocol 3.0 takes 4 bytes of secret, 3.2
+    /// up to 256.
+    pub fn register(&self, cancellable: Arc<Cancellable>, secret_bytes: usize) -> (u32, Vec<u8>) {
+        let secret: Vec<u8> = (0..secret_bytes).map(|_| rand::random::<u8>()).collect();
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // Drivers read it as a signed number and print it: positive ones look like process ids.
+            let process_id = rand::random::<u32>() >> 1;
+            if process_id != 0 && !clients.contains_key(&process_id) {
+                clients.insert(process_id, (secret.clone(), cancellable));
+                return (process_id, secret);
+            }
+        }
+    }
+
+    pub fn forget(&self, process_id: u32) {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&process_id);
+    }
+
+    /// The client with that key; the secret is compared in full whatever its first bytes are.
+    pub fn find(&self, process_id: u32, secret: &[u8]) -> Option<Arc<Cancellable>> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let (expected, cancellable) = clients.get(&process_id)?;
+        let differing = expected.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b));
+        (expected.len() == secret.len() && differing == 0).then(|| Arc::clone(cancellable))
+    }
+}

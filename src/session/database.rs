@@ -1,0 +1,261 @@
+//! One configured database as its sessions share it: the pools of its nodes, what planning needs, and
+//! the prepared statements of its clients. Replaced as a whole when the configuration changes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::{Config, DatabaseConfig, PoolConfig, ReadPolicy, UserConfig};
+use crate::planning::Access;
+use crate::pool::connect::Login;
+use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole, Statements};
+use crate::types::{NodeId, ShardId};
+
+#[derive(Debug)]
+pub struct Database {
+    pub config: Arc<DatabaseConfig>,
+    pool_config: PoolConfig,
+    shards: Vec<ShardNodes>,
+    users: Mutex<HashMap<String, Arc<UserPools>>>,
+    pub statements: Statements,
+    pub planner: super::planner::Planner,
+    /// Those of the configuration that this database came with.
+    all_users: Vec<UserConfig>,
+    /// What replaces this database after a reload.
+    successor: arc_swap::ArcSwapOption<Database>,
+}
+
+#[derive(Debug)]
+struct ShardNodes {
+    primary: Arc<Node>,
+    replicas: Vec<Arc<Node>>,
+}
+
+/// The pools of one user of one database.
+pub struct UserPools {
+    shards: Vec<ShardPools>,
+    reads: ReadPolicy,
+    /// What a server reports to a session, by the hash of its start-up settings.
+    pub greetings: Mutex<HashMap<u64, super::welcome::Greeting>>,
+    next: AtomicUsize,
+}
+
+impl std::fmt::Debug for UserPools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserPools").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}
+
+struct ShardPools {
+    primary: NodePool,
+    replicas: Vec<NodePool>,
+}
+
+/// Numbers nodes over the life of the process.
+static NEXT_NODE: AtomicU32 = AtomicU32::new(0);
+
+impl Database {
+    pub fn new(config: &DatabaseConfig, pool_config: &PoolConfig, users: &[UserConfig]) -> Self {
+        let node = |shard: usize, name: &str, role, config: &crate::config::NodeConfig| {
+            let id = NodeId::new(NEXT_NODE.fetch_add(1, Ordering::Relaxed));
+            let shard = ShardId::new(u16::try_from(shard).expect("the configuration bounds the shards"));
+            Arc::new(Node::new(id, shard, name, role, config.clone(), pool_config.connects_max))
+        };
+        let shards = config
+            .shards
+            .iter()
+            .enumerate()
+            .map(|(position, shard)| ShardNodes {
+                primary: node(position, &shard.name, NodeRole::Primary, &shard.primary),
+                replicas: shard
+                    .replicas
+                    .iter()
+                    .map(|replica| node(position, &shard.name, NodeRole::Replica, replica))
+                    .collect(),
+            })
+            .collect();
+        let config = Arc::new(config.clone());
+        Self {
+            planner: super::planner::Planner::new(&config),
+            config,
+            pool_config: pool_config.clone(),
+            shards,
+            users: Mutex::new(HashMap::new()),
+            statements: Statements::default(),
+            all_users: users.to_vec(),
+            successor: arc_swap::ArcSwapOption::empty(),
+        }
+    }
+
+    /// With one shard everything has one place to go, and PostgreSQL itself keeps the transactions.
+    pub fn is_single(&self) -> bool {
+        self.shards.len() == 1
+    }
+
+    /// One node for everything: no statement has a choice.
+    pub fn is_alone(&self) -> bool {
+        self.nodes().count() == 1
+    }
+
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
+    }
+
+    pub fn primaries(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.shards.iter().map(|shard| &shard.primary)
+    }
+
+    /// A reload replaced this database: its sessions move over between transactions.
+    pub fn succeed(&self, successor: Arc<Database>) {
+        self.successor.store(Some(successor));
+        self.close();
+    }
+
+    pub fn successor(&self) -> Option<Arc<Database>> {
+        self.successor.load_full()
+    }
+
+    /// The pools of a user, made at the first use. A changed password makes new ones.
+    pub fn pools(&self, user: &UserConfig) -> Arc<UserPools> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(users.entry(user.name.clone()).or_insert_with(|| Arc::new(self.make_pools(user))))
+    }
+
+    /// The pools of a user of the current configuration; `None` if it is no longer one.
+    pub fn pools_of(&self, name: &str) -> Option<Arc<UserPools>> {
+        let user = self.all_users.iter().find(|user| user.name == name)?;
+        Some(self.pools(user))
+    }
+
+    fn make_pools(&self, user: &UserConfig) -> UserPools {
+        let login = login_of(user);
+        let pool = |node: &Arc<Node>| {
+            NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.config.pool_size)
+        };
+        UserPools {
+            shards: self
+                .shards
+                .iter()
+                .map(|shard| ShardPools {
+                    primary: pool(&shard.primary),
+                    replicas: shard.replicas.iter().map(pool).collect(),
+                })
+                .collect(),
+            reads: self.config.reads,
+            greetings: Mutex::new(HashMap::new()),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// Called at intervals: closes what has been idle or alive for too long.
+    pub fn reap(&self) {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        for pools in users.values() {
+            pools.each(NodePool::reap);
+        }
+    }
+
+    /// The database is configured no longer: idle connections close now, others with their lease.
+    pub fn close(&self) {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        for pools in users.values() {
+            pools.each(NodePool::close);
+        }
+    }
+}
+
+/// How a client's user logs in to the servers.
+pub fn login_of(user: &UserConfig) -> Login {
+    Login {
+        user: user.server_user.clone().unwrap_or_else(|| user.name.clone()),
+        password: user.server_password.clone().or_else(|| user.password.clone()),
+    }
+}
+
+impl UserPools {
+    fn each(&self, act: impl Fn(&NodePool)) {
+        for shard in &self.shards {
+            act(&shard.primary);
+            shard.replicas.iter().for_each(&act);
+        }
+    }
+
+    /// A connection on that shard: on a replica if the statement may run there and the policy says so.
+    ///
+    /// # Errors
+    /// When no node that may serve it can be reached in time.
+    pub async fn lease(&self, shard: ShardId, access: Access) -> Result<Lease, LeaseError> {
+        let pools = self.shards.get(shard.index()).expect("plans name shards of this database");
+        if access == Access::Read && self.reads != ReadPolicy::Primary {
+            if let Some(replica) = self.least_busy(&pools.replicas) {
+                match replica.lease().await {
+                    Err(error) if self.reads == ReadPolicy::PreferReplica => {
+                        tracing::debug!(%error, "the primary reads instead");
+                    }
+                    outcome => return outcome,
+                }
+            } else if self.reads == ReadPolicy::ReplicaOnly {
+                let node = format!("shard {}", pools.primary.node().shard_name);
+                return Err(LeaseError::Unreachable { node, reason: "no replica is up".to_owned() });
+            }
+        }
+        pools.primary.lease().await
+    }
+
+    /// Of replicas that are equally busy each gets its turn.
+    fn least_busy<'a>(&self, replicas: &'a [NodePool]) -> Option<&'a NodePool> {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        (0..replicas.len())
+            .filter_map(|offset| replicas.get((start + offset) % replicas.len()))
+            .filter(|pool| pool.node().recent_failure().is_none())
+            .min_by_key(|pool| pool.node().leased())
+    }
+}
+
+/// The databases of a configuration.
+#[derive(Debug)]
+pub struct Databases {
+    pub config: Arc<Config>,
+    by_name: HashMap<String, Arc<Database>>,
+}
+
+impl Databases {
+    /// Keeps each database of `before` whose nodes, tables, users and pool settings are the same.
+    pub fn new(config: Arc<Config>, before: Option<&Databases>) -> Self {
+        let by_name = config
+            .databases
+            .iter()
+            .map(|(name, database)| {
+                let kept = before.filter(|before| before.serves_alike(&config, name)).and_then(|before| before.get(name));
+                let database = kept.unwrap_or_else(|| Arc::new(Database::new(database, &config.pool, &config.users)));
+                (name.clone(), database)
+            })
+            .collect();
+        Self { config, by_name }
+    }
+
+    fn serves_alike(&self, config: &Config, name: &str) -> bool {
+        let same = |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") == format!("{b:?}");
+        same(&self.config.databases.get(name), &config.databases.get(name))
+            && same(&self.config.pool, &config.pool)
+            && self.config.users.len() == config.users.len()
+            && self.config.users.iter().zip(&config.users).all(|(a, b)| {
+                a.name == b.name
+                    && a.password == b.password
+                    && a.server_user == b.server_user
+                    && a.server_password == b.server_password
+            })
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<Database>> {
+        self.by_name.get(name).cloned()
+    }
+
+    pub fn named(&self) -> impl Iterator<Item = (&str, &Arc<Database>)> {
+        self.by_name.iter().map(|(name, database)| (name.as_str(), database))
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Database>> {
+        self.by_name.values()
+    }
+}

@@ -1,0 +1,239 @@
+//! Connections for the client's statements: taken when a shard is first needed, brought in step with
+//! the session, and given back as soon as nothing holds them.
+
+use std::sync::Arc;
+
+use super::turn::{Session, SessionEnd, ends_session};
+use crate::execute::own::{self, OwnError};
+use crate::execute::replies::{ClientFrame, lost};
+use crate::execute::{Expect, RelayError};
+use crate::planning::{Access, Plan};
+use crate::pool::Condition;
+use crate::protocol::backend::Status;
+use crate::protocol::frontend::encode;
+use crate::types::{ClientError, ShardId, SqlState};
+
+impl Session {
+    /// The one shard that a plan means now; `None` for a scatter.
+    pub(super) fn shard_of(&self, plan: &Plan) -> Option<ShardId> {
+        // A failed transaction answers everything itself, with 25P02.
+        if let Some(failed) = self.transaction.held().iter().find(|held| held.lease.status == Status::Failed) {
+            return Some(failed.shard);
+        }
+        match plan {
+            Plan::Single { shard, .. } => Some(*shard),
+            Plan::Any | Plan::Touched => {
+                let current = self.segment.as_ref().map(|segment| segment.shard);
+                let first = self.transaction.held().first().map(|held| held.shard);
+                Some(current.or(first).unwrap_or(self.database.config.home))
+            }
+            Plan::Scatter { .. } => None,
+        }
+    }
+
+    /// Holds a connection to the shard that is in step with the session: what it lacks is queued ahead
+    /// of the client's messages, as expectations of the proxy's own.
+    ///
+    /// # Errors
+    /// When no connection can be had, or the transaction can't be carried there.
+    pub(super) async fn reach(&mut self, shard: ShardId, access: Access) -> Result<(), ClientError> {
+        if self.transaction.lease_mut(shard).is_none() {
+            let may_read = !self.transaction.in_block() || self.transaction.is_read_only();
+            let access = if may_read && !self.wrote.contains(&shard) { access } else { Access::Write };
+            let lease = self.pools.lease(shard, access).await?;
+            self.cancel.add(&lease);
+            self.transaction.add(shard, lease);
+        }
+        let wanted = self.state.settings().clone();
+        let clock = self.state.clock();
+        let prelude = self.transaction.prelude_for(shard)?;
+        let lease = self.transaction.lease_mut(shard).expect("held or added above");
+        let mut ahead = 0;
+        let mut careful = false;
+        if lease.unanswered == 0 && lease.status != Status::Failed {
+            if let Some(sql) = lease.settings.difference(&wanted) {
+                careful = lease.settings.changes_identity(&wanted) || !lease.node.has_accepted(wanted.hash());
+                encode::query(&mut lease.framed.outbound, sql.as_bytes());
+                lease.settings = wanted.clone();
+                ahead += 1;
+            }
+            if lease.status == Status::Idle {
+                lease.settings_at_join = lease.settings.clone();
+                lease.joined_at = clock;
+            }
+            if let Some(sql) = prelude {
+                encode::query(&mut lease.framed.outbound, sql.as_bytes());
+                ahead += 1;
+            }
+        }
+        lease.unanswered += ahead;
+        self.expects.extend((0..ahead).map(|_| Expect::OwnQuery));
+        if careful {
+            // Settings that this node hasn't accepted yet must hold before anything runs under them.
+            let lease = self.transaction.lease_mut(shard).expect("held or added above");
+            let outcome = crate::execute::relay(&mut self.client, lease, &mut self.expects).await;
+            match outcome {
+                Ok(_) => lease.node.accept(wanted.hash()),
+                Err(error) => return Err(self.lost_ahead(shard, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn lost_ahead(&mut self, shard: ShardId, error: RelayError) -> ClientError {
+        self.expects.clear();
+        self.drop_lease(shard);
+        let message = match error {
+            RelayError::Ahead(ClientFrame(frame)) => {
+                let field = |kind| crate::protocol::backend::error_field(&frame, kind).unwrap_or_default();
+                String::from_utf8_lossy(field(b'M')).into_owned()
+            }
+            other => other.to_string(),
+        };
+        ClientError::new(SqlState::CONNECTION_FAILURE, "a server did not take over the session's settings")
+            .detail(message)
+    }
+
+    fn drop_lease(&mut self, shard: ShardId) {
+        if let Some(mut lease) = self.transaction.remove(shard) {
+            lease.condition = Condition::Broken;
+        }
+    }
+
+    /// A server was lost, or spoke nonsense, under a statement of the client's. Tells the client, and
+    /// leaves the session as PostgreSQL would after an error.
+    pub(super) async fn survive(
+        &mut self,
+        shard: ShardId,
+        error: RelayError,
+        may_have_committed: bool,
+    ) -> Result<(), SessionEnd> {
+        if let Some(end) = ends_session(&error) {
+            return Err(end);
+        }
+        self.expects.clear();
+        self.segment = None;
+        let was_in_block = self.transaction.status() != Status::Idle;
+        tracing::warn!(%error, user = %self.user, "a server was lost under a statement");
+        match error {
+            RelayError::Backend { last_words: Some(ClientFrame(frame)), .. } | RelayError::Ahead(ClientFrame(frame)) => {
+                self.client.outbound.extend_from_slice(&frame);
+            }
+            other => {
+                let told = match self.transaction.lease_mut(shard) {
+                    Some(lease) => lost(lease, &other.to_string(), may_have_committed && !was_in_block),
+                    None => ClientError::new(SqlState::CONNECTION_FAILURE, other.to_string()),
+                };
+                self.say_error(&told);
+            }
+        }
+        self.drop_lease(shard);
+        if self.state.pins.any() && self.transaction.held().is_empty() {
+            // What pinned the client was on that connection and is gone with it.
+            self.state.pins = super::state::Pins::default();
+        }
+        if was_in_block {
+            self.roll_back_held().await;
+            self.transaction.fail();
+        } else {
+            self.state.fail_implicit();
+        }
+        Ok(())
+    }
+
+    /// Rolls back and gives back whatever is held.
+    pub(super) async fn roll_back_held(&mut self) {
+        for held in self.transaction.held_mut() {
+            if held.lease.is_at_rest() && let Err(error) = own::clean(&mut held.lease).await {
+                tracing::debug!(%error, "could not roll back");
+            }
+        }
+        self.cancel.clear().await;
+        self.transaction.take_all();
+    }
+
+    /// The proxy refuses a statement: whatever transaction the client is in fails, as it would on an
+    /// error of PostgreSQL's own.
+    pub(super) async fn refuse(&mut self, error: &ClientError) {
+        self.say_error(error);
+        let in_block = self.transaction.status() != Status::Idle;
+        for held in self.transaction.held_mut() {
+            if held.lease.status == Status::InTransaction
+                && held.lease.is_at_rest()
+                && let Err(OwnError::Lost(reason)) = own::poison(&mut held.lease).await
+            {
+                tracing::debug!(reason, "could not fail the transaction");
+            }
+        }
+        if in_block && self.transaction.in_block() {
+            self.transaction.fail();
+        }
+        self.state.fail_implicit();
+    }
+
+    /// After a turn: gives connections back unless a transaction or a pin holds them.
+    pub(super) async fn settle(&mut self) {
+        if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
+            return;
+        }
+        self.transaction.forget_writer();
+        self.portals.clear();
+        self.cancel.clear().await;
+        if !self.state.pins.any() {
+            for held in self.transaction.take_all() {
+                let mut lease = held.lease;
+                if lease.condition == Condition::Pinned {
+                    lease.condition = Condition::Clean;
+                }
+            }
+            self.cursors.clear();
+            self.follow_reload();
+            return;
+        }
+        // What pins lives on the first connection: with several shards that is the home shard's.
+        let home = self.database.config.home;
+        for mut held in self.transaction.take_all() {
+            if self.database.is_single() || held.shard == home {
+                held.lease.condition = Condition::Pinned;
+                self.cancel.add(&held.lease);
+                self.transaction.add(held.shard, held.lease);
+            }
+        }
+    }
+
+    /// After a reload the client goes on with the database as it is configured now; only between
+    /// transactions, and not while it is pinned.
+    fn follow_reload(&mut self) {
+        let Some(mut successor) = self.database.successor() else { return };
+        while let Some(next) = successor.successor() {
+            successor = next;
+        }
+        if let Some(pools) = successor.pools_of(&self.user) {
+            self.pools = pools;
+            self.database = successor;
+        }
+    }
+
+    /// The client is gone: cleans what it held, without making anyone wait for it.
+    pub(super) async fn leave(mut self) {
+        let held = self.transaction.take_all();
+        if held.is_empty() {
+            return;
+        }
+        for mut held in held {
+            if !held.lease.is_at_rest() {
+                // Its statement may run on for long: nobody wants the answer any more.
+                let key = Arc::clone(&held.lease.key);
+                let cancel = crate::pool::connect::send_cancel(&key.node.config, key.process_id, &key.secret_key);
+                let _ = tokio::time::timeout(crate::types::limits::CANCEL_WAIT_MAX, cancel).await;
+                continue;
+            }
+            let clean = own::clean(&mut held.lease);
+            match tokio::time::timeout(crate::types::limits::CLEAN_WAIT_MAX, clean).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "connection is closed instead of cleaned"),
+                Err(_) => held.lease.condition = Condition::Broken,
+            }
+        }
+    }
+}

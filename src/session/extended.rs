@@ -1,0 +1,753 @@
+//! The extended protocol. Messages are read one by one and queued on the connection that they are
+//! for; nothing is sent before Sync or Flush, so that a turn is one write and one read on each side.
+//! A run of messages for one shard is a segment.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Buf, Bytes};
+
+use super::effects::{self, Change};
+use super::prepared::{ClientStatement, Place, Portal};
+use super::turn::{Session, SessionEnd, violation};
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
+use crate::execute::{Expect, own};
+use crate::planning::template::{ParameterValue, Parameters};
+use crate::planning::{Access, Plan};
+use crate::pool::prepared::Preparation;
+use crate::protocol::backend;
+use crate::protocol::frame::{self, Header};
+use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
+use crate::sql::command::Verb;
+use crate::sql::{Command, Lexed};
+use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX};
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// Messages for one shard whose Sync is still to come.
+#[derive(Debug)]
+pub struct Segment {
+    pub shard: ShardId,
+    /// A write was bound in it.
+    pub writes: bool,
+    /// The changes of each Execute that is queued, in order.
+    executes: Vec<Vec<Change>>,
+    /// The statements whose description is awaited, in order.
+    describes: Vec<Arc<ClientStatement>>,
+}
+
+/// How a segment's messages are ended for now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Flush,
+    Sync { shown: bool },
+}
+
+/// A message could not be carried out: everything up to Sync is ignored then.
+pub(super) enum Failure {
+    Client(ClientError),
+    /// The client was told already.
+    Told,
+    End(SessionEnd),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<SessionEnd> for Failure {
+    fn from(end: SessionEnd) -> Self {
+        Self::End(end)
+    }
+}
+
+impl From<frame::FrameError> for Failure {
+    fn from(error: frame::FrameError) -> Self {
+        Self::End(violation(error))
+    }
+}
+
+impl Session {
+    /// Reads and answers messages up to a Sync or Flush, or to one that isn't of the extended protocol.
+    pub(super) async fn extended_turn(&mut self) -> Result<(), SessionEnd> {
+        loop {
+            let header = match frame::peek(&self.client.inbound, FRAME_BYTES_MAX + 1).map_err(violation)? {
+                Some(header) => header,
+                None => match self.client.fill().await {
+                    Ok(0) => return Err(SessionEnd::Left),
+                    Ok(_) => continue,
+                    Err(error) => return Err(SessionEnd::Lost(error)),
+                },
+            };
+            if !matches!(
+                header.tag,
+                tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH | tag::SYNC
+            ) {
+                return Ok(());
+            }
+            self.await_frame(header).await?;
+            if self.skipping && header.tag != tag::SYNC {
+                self.client.inbound.advance(header.len);
+                continue;
+            }
+            let result = self.message(header).await;
+            self.client.inbound.advance(header.len);
+            match result {
+                Ok(()) => {}
+                Err(Failure::Client(error)) => self.fail_extended(&error).await?,
+                Err(Failure::Told) => self.skipping = true,
+                Err(Failure::End(end)) => return Err(end),
+            }
+            match header.tag {
+                tag::SYNC | tag::FLUSH => return Ok(()),
+                _ => self.bound_queue().await?,
+            }
+        }
+    }
+
+    async fn message(&mut self, header: Header) -> Result<(), Failure> {
+        match header.tag {
+            tag::PARSE => self.parse(header.len).await,
+            tag::BIND => self.bind(header.len).await,
+            tag::DESCRIBE => self.describe(header.len).await,
+            tag::EXECUTE => self.execute(header.len).await,
+            tag::CLOSE => self.close(header.len).await,
+            tag::FLUSH => self.flush_segment().await,
+            _ => self.sync().await,
+        }
+    }
+
+    async fn parse(&mut self, len: usize) -> Result<(), Failure> {
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let message = Parse::decode(frame)?;
+        if !message.statement.is_empty() {
+            if self.statements.contains_key(message.statement) {
+                let name = String::from_utf8_lossy(message.statement);
+                let text = format!("prepared statement \"{name}\" already exists");
+                return Err(ClientError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, text).into());
+            }
+            if self.statements.len() >= CLIENT_STATEMENTS_MAX {
+                let text = format!("a client may hold {CLIENT_STATEMENTS_MAX} prepared statements");
+                return Err(ClientError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, text).into());
+            }
+        }
+        let mut lexed = Lexed::default();
+        let generation = self.database.planner.generation();
+        self.database.planner.lex(message.sql, self.standard_conforming_strings, &mut lexed)?;
+        let found = self.database.planner.find(message.sql, &lexed, self.names());
+        let shared =
+            (!message.statement.is_empty()).then(|| self.database.statements.intern(message.sql, message.types));
+        let name: Box<[u8]> = message.statement.into();
+        let (sql, declared) = match &shared {
+            Some(statement) => (statement.sql.clone(), statement.types.clone()),
+            None => (Bytes::copy_from_slice(message.sql), Bytes::copy_from_slice(message.types)),
+        };
+        let template = match found {
+            Some(template) => template,
+            None => {
+                let (database, names) = (Arc::clone(&self.database), self.names().clone());
+                database.planner.build(sql.clone(), lexed.clone(), names).await?
+            }
+        };
+        let statement = Arc::new(ClientStatement {
+            name: name.clone(),
+            sql,
+            declared,
+            shared,
+            template,
+            generation,
+            names: Arc::clone(self.names()),
+            lexed,
+            types: OnceLock::new(),
+        });
+        self.statements.insert(name, Arc::clone(&statement));
+        self.unplaced.push(statement);
+        Ok(())
+    }
+
+    async fn bind(&mut self, len: usize) -> Result<(), Failure> {
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let message = Bind::decode(frame)?;
+        let Some(mut statement) = self.statements.get(message.statement).cloned() else {
+            return Err(unknown_statement(message.statement).into());
+        };
+        let portal: Box<[u8]> = message.portal.into();
+        if !self.is_current(&statement) {
+            statement = self.refresh(&statement).await?;
+        }
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        let (plan, changes) = self.plan_bind(&statement, &message)?;
+        if let [only] = &*statement.template.statements
+            && self.is_own_command(&only.command)
+        {
+            return self.bind_local(portal, statement, changes).await;
+        }
+        if self.fails_locally() {
+            return Err(super::block::aborted().into());
+        }
+        let explains = statement.template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+        if explains {
+            self.note_explain(&statement.template, &statement.sql, &plan);
+        }
+        let Some(shard) = self.shard_of(&plan) else {
+            let Plan::Scatter { shards } = plan else {
+                return Err(ClientError::new(SqlState::INTERNAL_ERROR, "a plan without a place").into());
+            };
+            return self.bind_scatter(portal, statement, shards, len).await;
+        };
+        let writes = super::simple::access_of(&statement.template) == Access::Write;
+        self.enter_segment(shard, writes, &statement.template).await?;
+        self.place_parses(shard);
+        self.prepare(shard, &statement);
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
+        encode::bind(&mut lease.framed.outbound, message.portal, name, message.tail);
+        self.expects.push_back(Expect::Bind);
+        self.portals.insert(portal, Portal { statement, place: Place::Shard(shard), changes });
+        Ok(())
+    }
+
+    fn is_current(&self, statement: &ClientStatement) -> bool {
+        statement.generation == self.database.planner.generation() && statement.names.key == self.names().key
+    }
+
+    /// The statement with a template for the catalog and the search_path as they are now.
+    async fn refresh(&mut self, old: &Arc<ClientStatement>) -> Result<Arc<ClientStatement>, Failure> {
+        let generation = self.database.planner.generation();
+        let names = Arc::clone(self.names());
+        let template = match self.database.planner.find(&old.sql, &old.lexed, &names) {
+            Some(template) => template,
+            None => {
+                let database = Arc::clone(&self.database);
+                database.planner.build(old.sql.clone(), old.lexed.clone(), Arc::clone(&names)).await?
+            }
+        };
+        let fresh = Arc::new(ClientStatement {
+            name: old.name.clone(),
+            sql: old.sql.clone(),
+            declared: old.declared.clone(),
+            shared: old.shared.clone(),
+            template,
+            generation,
+            names,
+            lexed: old.lexed.clone(),
+            types: old.types.clone(),
+        });
+        self.statements.insert(old.name.clone(), Arc::clone(&fresh));
+        for waiting in &mut self.unplaced {
+            if Arc::ptr_eq(waiting, old) {
+                *waiting = Arc::clone(&fresh);
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// The plan of one call, and what it changes in the session.
+    fn plan_bind(&self, statement: &ClientStatement, message: &Bind<'_>) -> Result<(Plan, Vec<Change>), Failure> {
+        let template = &statement.template;
+        if template.statements.is_empty() {
+            return Ok((Plan::Touched, Vec::new()));
+        }
+        let values: Vec<ParameterValue<'_>> = message
+            .values()
+            .map(|value| match value {
+                BindValue::Null => ParameterValue::Null,
+                BindValue::Text(bytes) => ParameterValue::Text(bytes),
+                BindValue::Binary(bytes) => ParameterValue::Binary(bytes),
+            })
+            .collect();
+        let declared: Vec<u32>;
+        let (types, certain): (&[u32], bool) = match statement.types.get() {
+            Some(types) => (types, true),
+            None => {
+                declared = statement.declared.as_chunks::<4>().0.iter().map(|oid| u32::from_be_bytes(*oid)).collect();
+                (&declared, false)
+            }
+        };
+        let parameters = Parameters { types, types_are_certain: certain, values: &values };
+        let plan = template
+            .bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref())
+            .map_err(ClientError::from)?;
+        let changes = if effects::is_quiet(template) {
+            Vec::new()
+        } else {
+            let all = effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());
+            all.into_iter().map(|(_, change)| self.as_it_will_end(change)).collect()
+        };
+        Ok((plan, changes))
+    }
+
+    /// A transaction command that the proxy carries out when it is executed.
+    async fn bind_local(
+        &mut self,
+        portal: Box<[u8]>,
+        statement: Arc<ClientStatement>,
+        changes: Vec<Change>,
+    ) -> Result<(), Failure> {
+        self.leave_segment().await?;
+        self.own_parses();
+        backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
+        self.portals.insert(portal, Portal { statement, place: Place::Local, changes });
+        Ok(())
+    }
+
+    async fn describe(&mut self, len: usize) -> Result<(), Failure> {
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        match target(frame)? {
+            Target::Statement(name) => {
+                let Some(statement) = self.statements.get(name).cloned() else {
+                    return Err(unknown_statement(name).into());
+                };
+                if self.fails_locally() {
+                    return Err(super::block::aborted().into());
+                }
+                let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
+                self.enter_segment(shard, false, &statement.template).await?;
+                self.place_parses(shard);
+                self.prepare(shard, &statement);
+                let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+                let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
+                encode::describe_statement(&mut lease.framed.outbound, name);
+                self.expects.push_back(Expect::DescribeStatement);
+                if let Some(segment) = &mut self.segment {
+                    segment.describes.push(statement);
+                }
+                Ok(())
+            }
+            Target::Portal(name) => match self.portals.get(name).map(|portal| portal.place.clone()) {
+                Some(Place::Local) => {
+                    let name: Box<[u8]> = name.into();
+                    self.describe_local(&name);
+                    Ok(())
+                }
+                Some(Place::Scatter { .. }) => {
+                    let name: Box<[u8]> = name.into();
+                    self.describe_scatter(&name, len).await
+                }
+                place => self.pass_message(place, len, Expect::DescribePortal).await,
+            },
+        }
+    }
+
+    fn describe_local(&mut self, portal: &[u8]) {
+        let statement = self.portals.get(portal).map(|portal| Arc::clone(&portal.statement));
+        let shown = statement.as_ref().and_then(|statement| match &statement.template.statements[..] {
+            [only] => super::own::shown_setting(&only.command),
+            _ => None,
+        });
+        match shown {
+            Some(name) => backend::text_columns(&mut self.client.outbound, &[name]),
+            None => backend::empty(&mut self.client.outbound, backend::tag::NO_DATA),
+        }
+    }
+
+    async fn execute(&mut self, len: usize) -> Result<(), Failure> {
+        let message = Execute::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        let portal = self.portals.get_mut(message.portal);
+        let place = portal.as_ref().map(|portal| portal.place.clone());
+        match (place, portal) {
+            (Some(Place::Local), Some(portal)) => {
+                let statement = Arc::clone(&portal.statement);
+                let changes = portal.changes.clone();
+                self.execute_local(&statement, &changes).await
+            }
+            (Some(Place::Scatter { .. }), _) => {
+                let name: Box<[u8]> = message.portal.into();
+                self.execute_scatter(&name, len).await
+            }
+            (place, portal) => {
+                let changes = portal.map(|portal| std::mem::take(&mut portal.changes)).unwrap_or_default();
+                self.pass_message(place, len, Expect::Execute).await?;
+                if let Some(segment) = &mut self.segment {
+                    segment.executes.push(changes);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn execute_local(&mut self, statement: &ClientStatement, changes: &[Change]) -> Result<(), Failure> {
+        let [only] = &*statement.template.statements else { return Ok(()) };
+        let Command::Transaction(command) = &only.command else {
+            let errors = self.client.outbound.len();
+            self.answer_own(&only.command, changes, false);
+            let written = self.client.outbound.get(errors..).unwrap_or_default();
+            return if last_is_error(written) { Err(Failure::Told) } else { Ok(()) };
+        };
+        let sql = String::from_utf8_lossy(&statement.sql);
+        let sql = sql.trim_end_matches([';', ' ', '\n', '\t', '\r']);
+        let errors = self.client.outbound.len();
+        self.block_statement(command.clone(), sql).await?;
+        // An error is the last thing that was written; it makes the rest of the turn void.
+        let written = self.client.outbound.get(errors..).unwrap_or_default();
+        if last_is_error(written) { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// A message that goes as it is to the shard of its portal.
+    async fn pass_message(&mut self, place: Option<Place>, len: usize, expect: Expect) -> Result<(), Failure> {
+        if self.fails_locally() {
+            return Err(super::block::aborted().into());
+        }
+        let shard = match place {
+            Some(Place::Shard(shard)) => shard,
+            _ => self.shard_of(&Plan::Touched).expect("session commands have a shard"),
+        };
+        if self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
+            self.leave_segment().await?;
+            self.reach(shard, Access::Write).await?;
+            self.open_segment(shard);
+        }
+        self.place_parses(shard);
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        lease.framed.outbound.extend_from_slice(frame);
+        self.expects.push_back(expect);
+        Ok(())
+    }
+
+    async fn close(&mut self, len: usize) -> Result<(), Failure> {
+        match target(self.client.inbound.get(..len).unwrap_or_default())? {
+            Target::Statement(name) => {
+                self.statements.remove(name);
+                // Its Parse may wait to be placed, and its ParseComplete comes before.
+                let owed = backend::tag::CLOSE_COMPLETE;
+                if self.segment.is_some() || !self.unplaced.is_empty() {
+                    if let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) {
+                        self.place_parses(shard);
+                    } else {
+                        self.place_anywhere().await?;
+                    }
+                    self.expects.push_back(Expect::Owed(owed));
+                } else {
+                    backend::empty(&mut self.client.outbound, owed);
+                }
+                Ok(())
+            }
+            Target::Portal(name) => {
+                let place = self.portals.remove(name).map(|portal| portal.place);
+                match place {
+                    Some(Place::Shard(shard)) if self.transaction.lease_mut(shard).is_some() => {
+                        self.pass_message(place, len, Expect::Close { shown: true }).await
+                    }
+                    _ if self.segment.is_some() => {
+                        self.expects.push_back(Expect::Owed(backend::tag::CLOSE_COMPLETE));
+                        Ok(())
+                    }
+                    _ => {
+                        self.place_anywhere().await?;
+                        if self.segment.is_some() {
+                            self.expects.push_back(Expect::Owed(backend::tag::CLOSE_COMPLETE));
+                        } else {
+                            backend::empty(&mut self.client.outbound, backend::tag::CLOSE_COMPLETE);
+                        }
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    async fn flush_segment(&mut self) -> Result<(), Failure> {
+        if self.scattering.is_some() && self.unplaced.is_empty() {
+            return self.flush_parts().await;
+        }
+        self.place_anywhere().await?;
+        if self.segment.is_some() {
+            self.run_segment(End::Flush).await?;
+        }
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<(), Failure> {
+        if !self.skipping
+            && let Err(failure) = self.place_anywhere().await
+        {
+            match failure {
+                Failure::Client(error) => self.fail_extended(&error).await?,
+                Failure::Told => {}
+                Failure::End(end) => return Err(Failure::End(end)),
+            }
+        }
+        self.unplaced.clear();
+        if self.scattering.is_some() {
+            match self.run_scatter(false).await {
+                Ok(()) | Err(Failure::Told) => self.say_ready(),
+                Err(other) => return Err(other),
+            }
+        } else if self.segment.is_some() {
+            let alone = self.transaction.held().len() == 1;
+            let answered = self.run_segment(End::Sync { shown: alone }).await?;
+            if !(alone && answered) {
+                self.say_ready();
+            }
+        } else {
+            self.say_ready();
+        }
+        self.skipping = false;
+        self.segment = None;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// Parses that nothing has given a place to: they must be checked by a server all the same.
+    async fn place_anywhere(&mut self) -> Result<(), Failure> {
+        if self.unplaced.is_empty() {
+            return Ok(());
+        }
+        if self.fails_locally() {
+            self.unplaced.clear();
+            return Err(super::block::aborted().into());
+        }
+        if self.segment.is_none() {
+            self.leave_segment().await?;
+            let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
+            self.reach(shard, Access::Write).await?;
+            self.open_segment(shard);
+        }
+        let shard = self.segment.as_ref().map(|segment| segment.shard).expect("opened above");
+        self.place_parses(shard);
+        Ok(())
+    }
+
+    /// Queues the Parses that wait on that shard's connection.
+    fn place_parses(&mut self, shard: ShardId) {
+        for statement in std::mem::take(&mut self.unplaced) {
+            self.queue_parse(shard, &statement, true);
+        }
+    }
+
+    /// The proxy answers the Parses that wait: of commands that it carries out itself.
+    fn own_parses(&mut self) {
+        for _ in std::mem::take(&mut self.unplaced) {
+            backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
+        }
+    }
+
+    /// Makes sure that the statement can be bound on that shard's connection.
+    pub(super) fn prepare(&mut self, shard: ShardId, statement: &Arc<ClientStatement>) {
+        let Some(lease) = self.transaction.lease_mut(shard) else { return };
+        let fresh = match &statement.shared {
+            Some(_) => false,
+            None => lease.unnamed.as_ref().is_some_and(|text| *text == statement.sql),
+        };
+        if !fresh {
+            self.queue_parse(shard, statement, false);
+        }
+    }
+
+    /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
+    pub(super) fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
+        let Some(lease) = self.transaction.lease_mut(shard) else { return };
+        let Some(shared) = &statement.shared else {
+            let out = &mut lease.framed.outbound;
+            encode::parse(out, b"", &statement.sql, &statement.declared);
+            lease.unnamed = Some(statement.sql.clone());
+            self.expects.push_back(Expect::Parse { shown, statement: None });
+            return;
+        };
+        let preparation = lease.prepared.touch(shared);
+        let out = &mut lease.framed.outbound;
+        match preparation {
+            Preparation::Ready => {
+                if shown {
+                    self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
+                }
+            }
+            Preparation::Parse { evict } => {
+                if let Some(evicted) = evict {
+                    encode::close_statement(out, evicted.name());
+                    self.expects.push_back(Expect::Close { shown: false });
+                }
+                encode::parse(out, shared.name(), &shared.sql, &shared.types);
+                self.expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
+            }
+        }
+    }
+
+    /// Continues the segment on `shard`, or begins one there.
+    async fn enter_segment(
+        &mut self,
+        shard: ShardId,
+        writes: bool,
+        template: &crate::planning::Template,
+    ) -> Result<(), Failure> {
+        if let Some(segment) = &self.segment
+            && segment.shard != shard
+            && (segment.writes || writes)
+            && !self.transaction.in_block()
+        {
+            let error = ClientError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "statements for several shards between two Syncs can't write",
+            )
+            .detail("They are one transaction, and it would have to be committed on several shards as one.")
+            .hint("Send a Sync between statements for different shards, or batch by shard key.");
+            return Err(error.into());
+        }
+        self.admit_write(shard, template)?;
+        if self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
+            self.leave_segment().await?;
+            let access = if writes { Access::Write } else { Access::Read };
+            self.reach(shard, access).await?;
+            self.open_segment(shard);
+        }
+        if let Some(segment) = &mut self.segment {
+            segment.writes |= writes;
+        }
+        Ok(())
+    }
+
+    fn open_segment(&mut self, shard: ShardId) {
+        if let Some(lease) = self.transaction.lease_mut(shard) {
+            lease.unanswered += 1;
+        }
+        self.state.start_implicit();
+        self.segment = Some(Segment { shard, writes: false, executes: Vec::new(), describes: Vec::new() });
+    }
+
+    /// Ends the segment because the next message is for another shard.
+    pub(super) async fn leave_segment(&mut self) -> Result<(), Failure> {
+        if self.scattering.is_some() {
+            self.run_scatter(false).await?;
+        }
+        if self.segment.is_none() {
+            return Ok(());
+        }
+        let shown_before = self.run_segment(End::Sync { shown: false }).await?;
+        self.segment = None;
+        if shown_before && !self.skipping { Ok(()) } else { Err(Failure::Told) }
+    }
+
+    /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one.
+    pub(super) async fn close_segment(&mut self) -> Result<(), SessionEnd> {
+        self.unplaced.clear();
+        self.skipping = false;
+        match self.leave_segment().await {
+            Err(Failure::End(end)) => Err(end),
+            _ => {
+                self.skipping = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the segment's messages and passes the replies on. False: the server was lost, and the
+    /// client was told.
+    async fn run_segment(&mut self, end: End) -> Result<bool, Failure> {
+        let Some(segment) = &mut self.segment else { return Ok(true) };
+        let shard = segment.shard;
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        match end {
+            End::Flush => encode::flush(&mut lease.framed.outbound),
+            End::Sync { shown } => {
+                encode::sync(&mut lease.framed.outbound);
+                self.expects.push_back(Expect::Sync { shown });
+            }
+        }
+        let explaining = if segment.executes.is_empty() { None } else { self.explaining.take() };
+        let preface = explaining.and_then(|plan| super::explain::preface(Some(&plan), lease));
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
+            Ok(outcome) => {
+                let status = lease.status;
+                if outcome.failed {
+                    lease.unnamed = None;
+                }
+                for (statement, types) in segment.describes.drain(..).zip(&outcome.described) {
+                    // A second description says the same.
+                    let _ = statement.types.set(types.clone());
+                }
+                let executes = std::mem::take(&mut segment.executes);
+                self.note_parameters(&outcome);
+                let changes = executes.into_iter().enumerate();
+                let changes = changes.flat_map(|(at, all)| all.into_iter().map(move |change| (at, change))).collect();
+                self.complete(changes, outcome.completed, outcome.failed);
+                if matches!(end, End::Sync { .. }) {
+                    self.adopt(status);
+                }
+                self.skipping |= outcome.failed && end == End::Flush;
+                if outcome.failed && end == (End::Sync { shown: false }) {
+                    self.skipping = true;
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                let writes = segment.writes;
+                self.survive(shard, error, writes).await?;
+                self.skipping = true;
+                Ok(false)
+            }
+        }
+    }
+
+    /// The proxy fails a message: what was queued before it is answered first, then the error comes, and
+    /// the transaction fails as it would have on a server.
+    async fn fail_extended(&mut self, error: &ClientError) -> Result<(), SessionEnd> {
+        self.unplaced.clear();
+        if let Some(segment) = &self.segment {
+            let shard = segment.shard;
+            if let Some(lease) = self.transaction.lease_mut(shard) {
+                encode::parse(&mut lease.framed.outbound, b"", own::POISON, b"");
+                lease.unnamed = None;
+                self.expects.push_back(Expect::Poison);
+            }
+            match self.run_segment(End::Flush).await {
+                Err(Failure::End(end)) => return Err(end),
+                // A server's own error came first: it is what PostgreSQL would have said.
+                _ if self.skipping => return Ok(()),
+                _ => self.say_error(error),
+            }
+        } else {
+            if self.scattering.is_some() {
+                match self.run_scatter(false).await {
+                    Err(Failure::End(end)) => return Err(end),
+                    Err(_) => {
+                        self.skipping = true;
+                        return Ok(());
+                    }
+                    Ok(()) => {}
+                }
+            }
+            self.expects.clear();
+            self.refuse(error).await;
+        }
+        if self.transaction.in_block() {
+            self.transaction.fail();
+        }
+        self.skipping = true;
+        Ok(())
+    }
+
+    /// A long turn without a Sync is sent on in pieces, so that it doesn't fill memory.
+    async fn bound_queue(&mut self) -> Result<(), SessionEnd> {
+        let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) else { return Ok(()) };
+        let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
+        if queued > TURN_BYTES_MAX {
+            match self.run_segment(End::Flush).await {
+                Err(Failure::End(end)) => return Err(end),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown_statement(name: &[u8]) -> ClientError {
+    let text = match name {
+        [] => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name)),
+    };
+    ClientError::new(SqlState::INVALID_SQL_STATEMENT_NAME, text)
+}
+
+/// Whether the last whole frame of the proxy's own messages is an ErrorResponse.
+fn last_is_error(mut frames: &[u8]) -> bool {
+    let mut last = None;
+    while let Ok(Some(header)) = frame::peek(frames, FRAME_BYTES_MAX + 1) {
+        last = Some(header.tag);
+        frames = frames.get(header.len..).unwrap_or_default();
+    }
+    last == Some(backend::tag::ERROR)
+}
+

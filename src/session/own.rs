@@ -1,0 +1,155 @@
+//! What the proxy itself answers, and what reaches an idle client.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::Buf;
+
+use super::effects::Change;
+use super::turn::{Session, SessionEnd};
+use crate::planning::Hint;
+use crate::pool::SettingValue;
+use crate::protocol::backend;
+use crate::protocol::frame;
+use crate::sql::Command;
+use crate::sql::command::SessionCommand;
+use crate::types::limits::FRAME_BYTES_MAX;
+use crate::types::{ClientError, SqlState};
+
+/// The name of a setting of the proxy's own that a command shows.
+pub(super) fn shown_setting(command: &Command) -> Option<&str> {
+    match command {
+        Command::Session(SessionCommand::Show { name }) => Some(name),
+        _ => None,
+    }
+}
+
+impl Session {
+    /// Commands that no server is asked: those on settings that only Shardway has, transaction commands where
+    /// it keeps the block, and DEALLOCATE of a statement that it keeps for the client.
+    pub(super) fn is_own_command(&self, command: &Command) -> bool {
+        match command {
+            Command::Transaction(command) => self.keeps_block(command),
+            Command::Session(SessionCommand::Set { setting, .. }) => setting.name.starts_with("shardway."),
+            Command::Session(SessionCommand::Reset { name, .. } | SessionCommand::Show { name }) => {
+                name.starts_with("shardway.")
+            }
+            Command::Session(SessionCommand::Deallocate { name: Some(name) }) => {
+                self.statements.contains_key(name.as_bytes())
+            }
+            _ => false,
+        }
+    }
+
+    /// Answers such a command, but for transaction commands; up to but without ReadyForQuery.
+    pub(super) fn answer_own(&mut self, command: &Command, changes: &[Change], describes: bool) {
+        let Command::Session(command) = command else { return };
+        if self.transaction.is_failed() {
+            self.say_error(&super::block::aborted());
+            return;
+        }
+        match command {
+            SessionCommand::Set { setting, .. } => {
+                let value = changes.iter().find_map(|change| match change {
+                    Change::Set { value: Some(SettingValue::List(values)), .. } => values.first().cloned(),
+                    _ => None,
+                });
+                self.set_own(&setting.name, value);
+            }
+            SessionCommand::Reset { .. } => {
+                self.hint = None;
+                backend::command_complete(&mut self.client.outbound, "RESET");
+            }
+            SessionCommand::Deallocate { name: Some(name) } => {
+                self.statements.remove(name.as_bytes());
+                backend::command_complete(&mut self.client.outbound, "DEALLOCATE");
+            }
+            SessionCommand::Show { name } => {
+                let value = match (&self.hint, name.as_str()) {
+                    (Some(Hint::Key(key)), "shardway.key") => key.clone(),
+                    (Some(Hint::Shard(shard)), "shardway.shard") => shard.clone(),
+                    (_, "shardway.key" | "shardway.shard") => String::new(),
+                    _ => return self.unknown_own(name),
+                };
+                if describes {
+                    backend::text_columns(&mut self.client.outbound, &[name]);
+                }
+                backend::text_row(&mut self.client.outbound, &[Some(&value)]);
+                backend::command_complete(&mut self.client.outbound, "SHOW");
+            }
+            _ => {}
+        }
+    }
+
+    fn unknown_own(&mut self, name: &str) {
+        let text = format!("unrecognized configuration parameter \"{name}\"");
+        self.say_error(
+            &ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint("Shardway has shardway.key and shardway.shard."),
+        );
+    }
+
+    fn set_own(&mut self, name: &str, value: Option<String>) {
+        let hint = match (name, value) {
+            (_, None) => None,
+            (_, Some(value)) if value.is_empty() => None,
+            ("shardway.key", Some(value)) => Some(Hint::Key(value)),
+            ("shardway.shard", Some(value)) if self.database.config.shard_by_name(&value).is_none() => {
+                let names: Vec<&str> = self.database.config.shards.iter().map(|shard| shard.name.as_str()).collect();
+                let text = format!("invalid value for parameter \"shardway.shard\": \"{value}\"");
+                let hint = format!("The shards of this database are: {}.", names.join(", "));
+                self.say_error(&ClientError::new(SqlState::INVALID_PARAMETER_VALUE, text).hint(hint));
+                return;
+            }
+            ("shardway.shard", Some(value)) => Some(Hint::Shard(value)),
+            (other, _) => return self.unknown_own(other),
+        };
+        self.hint = hint;
+        backend::command_complete(&mut self.client.outbound, "SET");
+    }
+
+    /// Waits for the client or for news on its pinned connection. True: the client may have sent something.
+    pub(super) async fn await_client_or_news(
+        &mut self,
+        changed: impl Future<Output = ()>,
+    ) -> Result<bool, SessionEnd> {
+        let mut changed = std::pin::pin!(changed);
+        let home = self.database.config.home;
+        let Some(lease) = self.transaction.lease_mut(home) else { return Ok(true) };
+        enum Event {
+            Client(std::io::Result<()>),
+            Server(std::io::Result<usize>),
+            Changed,
+        }
+        let client = &mut self.client;
+        let event = poll_fn(|cx| {
+            if let Poll::Ready(ready) = client.stream.poll_read_ready(cx) {
+                return Poll::Ready(Event::Client(ready));
+            }
+            if let Poll::Ready(read) = lease.framed.poll_fill(cx) {
+                return Poll::Ready(Event::Server(read));
+            }
+            changed.as_mut().poll(cx).map(|()| Event::Changed)
+        })
+        .await;
+        match event {
+            Event::Client(ready) => ready.map(|()| true).map_err(SessionEnd::Lost),
+            Event::Changed => Ok(false),
+            Event::Server(Ok(read)) if read > 0 => {
+                while let Ok(Some(header)) = frame::peek(&lease.framed.inbound, FRAME_BYTES_MAX + 1) {
+                    let Some(frame) = lease.framed.inbound.get(..header.len) else { break };
+                    self.client.outbound.extend_from_slice(frame);
+                    lease.framed.inbound.advance(header.len);
+                }
+                self.client.flush().await.map_err(SessionEnd::Lost)?;
+                Ok(false)
+            }
+            Event::Server(_) => {
+                lease.condition = crate::pool::Condition::Broken;
+                Err(SessionEnd::Told(ClientError::new(
+                    SqlState::CONNECTION_FAILURE,
+                    "the server connection that this client listens on was lost",
+                )))
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Templates for a database's statements: found by fingerprint, or built on threads of their own whose
+//! stacks bear deep statements and whose work doesn't stall the other clients.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+use super::turn::Session;
+use crate::catalog::Catalog;
+use crate::config::DatabaseConfig;
+use crate::planning::{Names, Plan, Scene, Template, TemplateCache};
+use crate::pool::SettingValue;
+use crate::routing::ShardMap;
+use crate::sql::Lexed;
+use crate::sql::lexer::{LexOptions, lex};
+use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
+use crate::types::{ClientError, SqlState};
+
+#[derive(Debug)]
+pub struct Planner {
+    config: Arc<DatabaseConfig>,
+    /// `None` until the servers' catalog has been read: planning needs the types of the keys.
+    current: ArcSwapOption<Current>,
+    /// Counts scenes: a template of an older one is looked up again.
+    generation: AtomicU64,
+    /// DDL was seen: nothing is planned until the catalog has been read again.
+    stale: AtomicBool,
+    wanted: Notify,
+    refreshed: Notify,
+}
+
+/// Numbers scenes over the life of the process: no two databases share a number.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// A scene and the templates that were built in it.
+#[derive(Debug)]
+struct Current {
+    scene: Scene,
+    templates: TemplateCache,
+}
+
+impl Planner {
+    /// A database with one shard can be planned for at once.
+    pub fn new(config: &Arc<DatabaseConfig>) -> Self {
+        let planner = Self {
+            config: Arc::clone(config),
+            current: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
+            stale: AtomicBool::new(false),
+            wanted: Notify::new(),
+            refreshed: Notify::new(),
+        };
+        if config.shards.len() == 1 {
+            planner.enter_without_catalog();
+        }
+        planner
+    }
+
+    fn enter_without_catalog(&self) {
+        match ShardMap::new(&self.config, &|_, _, _| None) {
+            Ok(map) => self.enter(map, None),
+            Err(mistakes) => tracing::error!(database = %self.config.name, ?mistakes, "no shard map"),
+        }
+    }
+
+    fn enter(&self, map: ShardMap, catalog: Option<Arc<Catalog>>) {
+        let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
+        let scene = Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions) };
+        self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::default() })));
+        self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
+    pub fn adopt_catalog(&self, catalog: Catalog) {
+        self.take_over(catalog);
+        self.stale.store(false, Ordering::Release);
+        self.refreshed.notify_waiters();
+    }
+
+    fn take_over(&self, catalog: Catalog) {
+        let same = self.current.load().as_ref().is_some_and(|current| {
+            current.scene.catalog.as_ref().is_some_and(|known| **known == catalog)
+        });
+        if same {
+            return;
+        }
+        let key_type = |schema: &str, table: &str, column: &str| {
+            let relation = catalog.relation(schema, table)?;
+            relation.columns.iter().find(|candidate| candidate.name == column)?.key_type
+        };
+        match ShardMap::new(&self.config, &key_type) {
+            Ok(map) => self.enter(map, Some(Arc::new(catalog))),
+            Err(mistakes) => tracing::error!(
+                database = %self.config.name, ?mistakes,
+                "the configuration doesn't fit the servers' tables"
+            ),
+        }
+    }
+
+    /// DDL was seen. Databases with one shard and no replica plan without a catalog.
+    pub fn invalidate(&self) {
+        if self.has_catalog() {
+            self.stale.store(true, Ordering::Release);
+            self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Waits, within bounds, for the catalog as it is after the last DDL.
+    async fn freshness(&self) {
+        let fresh = async {
+            loop {
+                let refreshed = self.refreshed.notified();
+                if !self.stale.load(Ordering::Acquire) {
+                    return;
+                }
+                refreshed.await;
+            }
+        };
+        if tokio::time::timeout(CATALOG_WAIT_MAX, fresh).await.is_err() {
+            tracing::warn!(database = %self.config.name, "planning with a catalog from before the last DDL");
+        }
+    }
+
+    pub async fn catalog_wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// A plan in one line, with the names of shards.
+    pub fn describe(&self, plan: &Plan) -> String {
+        match self.current.load().as_ref() {
+            Some(current) => crate::planning::explain::plan(plan, &current.scene.map),
+            None => String::new(),
+        }
+    }
+
+    pub fn has_catalog(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|current| current.scene.catalog.is_some())
+    }
+
+    /// # Errors
+    /// 42601 for a text with an unterminated quote or comment, as PostgreSQL's scanner says.
+    pub fn lex(&self, sql: &[u8], standard_conforming_strings: bool, lexed: &mut Lexed) -> Result<(), ClientError> {
+        lex(sql, &LexOptions { standard_conforming_strings }, lexed).map_err(|error| {
+            let near = sql.get(error.at..).unwrap_or_default();
+            let near: String = String::from_utf8_lossy(near).chars().take(NEAR_CHARS).collect();
+            ClientError::new(SqlState::SYNTAX_ERROR, format!("unterminated quoted string or comment at or near \"{near}\""))
+        })
+    }
+
+    /// The template of a statement of this shape, if one was seen before.
+    pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &KeyedNames) -> Option<Arc<Template>> {
+        if self.stale.load(Ordering::Acquire) {
+            return None;
+        }
+        self.current.load().as_ref()?.templates.get(sql, lexed, names.key)
+    }
+
+    /// Builds the template on a parser thread.
+    ///
+    /// # Errors
+    /// 57P03 while no server's catalog could be read; 53200-like when the parsers are overwhelmed.
+    pub async fn build(&self, sql: Bytes, lexed: Lexed, names: Arc<KeyedNames>) -> Result<Arc<Template>, ClientError> {
+        if self.stale.load(Ordering::Acquire) {
+            self.freshness().await;
+        }
+        let Some(current) = self.current.load_full() else {
+            return Err(ClientError::new(
+                SqlState::CANNOT_CONNECT_NOW,
+                format!("the tables of database \"{}\" are not known yet", self.config.name),
+            )
+            .detail("None of its primaries could be asked for its catalog since Shardway started.")
+            .hint("Look at the log for what the connections fail with; this is tried again every second."));
+        };
+        let (reply, built) = oneshot::channel();
+        let job = Job { sql, lexed, names, current, reply };
+        let overwhelmed = |_| {
+            ClientError::new(SqlState::CANNOT_CONNECT_NOW, "too many new statements are being planned at once")
+                .hint("Try again in a moment.")
+        };
+        parsers().try_send(job).map_err(overwhelmed)?;
+        built.await.map_err(|_| {
+            ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned")
+        })
+    }
+}
+
+/// How a session sees names, with its part of a template's key.
+#[derive(Debug)]
+pub struct KeyedNames {
+    pub names: Names,
+    pub key: u64,
+}
+
+impl KeyedNames {
+    fn new(names: Names) -> Arc<Self> {
+        Arc::new(Self { key: names.fingerprint(), names })
+    }
+}
+
+/// Characters of the text shown behind "at or near".
+const NEAR_CHARS: usize = 40;
+
+struct Job {
+    sql: Bytes,
+    lexed: Lexed,
+    names: Arc<KeyedNames>,
+    current: Arc<Current>,
+    reply: oneshot::Sender<Arc<Template>>,
+}
+
+/// Two threads: a huge statement on one leaves the other for everybody else.
+fn parsers() -> &'static std::sync::mpsc::SyncSender<Job> {
+    static PARSERS: OnceLock<std::sync::mpsc::SyncSender<Job>> = OnceLock::new();
+    PARSERS.get_or_init(|| {
+        let (sender, jobs) = std::sync::mpsc::sync_channel::<Job>(PARSER_QUEUE_MAX);
+        let jobs = Arc::new(std::sync::Mutex::new(jobs));
+        for number in 0..2 {
+            let jobs = Arc::clone(&jobs);
+            std::thread::Builder::new()
+                .name(format!("parser-{number}"))
+                .stack_size(PARSER_STACK_BYTES)
+                .spawn(move || {
+                    loop {
+                        let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+                        let Ok(job) = job else { return };
+                        // A statement that makes the planner panic must not take the thread with it.
+                        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| build(job)));
+                        if outcome.is_err() {
+                            tracing::error!("planning a statement failed unexpectedly");
+                        }
+                    }
+                })
+                .expect("a thread can be started at the first statement");
+        }
+        sender
+    })
+}
+
+fn build(job: Job) {
+    let Job { sql, lexed, names, current, reply } = job;
+    let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names.names));
+    current.templates.insert(&lexed, names.key, Arc::clone(&template));
+    // The client may be gone.
+    let _ = reply.send(template);
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Option<Box<Lexed>>> = const { RefCell::new(None) };
+}
+
+/// A lexer's result to fill, with the buffers of the last one on this thread.
+pub(super) fn take_scratch() -> Box<Lexed> {
+    SCRATCH.with_borrow_mut(Option::take).unwrap_or_default()
+}
+
+pub(super) fn put_scratch(lexed: Box<Lexed>) {
+    if lexed.normalized.capacity() <= crate::types::limits::INLINE_STATEMENT_BYTES_MAX {
+        SCRATCH.with_borrow_mut(|place| *place = Some(lexed));
+    }
+}
+
+/// PostgreSQL's own default search path, before any setting.
+pub(super) fn default_names() -> Arc<KeyedNames> {
+    static DEFAULT: LazyLock<Arc<KeyedNames>> = LazyLock::new(|| {
+        KeyedNames::new(Names {
+            search_path: vec!["public".to_owned()],
+            temporary: BTreeSet::new(),
+            standard_conforming_strings: true,
+        })
+    });
+    Arc::clone(&DEFAULT)
+}
+
+impl Session {
+    pub(super) fn lex_options(&self) -> LexOptions {
+        LexOptions { standard_conforming_strings: self.standard_conforming_strings }
+    }
+
+    pub(super) fn names(&self) -> &Arc<KeyedNames> {
+        &self.names
+    }
+
+    /// After a change of the settings or of the temporary tables.
+    pub(super) fn refresh_names(&mut self) {
+        let search_path = match self.state.settings().get("search_path") {
+            None => vec![self.login.to_string(), "public".to_owned()],
+            Some(SettingValue::List(elements)) => elements.clone(),
+            Some(SettingValue::Text(text)) => split_identifiers(text),
+        };
+        let search_path =
+            search_path.into_iter().map(|name| if name == "$user" { self.login.to_string() } else { name }).collect();
+        let names = Names {
+            search_path,
+            temporary: self.temporary.iter().cloned().collect(),
+            standard_conforming_strings: self.standard_conforming_strings,
+        };
+        if self.names.names != names {
+            self.names = KeyedNames::new(names);
+        }
+    }
+}
+
+/// The elements of a search_path given as one text, as SplitIdentifierString reads them.
+fn split_identifiers(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut current = String::new();
+    let mut quoted = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                current.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => all.push(std::mem::take(&mut current)),
+            space if !quoted && space.is_whitespace() => {}
+            other if quoted => current.push(other),
+            other => current.extend(other.to_lowercase()),
+        }
+    }
+    all.push(current);
+    all.retain(|name| !name.is_empty());
+    all
+}

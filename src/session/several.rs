@@ -1,0 +1,325 @@
+//! Statements that run on several shards at once: scatters in both protocols, and session commands
+//! within a transaction that is on several shards.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Buf;
+
+use super::effects::Change;
+use super::extended::Failure;
+use super::prepared::{ClientStatement, Place, Portal};
+use super::turn::{Session, SessionEnd};
+use crate::execute::scatter::{Merge, Piece, fetch, scatter};
+use crate::execute::{Expect, RelayError};
+use crate::planning::{Access, Template};
+use crate::protocol::backend::{self, tag};
+use crate::protocol::frontend::{Bind, Execute, encode};
+use crate::sql::Command;
+use crate::types::{ClientError, ShardId, ShardSet, SqlState};
+
+/// A scatter of the extended protocol whose Sync is still to come.
+#[derive(Debug)]
+pub struct ScatterSegment {
+    pub portal: Box<[u8]>,
+    shards: Vec<(ShardId, VecDeque<Expect>)>,
+}
+
+impl Session {
+    /// A Query on several shards.
+    pub(super) async fn run_on_several(
+        &mut self,
+        shards: Vec<ShardId>,
+        template: &Template,
+        changes: Vec<(usize, Change)>,
+        len: usize,
+    ) -> Result<(), SessionEnd> {
+        let merge = match &template.statements[..] {
+            [only] if matches!(only.command, Command::Ordinary(_)) => Merge::Concatenate,
+            _ => Merge::Echo,
+        };
+        let mut waiting = Vec::with_capacity(shards.len());
+        let access = super::simple::access_of(template);
+        let noted = super::block::holds_for_block_any(template) && self.transaction.in_block();
+        let text = if noted { Some(self.query_text(len)?) } else { None };
+        for shard in shards {
+            if let Err(error) = self.reach(shard, access).await {
+                self.client.inbound.advance(len);
+                self.abandon(&waiting);
+                self.refuse(&error).await;
+                self.say_ready();
+                return Ok(());
+            }
+            let mut expects = std::mem::take(&mut self.expects);
+            expects.push_back(Expect::Query { shown_ready: false });
+            waiting.push((shard, expects));
+        }
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        for (shard, _) in &waiting {
+            let lease = self.transaction.lease_mut(*shard).expect("reached above");
+            lease.framed.outbound.extend_from_slice(frame);
+            lease.unanswered += 1;
+        }
+        self.client.inbound.advance(len);
+        self.state.start_implicit();
+        let explains = self.explaining.is_some();
+        match self.scatter(&mut waiting, merge).await {
+            Ok((failed, completed, rows)) => {
+                if !failed && merge == Merge::Concatenate {
+                    self.say_rows(rows, explains);
+                }
+                self.complete(changes, completed, failed);
+                if let Some(sql) = text.filter(|_| !failed) {
+                    self.keep_journal(template, &sql);
+                }
+            }
+            Err((shard, error)) => self.survive(shard, error, false).await?,
+        }
+        self.say_ready();
+        Ok(())
+    }
+
+    /// Connections that were reached for a scatter which doesn't take place: what was queued on them was
+    /// not sent, so they can't be used again.
+    fn abandon(&mut self, waiting: &[(ShardId, VecDeque<Expect>)]) {
+        self.expects.clear();
+        for (shard, _) in waiting {
+            let unsent = self.transaction.lease_mut(*shard).is_some_and(|lease| !lease.is_at_rest());
+            if unsent && let Some(mut lease) = self.transaction.remove(*shard) {
+                lease.condition = crate::pool::Condition::Broken;
+            }
+        }
+    }
+
+    async fn scatter(
+        &mut self,
+        waiting: &mut [(ShardId, VecDeque<Expect>)],
+        merge: Merge,
+    ) -> Result<(bool, usize, u64), (ShardId, RelayError)> {
+        let explaining = self.explaining.take();
+        let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
+        let mut queues: Vec<(ShardId, &mut VecDeque<Expect>)> =
+            waiting.iter_mut().map(|(shard, expects)| (*shard, expects)).collect();
+        let mut pieces: Vec<(usize, Piece<'_>)> = Vec::with_capacity(order.len());
+        for held in self.transaction.held_mut() {
+            if let Some(at) = queues.iter().position(|(shard, _)| *shard == held.shard) {
+                let (shard, expects) = queues.swap_remove(at);
+                let rank = order.iter().position(|&other| other == shard).unwrap_or(usize::MAX);
+                pieces.push((rank, Piece { preface: super::explain::preface(explaining.as_deref(), &held.lease), backend: &mut held.lease, expects }));
+            }
+        }
+        pieces.sort_by_key(|(rank, _)| *rank);
+        let mut pieces: Vec<Piece<'_>> = pieces.into_iter().map(|(_, piece)| piece).collect();
+        match scatter(&mut self.client, &mut pieces, merge).await {
+            Ok(scattered) => {
+                drop(pieces);
+                self.note_parameters(&scattered.outcome);
+                Ok((scattered.outcome.failed, scattered.outcome.completed, scattered.rows))
+            }
+            Err((position, error)) => {
+                let shard = order.get(position).copied().unwrap_or(self.database.config.home);
+                Err((shard, error))
+            }
+        }
+    }
+
+    fn say_rows(&mut self, rows: u64, explains: bool) {
+        let tag = if explains { "EXPLAIN".to_owned() } else { format!("SELECT {rows}") };
+        backend::command_complete(&mut self.client.outbound, &tag);
+    }
+
+    /// A portal over several shards.
+    pub(super) async fn bind_scatter(
+        &mut self,
+        portal: Box<[u8]>,
+        statement: Arc<ClientStatement>,
+        shards: ShardSet,
+        len: usize,
+    ) -> Result<(), Failure> {
+        self.leave_segment().await?;
+        let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
+        let unplaced = std::mem::take(&mut self.unplaced);
+        for (position, &shard) in shards.as_slice().iter().enumerate() {
+            if let Err(error) = self.reach(shard, Access::Read).await {
+                self.abandon(&waiting);
+                return Err(error.into());
+            }
+            self.open_part(shard);
+            for parse in &unplaced {
+                self.queue_parse(shard, parse, position == 0);
+            }
+            self.prepare(shard, &statement);
+            let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+            let lease = self.transaction.lease_mut(shard).expect("reached above");
+            let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
+            encode::bind(&mut lease.framed.outbound, message.portal, name, message.tail);
+            self.expects.push_back(Expect::Bind);
+            waiting.push((shard, std::mem::take(&mut self.expects)));
+        }
+        let place = Place::Scatter { shards, position: 0 };
+        self.portals.insert(portal.clone(), Portal { statement, place, changes: Vec::new() });
+        self.scattering = Some(ScatterSegment { portal, shards: waiting });
+        Ok(())
+    }
+
+    fn open_part(&mut self, shard: ShardId) {
+        if let Some(lease) = self.transaction.lease_mut(shard) {
+            lease.unanswered += 1;
+        }
+        self.state.start_implicit();
+    }
+
+    /// Takes up again a portal of an earlier turn: only in a transaction does it live that long.
+    async fn resume_scatter(&mut self, portal: &[u8]) -> Result<(), Failure> {
+        if self.scattering.as_ref().is_some_and(|segment| *segment.portal == *portal) {
+            return Ok(());
+        }
+        self.leave_segment().await?;
+        let Some(Place::Scatter { shards, .. }) = self.portals.get(portal).map(|portal| portal.place.clone()) else {
+            return Err(ClientError::new(SqlState::INVALID_CURSOR_NAME, "portal does not exist").into());
+        };
+        let mut waiting = Vec::new();
+        for &shard in shards.as_slice() {
+            if let Err(error) = self.reach(shard, Access::Read).await {
+                self.abandon(&waiting);
+                return Err(error.into());
+            }
+            self.open_part(shard);
+            waiting.push((shard, std::mem::take(&mut self.expects)));
+        }
+        self.scattering = Some(ScatterSegment { portal: portal.into(), shards: waiting });
+        Ok(())
+    }
+
+    /// Queues the message at the front of the client's buffer for all shards of the scatter.
+    fn queue_on_parts(&mut self, len: usize, expect: fn() -> Expect) {
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let Some(segment) = &mut self.scattering else { return };
+        for (shard, expects) in &mut segment.shards {
+            if let Some(lease) = self.transaction.lease_mut(*shard) {
+                lease.framed.outbound.extend_from_slice(frame);
+                expects.push_back(expect());
+            }
+        }
+    }
+
+    pub(super) async fn describe_scatter(&mut self, portal: &[u8], len: usize) -> Result<(), Failure> {
+        self.resume_scatter(portal).await?;
+        self.queue_on_parts(len, || Expect::DescribePortal);
+        Ok(())
+    }
+
+    pub(super) async fn execute_scatter(&mut self, portal: &[u8], len: usize) -> Result<(), Failure> {
+        self.resume_scatter(portal).await?;
+        let message = Execute::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        match u64::try_from(message.rows_max) {
+            Ok(limit) if limit > 0 => self.fetch_scatter(portal, limit).await,
+            _ => {
+                self.queue_on_parts(len, || Expect::Execute);
+                self.run_scatter(true).await
+            }
+        }
+    }
+
+    /// An Execute with a row limit: one shard after the other, until there are enough rows.
+    async fn fetch_scatter(&mut self, name: &[u8], limit: u64) -> Result<(), Failure> {
+        // What was queued before is answered first, in the order of the messages.
+        self.flush_parts().await?;
+        let Some(Place::Scatter { shards, mut position }) = self.portals.get(name).map(|portal| portal.place.clone())
+        else {
+            return Ok(());
+        };
+        let mut rows = 0;
+        while let Some(&shard) = shards.as_slice().get(position)
+            && rows < limit
+        {
+            let lease = self.transaction.lease_mut(shard).expect("held by the scatter");
+            let wanted = i32::try_from(limit - rows).unwrap_or(i32::MAX);
+            encode::execute(&mut lease.framed.outbound, name, wanted);
+            encode::flush(&mut lease.framed.outbound);
+            let mut expects = VecDeque::from([Expect::Execute]);
+            let piece = Piece { backend: lease, expects: &mut expects, preface: None };
+            match fetch(&mut self.client, piece, false).await {
+                Ok((outcome, _, _)) if outcome.failed => return Err(Failure::Told),
+                Ok((_, _, true)) => rows = limit,
+                Ok((_, fetched, false)) => {
+                    rows += fetched;
+                    position += 1;
+                }
+                Err(error) => return Err(self.lose_scatter(shard, error).await),
+            }
+        }
+        if let Some(Portal { place: Place::Scatter { position: next, .. }, .. }) = self.portals.get_mut(name) {
+            *next = position;
+        }
+        if rows >= limit {
+            backend::empty(&mut self.client.outbound, tag::PORTAL_SUSPENDED);
+        } else {
+            self.say_rows(rows, false);
+        }
+        Ok(())
+    }
+
+    /// Has the shards answer what is queued so far; their Syncs are still to come.
+    pub(super) async fn flush_parts(&mut self) -> Result<(), Failure> {
+        let Some(mut segment) = self.scattering.take() else { return Ok(()) };
+        for (shard, _) in &segment.shards {
+            if let Some(lease) = self.transaction.lease_mut(*shard) {
+                encode::flush(&mut lease.framed.outbound);
+            }
+        }
+        let result = self.scatter(&mut segment.shards, Merge::Concatenate).await;
+        self.scattering = Some(segment);
+        match result {
+            Ok((false, _, _)) => Ok(()),
+            Ok((true, _, _)) => Err(Failure::Told),
+            Err((shard, error)) => Err(self.lose_scatter(shard, error).await),
+        }
+    }
+
+    /// Ends the scatter's turn on each shard: with an Execute behind it its rows come now.
+    pub(super) async fn run_scatter(&mut self, executes: bool) -> Result<(), Failure> {
+        let Some(mut segment) = self.scattering.take() else { return Ok(()) };
+        for (shard, expects) in &mut segment.shards {
+            if let Some(lease) = self.transaction.lease_mut(*shard) {
+                encode::sync(&mut lease.framed.outbound);
+                expects.push_back(Expect::Sync { shown: false });
+            }
+        }
+        let explains = self.explaining.is_some();
+        match self.scatter(&mut segment.shards, Merge::Concatenate).await {
+            Ok((failed, _, rows)) => {
+                if failed {
+                    self.state.fail_implicit();
+                    return Err(Failure::Told);
+                }
+                if executes {
+                    self.say_rows(rows, explains);
+                }
+                Ok(())
+            }
+            Err((shard, error)) => Err(self.lose_scatter(shard, error).await),
+        }
+    }
+
+    async fn lose_scatter(&mut self, shard: ShardId, error: RelayError) -> Failure {
+        // The other shards still owe replies that nobody will read.
+        let owing: Vec<ShardId> = self
+            .transaction
+            .held()
+            .iter()
+            .filter(|held| !held.lease.is_at_rest() && held.shard != shard)
+            .map(|held| held.shard)
+            .collect();
+        self.scattering = None;
+        match self.survive(shard, error, false).await {
+            Ok(()) => {
+                for shard in owing {
+                    self.transaction.remove(shard);
+                }
+                Failure::Told
+            }
+            Err(end) => Failure::End(end),
+        }
+    }
+}

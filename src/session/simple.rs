@@ -1,0 +1,332 @@
+//! The simple protocol: one Query, one plan, one relay.
+
+use bytes::Buf;
+
+use super::effects::{self, Change};
+use super::turn::{Session, SessionEnd, violation};
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
+use crate::execute::{Expect, relay};
+use crate::planning::{Access, Plan, Template};
+use crate::protocol::backend::{self, Status, tag};
+use crate::protocol::{frontend};
+use crate::sql::command::Verb;
+use crate::sql::{Command, Lexed};
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// A Query that has been understood.
+struct Planned {
+    template: std::sync::Arc<Template>,
+    plan: Plan,
+    changes: Vec<(usize, Change)>,
+}
+
+impl Session {
+    /// Answers the Query at the front of the client's buffer, `len` bytes long, up to ReadyForQuery.
+    pub(super) async fn simple_query(&mut self, len: usize) -> Result<(), SessionEnd> {
+        self.close_segment().await?;
+        let mut lexed = super::planner::take_scratch();
+        let planned = self.plan_query(len, &mut lexed).await;
+        super::planner::put_scratch(lexed);
+        match planned? {
+            Ok(planned) => self.run_query(planned, len).await?,
+            Err(error) => {
+                self.client.inbound.advance(len);
+                self.refuse(&error).await;
+                self.say_ready();
+            }
+        }
+        self.settle().await;
+        Ok(())
+    }
+
+    async fn plan_query(
+        &mut self,
+        len: usize,
+        lexed: &mut Lexed,
+    ) -> Result<Result<Planned, ClientError>, SessionEnd> {
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let sql = frontend::query(frame).map_err(violation)?;
+        if let Err(error) = self.database.planner.lex(sql, self.standard_conforming_strings, lexed) {
+            return Ok(Err(error));
+        }
+        let template = match self.database.planner.find(sql, lexed, self.names()) {
+            Some(template) => template,
+            None => {
+                let sql = bytes::Bytes::copy_from_slice(sql);
+                let (planner, names) = (std::sync::Arc::clone(&self.database), self.names().clone());
+                match planner.planner.build(sql, lexed.clone(), names).await {
+                    Ok(template) => template,
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        };
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let sql = frontend::query(frame).map_err(violation)?;
+        if template.statements.is_empty() {
+            return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
+        }
+        match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
+            Ok(plan) => {
+                let explains = template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+                if explains {
+                    let sql = sql.to_vec();
+                    self.note_explain(&template, &sql, &plan);
+                }
+                let frame = self.client.inbound.get(..len).unwrap_or_default();
+                let sql = frontend::query(frame).map_err(violation)?;
+                let changes = if effects::is_quiet(&template) {
+                    Vec::new()
+                } else {
+                    let all = effects::changes(sql, lexed, &template, None, &self.lex_options());
+                    all.into_iter().map(|(at, change)| (at, self.as_it_will_end(change))).collect()
+                };
+                Ok(Ok(Planned { template, plan, changes }))
+            }
+            Err(refusal) => Ok(Err(refusal.into())),
+        }
+    }
+
+    async fn run_query(&mut self, planned: Planned, len: usize) -> Result<(), SessionEnd> {
+        let Planned { template, plan, changes } = planned;
+        if let [] = *template.statements {
+            self.client.inbound.advance(len);
+            backend::empty(&mut self.client.outbound, tag::EMPTY_QUERY);
+            self.say_ready();
+            return Ok(());
+        }
+        if let [only] = &*template.statements
+            && let Command::Transaction(command) = &only.command
+            && self.keeps_block(command)
+        {
+            let sql = self.query_text(len)?;
+            self.client.inbound.advance(len);
+            self.block_statement(command.clone(), &sql).await?;
+            self.say_ready();
+            return Ok(());
+        }
+        if self.fails_locally() {
+            self.client.inbound.advance(len);
+            self.say_error(&super::block::aborted());
+            self.say_ready();
+            return Ok(());
+        }
+        if let [only] = &*template.statements
+            && self.is_own_command(&only.command)
+        {
+            self.client.inbound.advance(len);
+            let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
+            self.answer_own(&only.command, &changes, true);
+            self.say_ready();
+            return Ok(());
+        }
+        let targets = self.targets(&plan, &template);
+        match targets.as_slice() {
+            [shard] => self.run_on(*shard, &template, changes, len).await,
+            _ => self.run_on_several(targets, &template, changes, len).await,
+        }
+    }
+
+    /// The shards that a plan means now: several for a scatter, and for session commands within a
+    /// transaction that is on several.
+    fn targets(&self, plan: &Plan, template: &Template) -> Vec<ShardId> {
+        if self.transaction.held().iter().any(|held| held.lease.status == Status::Failed) {
+            return self.shard_of(plan).into_iter().collect();
+        }
+        match plan {
+            Plan::Scatter { shards } => shards.as_slice().to_vec(),
+            Plan::Touched if self.transaction.held().len() > 1 => match &template.statements[..] {
+                [only] => match super::block::cursor_of(&only.command).and_then(|name| self.cursors.get(name)) {
+                    Some(shard) => vec![*shard],
+                    None => self.transaction.held().iter().map(|held| held.shard).collect(),
+                },
+                _ => self.transaction.held().iter().map(|held| held.shard).collect(),
+            },
+            other => self.shard_of(other).into_iter().collect(),
+        }
+    }
+
+    async fn run_on(
+        &mut self,
+        shard: ShardId,
+        template: &Template,
+        changes: Vec<(usize, Change)>,
+        len: usize,
+    ) -> Result<(), SessionEnd> {
+        let access = access_of(template);
+        let ready = match self.admit_write(shard, template) {
+            Ok(()) => self.reach(shard, access).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ready {
+            self.client.inbound.advance(len);
+            self.expects.clear();
+            self.refuse(&error).await;
+            self.say_ready();
+            return Ok(());
+        }
+        let journal = self.journal_text(template, len)?;
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let lease = self.transaction.lease_mut(shard).expect("reached above");
+        lease.framed.outbound.extend_from_slice(frame);
+        lease.unanswered += 1;
+        self.client.inbound.advance(len);
+        self.expects.push_back(Expect::Query { shown_ready: true });
+        self.state.start_implicit();
+        let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
+            Ok(outcome) => {
+                let status = lease.status;
+                self.note_parameters(&outcome);
+                self.complete(changes, outcome.completed, outcome.failed);
+                if let Some(sql) = journal.filter(|_| !outcome.failed) {
+                    self.keep_journal(template, &sql);
+                }
+                self.adopt(status);
+                Ok(())
+            }
+            Err(error) => {
+                self.survive(shard, error, access == Access::Write).await?;
+                self.say_ready();
+                Ok(())
+            }
+        }
+    }
+
+    /// A server's word on the block, where the proxy keeps it: one server alone ran a COMMIT, or a BEGIN
+    /// within a query of several statements.
+    pub(super) fn adopt(&mut self, status: Status) {
+        if self.database.is_single() && !self.transaction.in_block() {
+            return;
+        }
+        let alone = self.transaction.held().len() == 1;
+        if alone && (self.transaction.in_block() || status != Status::Idle) {
+            self.transaction.adopt(status);
+        }
+    }
+
+    /// Applies the changes of the statements that completed.
+    pub(super) fn complete(&mut self, changes: Vec<(usize, Change)>, completed: usize, failed: bool) {
+        let any = !changes.is_empty();
+        for (position, change) in changes {
+            if position < completed {
+                self.apply(change);
+            }
+        }
+        if failed && self.state.in_block() && self.transaction.held().iter().all(|held| held.lease.status == Status::Idle) {
+            // A COMMIT that failed, as by a deferred constraint.
+            self.apply(Change::Transaction(crate::sql::command::TransactionCommand::Rollback { chain: false }));
+        }
+        if any || failed {
+            self.refresh_names();
+        }
+        if failed {
+            self.state.fail_implicit();
+            if self.transaction.status() == Status::Idle {
+                for held in self.transaction.held_mut() {
+                    held.lease.settings = held.lease.settings_at_join.clone();
+                }
+            }
+        }
+    }
+
+    /// COMMIT of a failed transaction rolls it back.
+    pub(super) fn as_it_will_end(&self, change: Change) -> Change {
+        use crate::sql::command::TransactionCommand;
+        match change {
+            Change::Transaction(TransactionCommand::Commit { chain }) if self.transaction.is_failed() => {
+                Change::Transaction(TransactionCommand::Rollback { chain })
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn note_parameters(&mut self, outcome: &crate::execute::Outcome) {
+        for (name, value) in &outcome.parameters {
+            if &**name == "standard_conforming_strings" {
+                self.standard_conforming_strings = &**value == "on";
+                self.refresh_names();
+            }
+        }
+    }
+
+    /// The text of a Query, for those few that are told again to shards that join later.
+    pub(super) fn query_text(&self, len: usize) -> Result<String, SessionEnd> {
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let sql = frontend::query(frame).map_err(violation)?;
+        Ok(String::from_utf8_lossy(sql).trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned())
+    }
+
+    /// The text of what a shard that joins the block later must be told; `None` for ordinary statements.
+    fn journal_text(&self, template: &Template, len: usize) -> Result<Option<String>, SessionEnd> {
+        let noted = self.transaction.in_block() && super::block::holds_for_block_any(template);
+        if noted { self.query_text(len).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn keep_journal(&mut self, template: &Template, sql: &str) {
+        match &template.statements[..] {
+            [only] => match &only.command {
+                Command::Transaction(command) => self.note_savepoint(command, sql),
+                _ => self.transaction.note(sql),
+            },
+            // What of several statements holds on can't be told apart here.
+            _ => self.transaction.make_opaque(),
+        }
+    }
+
+    /// Notes a write of the transaction, which must stay on one shard.
+    pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
+        let writes = template.statements.iter().any(|statement| {
+            statement.access == Access::Write && matches!(statement.command, Command::Ordinary(_))
+        });
+        if !writes {
+            return Ok(());
+        }
+        if !self.wrote.contains(&shard) {
+            self.wrote.push(shard);
+        }
+        if self.database.is_single() || !self.transaction.in_block() { Ok(()) } else { self.transaction.write(shard) }
+    }
+
+    /// FunctionCall, which only libpq's large objects still use: they live on the home shard.
+    pub(super) async fn function_call(&mut self, len: usize) -> Result<(), SessionEnd> {
+        self.close_segment().await?;
+        let home = self.database.config.home;
+        let target = self.shard_of(&Plan::Single { shard: home, why: crate::planning::plan::Why::Home });
+        let ready = match target {
+            Some(shard) if self.fails_locally() => Err((shard, super::block::aborted())),
+            Some(shard) => self.reach(shard, Access::Write).await.map(|()| shard).map_err(|error| (shard, error)),
+            None => Err((home, ClientError::new(SqlState::INTERNAL_ERROR, "a single plan has a shard"))),
+        };
+        let frame = self.client.inbound.split_to(len);
+        match ready {
+            Ok(shard) => {
+                let lease = self.transaction.lease_mut(shard).expect("reached above");
+                lease.framed.outbound.extend_from_slice(&frame);
+                lease.unanswered += 1;
+                self.expects.push_back(Expect::Query { shown_ready: true });
+                if let Err(error) = relay(&mut self.client, lease, &mut self.expects).await {
+                    self.survive(shard, error, true).await?;
+                    self.say_ready();
+                }
+            }
+            Err((_, error)) => {
+                self.expects.clear();
+                self.refuse(&error).await;
+                self.say_ready();
+            }
+        }
+        self.settle().await;
+        Ok(())
+    }
+}
+
+/// `Read` only if every statement may run on a replica.
+pub(super) fn access_of(template: &Template) -> Access {
+    let reads = |command: &Command| matches!(command, Command::Ordinary(Verb::Select | Verb::Explain { .. } | Verb::Copy(_)));
+    if template.statements.iter().all(|one| one.access == Access::Read && reads(&one.command)) {
+        Access::Read
+    } else {
+        Access::Write
+    }
+}

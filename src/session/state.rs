@@ -1,0 +1,190 @@
+//! What a client has set for its session, through transactions and savepoints, and what keeps it on
+//! one connection. Pure: told of each statement that completed, in order.
+
+use crate::pool::Settings;
+
+/// The settings of a session as PostgreSQL would hold them (documentation, SET: "undone when the
+/// transaction is rolled back").
+#[derive(Debug)]
+pub struct SessionState {
+    current: Settings,
+    /// What RESET returns to: the start-up packet's settings.
+    baseline: Settings,
+    /// Set within a transaction block.
+    block: Option<BlockState>,
+    /// Where a failed query string of several statements returns to.
+    implicit_start: Settings,
+    /// Numbers savepoints, so that a connection knows which of them it has seen being made.
+    clock: u64,
+    pub pins: Pins,
+}
+
+#[derive(Debug)]
+struct BlockState {
+    at_begin: Settings,
+    savepoints: Vec<(String, u64, Settings)>,
+}
+
+/// Why a client keeps its connection between transactions.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Pins {
+    pub listens: bool,
+    pub temporary_objects: bool,
+    pub advisory_locks: bool,
+    pub held_cursors: bool,
+    pub sql_prepared: bool,
+    /// A procedure or a setting whose effect can't be followed.
+    pub unknown: bool,
+}
+
+impl Pins {
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl SessionState {
+    pub fn new(baseline: Settings) -> Self {
+        Self {
+            current: baseline.clone(),
+            implicit_start: baseline.clone(),
+            baseline,
+            block: None,
+            clock: 0,
+            pins: Pins::default(),
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.current
+    }
+
+    pub fn baseline(&self) -> &Settings {
+        &self.baseline
+    }
+
+    pub fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// A turn begins: what fails outside a block goes back to here.
+    pub fn start_implicit(&mut self) {
+        if self.block.is_none() && self.implicit_start != self.current {
+            self.implicit_start = self.current.clone();
+        }
+    }
+
+    pub fn fail_implicit(&mut self) {
+        if self.block.is_none() {
+            self.current = self.implicit_start.clone();
+        }
+    }
+
+    pub fn set(&mut self, settings: Settings) {
+        self.current = settings;
+    }
+
+    pub fn in_block(&self) -> bool {
+        self.block.is_some()
+    }
+
+    pub fn begin(&mut self) {
+        if self.block.is_none() {
+            self.block = Some(BlockState { at_begin: self.implicit_start.clone(), savepoints: Vec::new() });
+        }
+    }
+
+    pub fn commit(&mut self, chain: bool) {
+        self.block = None;
+        self.implicit_start = self.current.clone();
+        if chain {
+            self.begin();
+        }
+    }
+
+    pub fn rollback(&mut self, chain: bool) {
+        if let Some(block) = self.block.take() {
+            self.current = block.at_begin;
+        } else {
+            self.current = self.implicit_start.clone();
+        }
+        self.implicit_start = self.current.clone();
+        if chain {
+            self.begin();
+        }
+    }
+
+    pub fn savepoint(&mut self, name: &str) {
+        self.clock += 1;
+        let (clock, current) = (self.clock, self.current.clone());
+        if let Some(block) = &mut self.block {
+            block.savepoints.push((name.to_owned(), clock, current));
+        }
+    }
+
+    pub fn release(&mut self, name: &str) {
+        if let Some(block) = &mut self.block
+            && let Some(position) = block.savepoints.iter().rposition(|savepoint| savepoint.0 == name)
+        {
+            block.savepoints.truncate(position);
+        }
+    }
+
+    /// The number of the savepoint that was returned to.
+    pub fn rollback_to(&mut self, name: &str) -> Option<u64> {
+        let block = self.block.as_mut()?;
+        let position = block.savepoints.iter().rposition(|savepoint| savepoint.0 == name)?;
+        block.savepoints.truncate(position + 1);
+        let (_, clock, settings) = block.savepoints.get(position)?;
+        self.current = settings.clone();
+        Some(*clock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::SettingValue;
+
+    fn with(state: &SessionState, value: &str) -> Settings {
+        state.settings().with("x", SettingValue::Text(value.into()))
+    }
+
+    fn value(state: &SessionState) -> Option<&SettingValue> {
+        state.settings().get("x")
+    }
+
+    #[test]
+    fn a_rollback_undoes_settings_and_a_savepoint_those_after_it() {
+        let mut state = SessionState::new(Settings::none());
+        state.start_implicit();
+        state.begin();
+        state.set(with(&state, "1"));
+        state.savepoint("a");
+        state.set(with(&state, "2"));
+        state.rollback_to("a");
+        assert_eq!(value(&state), Some(&SettingValue::Text("1".into())));
+        state.rollback(false);
+        assert_eq!(value(&state), None);
+    }
+
+    #[test]
+    fn what_was_committed_stays() {
+        let mut state = SessionState::new(Settings::none());
+        state.start_implicit();
+        state.begin();
+        state.set(with(&state, "1"));
+        state.commit(false);
+        state.rollback(false);
+        assert_eq!(value(&state), Some(&SettingValue::Text("1".into())));
+    }
+
+    #[test]
+    fn a_failed_string_of_statements_undoes_its_settings() {
+        let mut state = SessionState::new(Settings::none());
+        state.start_implicit();
+        state.set(with(&state, "1"));
+        state.fail_implicit();
+        assert_eq!(value(&state), None);
+    }
+}

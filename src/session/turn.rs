@@ -1,0 +1,226 @@
+//! The loop over one client's requests. A turn is a Query, or extended messages up to Sync or Flush;
+//! between turns an idle client holds no buffer and, unless it is in a transaction or pinned, no
+//! connection.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Buf;
+use tokio::sync::Notify;
+
+use super::cancel::Cancellable;
+use super::database::{Database, UserPools};
+use super::extended::Segment;
+use super::prepared::{ClientStatement, Portal};
+use super::state::SessionState;
+use crate::execute::{Expect, RelayError};
+use crate::net::Framed;
+use crate::protocol::backend::{self, Severity, Status};
+use crate::protocol::frame::{self, FrameError, Header};
+use crate::protocol::frontend::tag;
+use crate::transaction::Transaction;
+use crate::types::limits::FRAME_BYTES_MAX;
+use crate::types::{ClientError, SqlState};
+
+pub struct Session {
+    pub(super) client: Framed,
+    pub(super) database: Arc<Database>,
+    pub(super) pools: Arc<UserPools>,
+    pub(super) user: Box<str>,
+    /// The role on the servers.
+    pub(super) login: Box<str>,
+    pub(super) state: SessionState,
+    pub(super) transaction: Transaction,
+    pub(super) cancel: Arc<Cancellable>,
+    pub(super) statements: HashMap<Box<[u8]>, Arc<ClientStatement>>,
+    pub(super) portals: HashMap<Box<[u8]>, Portal>,
+    /// Cursors of DECLARE, by the shard that has them.
+    pub(super) cursors: HashMap<String, crate::types::ShardId>,
+    /// Where the messages since the last Sync went.
+    pub(super) segment: Option<Segment>,
+    /// The same, for a scatter.
+    pub(super) scattering: Option<super::several::ScatterSegment>,
+    /// What an EXPLAIN that is about to run says before the server's rows.
+    pub(super) explaining: Option<Box<str>>,
+    /// Parses that no message has given a place to yet.
+    pub(super) unplaced: Vec<Arc<ClientStatement>>,
+    /// An extended message failed: everything up to Sync is ignored.
+    pub(super) skipping: bool,
+    pub(super) expects: VecDeque<Expect>,
+    /// `SET shardway.key` and `SET shardway.shard`.
+    pub(super) hint: Option<crate::planning::Hint>,
+    /// Shards that this client has written: it reads them from their primaries, so as not to miss its own
+    /// writes on a replica that lags.
+    pub(super) wrote: Vec<crate::types::ShardId>,
+    /// Names of the temporary tables that the session made.
+    pub(super) temporary: Vec<String>,
+    pub(super) names: Arc<super::planner::KeyedNames>,
+    pub(super) standard_conforming_strings: bool,
+    pub(super) drain: Arc<Drain>,
+}
+
+/// Tells sessions that the server wants to stop.
+#[derive(Debug, Default)]
+pub struct Drain {
+    pub draining: AtomicBool,
+    /// The limit is over: sessions end where they are.
+    pub over: AtomicBool,
+    pub changed: Notify,
+}
+
+/// Why a session is over.
+#[derive(Debug)]
+pub enum SessionEnd {
+    /// Terminate, or the client closed its side.
+    Left,
+    /// The client's socket failed.
+    Lost(std::io::Error),
+    /// The proxy ends it, with these words.
+    Told(ClientError),
+    /// Words were sent already, or can't be.
+    Over,
+}
+
+impl Session {
+    /// Serves the client until it leaves. What it held is given back or closed.
+    pub async fn run(mut self) {
+        let end = loop {
+            if let Err(end) = self.turn().await {
+                break end;
+            }
+        };
+        match end {
+            SessionEnd::Left | SessionEnd::Over => {}
+            SessionEnd::Lost(error) => tracing::debug!(%error, "client lost"),
+            SessionEnd::Told(error) => {
+                tracing::info!(user = %self.user, %error, "client disconnected");
+                backend::error(&mut self.client.outbound, Severity::Fatal, &error);
+                // A client that reads nothing more doesn't hold the session up.
+                let _ = self.client.try_flush_now();
+            }
+        }
+        self.cancel.clear().await;
+        self.leave().await;
+    }
+
+    /// One request, from its first byte to the last of its answer.
+    async fn turn(&mut self) -> Result<(), SessionEnd> {
+        let header = self.next_header().await?;
+        match header.tag {
+            tag::QUERY => {
+                self.await_frame(header).await?;
+                self.simple_query(header.len).await?;
+                self.flush().await
+            }
+            tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH | tag::SYNC => {
+                self.extended_turn().await?;
+                self.flush().await
+            }
+            tag::FUNCTION_CALL => {
+                self.await_frame(header).await?;
+                self.function_call(header.len).await?;
+                self.flush().await
+            }
+            // What is left of a COPY that failed: PostgreSQL ignores it as well.
+            tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => {
+                self.await_frame(header).await?;
+                self.client.inbound.advance(header.len);
+                Ok(())
+            }
+            tag::TERMINATE => Err(SessionEnd::Left),
+            other => Err(violation(FrameError::Unexpected(other as char))),
+        }
+    }
+
+    /// Waits for the next message, at rest if there is none.
+    async fn next_header(&mut self) -> Result<Header, SessionEnd> {
+        loop {
+            if let Some(header) = frame::peek(&self.client.inbound, FRAME_BYTES_MAX + 1).map_err(violation)? {
+                return Ok(header);
+            }
+            self.rest().await?;
+            match self.client.fill().await {
+                Ok(0) => return Err(SessionEnd::Left),
+                Ok(_) => {}
+                Err(error) => return Err(SessionEnd::Lost(error)),
+            }
+        }
+    }
+
+    /// Between turns: gives memory back, hears of shutdown, and of what arrives on a pinned connection.
+    async fn rest(&mut self) -> Result<(), SessionEnd> {
+        loop {
+            let may_end = self.transaction.status() == Status::Idle
+                && self.segment.is_none()
+                && self.scattering.is_none()
+                && self.client.inbound.is_empty();
+            if self.drain.over.load(Ordering::Acquire) || (may_end && self.drain.draining.load(Ordering::Acquire)) {
+                return Err(SessionEnd::Told(ClientError::new(
+                    SqlState::ADMIN_SHUTDOWN,
+                    "terminating connection due to administrator command",
+                )));
+            }
+            let drain = Arc::clone(&self.drain);
+            let changed = drain.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.state.pins.listens && may_end {
+                if self.await_client_or_news(changed).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                ready = self.client.wait_readable() => return ready.map_err(SessionEnd::Lost),
+                () = changed => {}
+            }
+        }
+    }
+
+    /// Reads until the whole frame is there. Memory grows with what arrives, not with what is claimed.
+    pub(super) async fn await_frame(&mut self, header: Header) -> Result<(), SessionEnd> {
+        while self.client.inbound.len() < header.len {
+            match self.client.fill().await {
+                Ok(0) => return Err(SessionEnd::Left),
+                Ok(_) => {}
+                Err(error) => return Err(SessionEnd::Lost(error)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), SessionEnd> {
+        if self.client.outbound.is_empty() {
+            return Ok(());
+        }
+        self.client.flush().await.map_err(SessionEnd::Lost)
+    }
+
+    pub(super) fn say_error(&mut self, error: &ClientError) {
+        backend::error(&mut self.client.outbound, Severity::Error, error);
+    }
+
+    pub(super) fn say_ready(&mut self) {
+        let status = self.transaction.status();
+        backend::ready(&mut self.client.outbound, status);
+    }
+}
+
+pub(super) fn violation(error: FrameError) -> SessionEnd {
+    SessionEnd::Told(ClientError::new(SqlState::PROTOCOL_VIOLATION, error.to_string()))
+}
+
+/// A relay's error that ends the session; others are told to the client and survived.
+pub(super) fn ends_session(error: &RelayError) -> Option<SessionEnd> {
+    match error {
+        RelayError::Client(error) => Some(SessionEnd::Lost(std::io::Error::new(error.kind(), error.to_string()))),
+        RelayError::ClientProtocol(error) => Some(violation(*error)),
+        RelayError::Torn => Some(SessionEnd::Told(ClientError::new(
+            SqlState::CONNECTION_FAILURE,
+            "a server was lost in the middle of a row",
+        ))),
+        RelayError::Backend { .. } | RelayError::Protocol(_) | RelayError::Disagree(_) | RelayError::Ahead(_) => None,
+    }
+}

@@ -1,0 +1,205 @@
+//! From an authenticated client to its first ReadyForQuery: its settings, the parameters that a server
+//! would report, and its cancel key.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, PoisonError};
+
+use super::cancel::{CancelKeys, Cancellable};
+use super::database::{Database, UserPools};
+use super::startup::Admitted;
+use super::state::SessionState;
+use super::turn::{Drain, Session};
+use crate::execute::own;
+use crate::net::Framed;
+use crate::planning::{Access, Hint};
+use crate::pool::{Lease, SettingValue, Settings};
+use crate::protocol::backend::{self, Severity, Status};
+use crate::transaction::Transaction;
+use crate::types::limits::GREETINGS_MAX;
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// ParameterStatus values in the server's order.
+pub type Greeting = Arc<Vec<(String, String)>>;
+
+/// A client's key for cancel requests, forgotten with the session.
+pub struct KeyGuard {
+    keys: Arc<CancelKeys>,
+    process_id: u32,
+}
+
+impl Drop for KeyGuard {
+    fn drop(&mut self) {
+        self.keys.forget(self.process_id);
+    }
+}
+
+/// Greets the client. `None`: it was told why it can't be served.
+pub async fn welcome(
+    admitted: Admitted,
+    database: Arc<Database>,
+    keys: &Arc<CancelKeys>,
+    drain: Arc<Drain>,
+) -> Option<(Session, KeyGuard)> {
+    let Admitted { framed: mut client, user, settings, protocol_minor, .. } = admitted;
+    let pools = database.pools(&user);
+    let (baseline, hint) = baseline(settings);
+    let greeting = match greeting(&database, &pools, &baseline).await {
+        Ok(greeting) => greeting,
+        Err(error) => {
+            refuse(&mut client, &error).await;
+            return None;
+        }
+    };
+    let application = match baseline.get("application_name") {
+        Some(SettingValue::Text(name)) => name.as_str(),
+        _ => "",
+    };
+    for (name, value) in greeting.iter() {
+        let value = if name == "application_name" { application } else { value };
+        backend::parameter(&mut client.outbound, name, value);
+    }
+    let standard_conforming_strings =
+        greeting.iter().all(|(name, value)| name != "standard_conforming_strings" || value == "on");
+    let cancel = Arc::new(Cancellable::default());
+    // Protocol 3.2 allows a longer secret; 3.0 has room for four bytes.
+    let secret_bytes = if protocol_minor >= 2 { 32 } else { 4 };
+    let (process_id, secret) = keys.register(Arc::clone(&cancel), secret_bytes);
+    let guard = KeyGuard { keys: Arc::clone(keys), process_id };
+    backend::backend_key(&mut client.outbound, process_id, &secret);
+    backend::ready(&mut client.outbound, Status::Idle);
+    client.flush().await.ok()?;
+    let mut session = Session {
+        client,
+        user: user.name.as_str().into(),
+        login: super::database::login_of(&user).user.into(),
+        database,
+        pools,
+        state: SessionState::new(baseline),
+        transaction: Transaction::none(),
+        cancel,
+        statements: HashMap::new(),
+        portals: HashMap::new(),
+        cursors: HashMap::new(),
+        segment: None,
+        scattering: None,
+        explaining: None,
+        unplaced: Vec::new(),
+        skipping: false,
+        expects: VecDeque::new(),
+        hint,
+        wrote: Vec::new(),
+        temporary: Vec::new(),
+        names: super::planner::default_names(),
+        standard_conforming_strings,
+        drain,
+    };
+    session.refresh_names();
+    Some((session, guard))
+}
+
+/// The client has proved who it is, but can't be served.
+pub async fn turn_away(mut admitted: Admitted, error: &ClientError) {
+    refuse(&mut admitted.framed, error).await;
+}
+
+async fn refuse(client: &mut Framed, error: &ClientError) {
+    backend::error(&mut client.outbound, Severity::Fatal, error);
+    // Whether these words arrive is the client's concern.
+    let _ = tokio::time::timeout(crate::types::limits::FAREWELL_TIMEOUT, client.close()).await;
+}
+
+/// The start-up packet's settings as a session has them.
+fn baseline(settings: Vec<(String, String)>) -> (Settings, Option<Hint>) {
+    let mut values = BTreeMap::new();
+    let mut hint = None;
+    for (name, value) in settings {
+        let name = name.to_ascii_lowercase();
+        match name.as_str() {
+            "shardway.key" => hint = Some(Hint::Key(value)),
+            "shardway.shard" => hint = Some(Hint::Shard(value)),
+            // What every connection to a server has already.
+            "client_encoding" if is_utf8(&value) => {
+                values.remove(&name);
+            }
+            _ => {
+                values.insert(name, SettingValue::Text(value));
+            }
+        }
+    }
+    (Settings::from_values(values), hint)
+}
+
+fn is_utf8(encoding: &str) -> bool {
+    let letters: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+    matches!(letters.to_ascii_lowercase().as_str(), "utf8" | "unicode" | "")
+}
+
+/// What a server reports to a session with these settings. Asked once for each set of settings.
+async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -> Result<Greeting, ClientError> {
+    // The one setting that differs between clients needs no server.
+    let asked = baseline.without("application_name");
+    let known = pools.greetings.lock().unwrap_or_else(PoisonError::into_inner).get(&asked.hash()).cloned();
+    if let Some(greeting) = known {
+        return Ok(greeting);
+    }
+    let mut lease = any_lease(database, pools).await?;
+    let mut parameters = lease.parameters.clone();
+    if let Some(sql) = lease.settings.difference(&asked) {
+        let reported = match own::run_reporting(&mut lease, &sql).await {
+            Ok(reported) => reported,
+            Err(error) => {
+                // Some of the statements may have taken effect.
+                lease.condition = crate::pool::Condition::Pinned;
+                let told = told(&error);
+                if own::clean(&mut lease).await.is_err() {
+                    tracing::debug!("connection is closed instead of cleaned");
+                }
+                return Err(told);
+            }
+        };
+        lease.settings = asked.clone();
+        for (name, value) in reported {
+            match parameters.iter_mut().find(|parameter| parameter.0 == name) {
+                Some(parameter) => parameter.1 = value,
+                None => parameters.push((name, value)),
+            }
+        }
+    }
+    let greeting = Arc::new(parameters);
+    let mut known = pools.greetings.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= GREETINGS_MAX {
+        known.clear();
+    }
+    known.insert(asked.hash(), Arc::clone(&greeting));
+    Ok(greeting)
+}
+
+/// An error of the server in the proxy's own shape: the client sees it as FATAL, as at a real login.
+fn told(error: &own::OwnError) -> ClientError {
+    match error {
+        own::OwnError::Refused(frame) => {
+            let message = backend::error_field(&frame.0, b'M').unwrap_or_default();
+            ClientError::new(SqlState::INVALID_PARAMETER_VALUE, String::from_utf8_lossy(message).into_owned())
+        }
+        own::OwnError::Lost(reason) => ClientError::new(SqlState::CONNECTION_FAILURE, reason.clone()),
+    }
+}
+
+/// A connection to the home shard or, while that is down, to any other: with one shard down the rest
+/// is served.
+async fn any_lease(database: &Database, pools: &UserPools) -> Result<Lease, ClientError> {
+    let home = database.config.home;
+    let count = u16::try_from(database.config.shards.len()).unwrap_or(u16::MAX);
+    let others = (0..count).map(ShardId::new).filter(|&shard| shard != home);
+    let mut first = None;
+    for shard in std::iter::once(home).chain(others) {
+        match pools.lease(shard, Access::Write).await {
+            Ok(lease) => return Ok(lease),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.map_or_else(
+        || ClientError::new(SqlState::INTERNAL_ERROR, "a database without shards"),
+        ClientError::from,
+    ))
+}

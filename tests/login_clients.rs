@@ -1,0 +1,278 @@
+//! Logging in at our door with psql: every method, sslmode and channel binding.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shardway::config::{
+    AuthenticationMethod, Config, DatabaseConfig, LogConfig, LogFormat, PoolConfig, ReadPolicy,
+    Secret, ServerConfig, ServerTlsConfig, UserConfig,
+};
+use shardway::devcluster::Installation;
+use shardway::net::Stream;
+use shardway::protocol::backend;
+use shardway::session::authentication::LoginSecrets;
+use shardway::session::startup::{AdmissionContext, Admitted, Arrival, admit};
+use shardway::types::ShardId;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Our side: logs clients in and answers each query with who they are.
+async fn door(method: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> SocketAddr {
+    let context = AdmissionContext::new(
+        Arc::new(door_config(method, tls)),
+        Arc::new(LoginSecrets::generate()),
+    );
+    let context = Arc::new(context.unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let context = Arc::clone(&context);
+            tokio::spawn(async move {
+                if let Arrival::Client(admitted) = admit(Stream::Tcp(socket), &context).await {
+                    serve(*admitted).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn serve(mut admitted: Admitted) {
+    let framed = &mut admitted.framed;
+    backend::parameter(&mut framed.outbound, "client_encoding", "UTF8");
+    backend::parameter(&mut framed.outbound, "server_version", "15.0");
+    backend::backend_key(&mut framed.outbound, 1, b"key!");
+    loop {
+        backend::ready(&mut framed.outbound, backend::Status::Idle);
+        if framed.flush().await.is_err() || framed.fill().await.unwrap_or(0) == 0 {
+            return;
+        }
+        if framed.inbound.first() == Some(&b'X') {
+            return;
+        }
+        framed.inbound.clear();
+        let tls = if framed.stream.is_tls() {
+            "tls"
+        } else {
+            "plain"
+        };
+        backend::text_columns(&mut framed.outbound, &["user", "database", "tls", "geqo"]);
+        let geqo = admitted
+            .settings
+            .iter()
+            .find(|(name, _)| name == "geqo")
+            .map(|(_, value)| value.as_str());
+        let row = [
+            Some(admitted.user.name.as_str()),
+            Some(&admitted.database),
+            Some(tls),
+            geqo,
+        ];
+        backend::text_row(&mut framed.outbound, &row);
+        backend::command_complete(&mut framed.outbound, "SELECT 1");
+    }
+}
+
+fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> Config {
+    let user = |name: &str, password: &str| UserConfig {
+        name: name.to_owned(),
+        password: Some(Secret::new(password)),
+        server_user: None,
+        server_password: None,
+        admin: false,
+        databases: Vec::new(),
+    };
+    let shop = DatabaseConfig {
+        name: "shop".to_owned(),
+        home: ShardId::new(0),
+        shards: Vec::new(),
+        tables: Vec::new(),
+        reads: ReadPolicy::Primary,
+        safe_functions: Vec::new(),
+        buckets: None,
+        pool_size: 20,
+    };
+    Config {
+        server: ServerConfig {
+            listen: Vec::new(),
+            unix_socket_directory: None,
+            admin: None,
+            workers: 1,
+            tls,
+            authentication,
+            clients_max: 10,
+            drain_timeout: LIMIT,
+            startup_timeout: LIMIT,
+        },
+        pool: PoolConfig {
+            size: 1,
+            wait_timeout: LIMIT,
+            connect_timeout: LIMIT,
+            idle_max: LIMIT,
+            lifetime_max: LIMIT,
+            connects_max: 1,
+            prepared_statements_max: 1,
+        },
+        users: vec![user("ada", "pässword")],
+        databases: BTreeMap::from([("shop".to_owned(), shop)]),
+        log: LogConfig {
+            format: LogFormat::Human,
+            level: "info".to_owned(),
+        },
+    }
+}
+
+/// psql's rows, or what it complained about.
+async fn psql(
+    address: SocketAddr,
+    user: &str,
+    password: &str,
+    more: &str,
+) -> Result<String, String> {
+    let conninfo = format!(
+        "host=localhost port={} user={user} password={password} {more}",
+        address.port()
+    );
+    let output = tokio::task::spawn_blocking(move || {
+        let mut psql = Installation::find().unwrap().command("psql");
+        psql.args(["-X", "-A", "-t", "-c", "SELECT", &conninfo])
+            .output()
+            .unwrap()
+    });
+    let output = output.await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    }
+}
+
+async fn psql_fails(address: SocketAddr, user: &str, password: &str, more: &str, why: &str) {
+    let error = psql(address, user, password, more).await.unwrap_err();
+    assert!(error.contains(why), "{more}: {error}");
+}
+
+fn certificate(directory: &Path, algorithm: &'static rcgen::SignatureAlgorithm) -> ServerTlsConfig {
+    std::fs::create_dir_all(directory).unwrap();
+    let key_pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (directory.join("door.crt"), directory.join("door.key"));
+    std::fs::write(
+        &certificate,
+        parameters.self_signed(&key_pair).unwrap().pem(),
+    )
+    .unwrap();
+    std::fs::write(&key, key_pair.serialize_pem()).unwrap();
+    ServerTlsConfig {
+        certificate,
+        key,
+        required: false,
+    }
+}
+
+#[tokio::test]
+async fn psql_logs_in() {
+    for method in [AuthenticationMethod::ScramSha256, AuthenticationMethod::Md5] {
+        let address = door(method, None).await;
+        let more = "dbname=shop options=-cgeqo=off";
+        assert_eq!(
+            psql(address, "ada", "pässword", more).await.unwrap(),
+            "ada|shop|plain|off"
+        );
+        for user in ["ada", "eve"] {
+            let refused = format!("FATAL:  password authentication failed for user \"{user}\"");
+            psql_fails(address, user, "wrong", "dbname=shop", &refused).await;
+        }
+        psql_fails(
+            address,
+            "ada",
+            "pässword",
+            "",
+            "database \"ada\" does not exist",
+        )
+        .await;
+        psql_fails(
+            address,
+            "ada",
+            "pässword",
+            "dbname=shop sslmode=require",
+            "does not support SSL",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn psql_logs_in_with_tls_and_channel_binding() {
+    let directory =
+        support::target_directory().join(format!("door-{:016x}", rand::random::<u64>()));
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+    ] {
+        let tls = certificate(&directory, algorithm);
+        let root = tls.certificate.display().to_string();
+        let address = door(AuthenticationMethod::ScramSha256, Some(tls)).await;
+        for (more, how) in [
+            ("sslmode=disable", "plain"),
+            ("sslmode=prefer", "tls"),
+            ("sslmode=require channel_binding=disable", "tls"),
+            ("sslmode=require channel_binding=require", "tls"),
+            (
+                &format!("sslmode=verify-full sslrootcert={root} channel_binding=require"),
+                "tls",
+            ),
+        ] {
+            let more = format!("dbname=shop {more}");
+            assert_eq!(
+                psql(address, "ada", "pässword", &more).await.unwrap(),
+                format!("ada|shop|{how}|")
+            );
+            psql_fails(
+                address,
+                "ada",
+                "wrong",
+                &more,
+                "password authentication failed",
+            )
+            .await;
+            psql_fails(
+                address,
+                "eve",
+                "wrong",
+                &more,
+                "password authentication failed",
+            )
+            .await;
+        }
+        let plain = "dbname=shop sslmode=disable channel_binding=require";
+        psql_fails(address, "ada", "pässword", plain, "channel binding").await;
+    }
+    let tls = ServerTlsConfig {
+        required: true,
+        ..certificate(&directory, &rcgen::PKCS_ED25519)
+    };
+    let address = door(AuthenticationMethod::ScramSha256, Some(tls)).await;
+    assert_eq!(
+        psql(address, "ada", "pässword", "dbname=shop")
+            .await
+            .unwrap(),
+        "ada|shop|tls|"
+    );
+    psql_fails(
+        address,
+        "ada",
+        "pässword",
+        "dbname=shop sslmode=disable",
+        "requires TLS",
+    )
+    .await;
+    std::fs::remove_dir_all(directory).unwrap();
+}
