@@ -61,8 +61,11 @@ impl Planner {
         planner
     }
 
+    /// Nothing is placed on the only shard, so its tables don't matter.
     fn enter_without_catalog(&self) {
-        match ShardMap::new(&self.config, &|_, _, _| None) {
+        let mut config = DatabaseConfig::clone(&self.config);
+        config.tables.clear();
+        match ShardMap::new(&config, &|_, _, _| None) {
             Ok(map) => self.enter(map, None),
             Err(mistakes) => tracing::error!(database = %self.config.name, ?mistakes, "no shard map"),
         }
