@@ -194,7 +194,8 @@ fn shardway_gets_a_configuration_that_holds() {
 #[test]
 fn the_image_runs_what_the_command_line_has() {
     let dockerfile = text_of("Dockerfile");
-    let config = &config_mount(Compose::read().service(PROXY)).target;
+    let compose = Compose::read();
+    let config = &config_mount(compose.service(PROXY)).target;
     assert!(dockerfile.contains("ENTRYPOINT [\"shardway\"]"));
     assert!(dockerfile.contains(&format!("CMD [\"--config\", \"{config}\"]")));
     assert!(dockerfile.contains(&format!("EXPOSE {PORT}")));
