@@ -60,6 +60,7 @@ fn either(condition: &Expr, depth: usize) -> Option<Predicate> {
             }
             last => {
                 branches.push(branch(last, depth)?);
+                branches.reverse();
                 return Some(Predicate::Either(branches));
             }
         };
