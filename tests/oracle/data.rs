@@ -131,11 +131,17 @@ pub fn tables_toml(shards: usize) -> String {
             Home::Hash { key, with: "", .. } => format!("key = \"{key}\""),
             Home::Hash { key, with, .. } => format!("key = \"{key}\"\ncolocate = \"{with}\""),
             Home::Range { key } => {
+                let key_type = match table.name {
+                    "events" => "timestamptz",
+                    "days" => "date",
+                    _ => "numeric",
+                };
+                let of_type = if shards == 1 { format!("type = \"{key_type}\"\n") } else { String::new() };
                 let range = ranges(table.name, shards).into_iter().map(|(bound, shard)| {
                     let until = bound.map_or(String::new(), |bound| format!("until = \"{bound}\", "));
                     format!("{{ {until}shard = \"{}\" }}", shard_name(shard))
                 });
-                format!("key = \"{key}\"\nrange = [ {} ]", range.collect::<Vec<_>>().join(", "))
+                format!("key = \"{key}\"\n{of_type}range = [ {} ]", range.collect::<Vec<_>>().join(", "))
             }
             Home::List { key } => {
                 let list = LISTS.iter().enumerate().map(|(list, values)| {
@@ -143,7 +149,7 @@ pub fn tables_toml(shards: usize) -> String {
                     let shard = shard_name(list_shard(list, shards));
                     format!("{{ values = [\"{values}\"], shard = \"{shard}\" }}")
                 });
-                format!("key = \"{key}\"\nlist = [ {} ]", list.collect::<Vec<_>>().join(", "))
+                format!("key = \"{key}\"\n{}list = [ {} ]", if shards == 1 { "type = \"text\"\n" } else { "" }, list.collect::<Vec<_>>().join(", "))
             }
         };
         write!(text, "\n[database.shop.table.{}]\n{body}\n", table.name).expect("a String takes any text");
@@ -167,20 +173,20 @@ fn users() -> Vec<Insert> {
         let email = if pick % 7 == 0 { "NULL".to_owned() } else { format!("'{}@example.com'", pick % 20) };
         let age = if pick % 9 == 0 { "NULL".to_owned() } else { (pick % 70).to_string() };
         let active = ["true", "false", "NULL"][pick % 3];
-        rows.push(("users", format!("INSERT INTO users (id, name, email, age, active, country) VALUES ({id}, '{name}', {email}, {age}, {active}, {})", COUNTRIES[pick % 5])));
+        rows.push(("users", format!("INSERT INTO users (id, name, email, age, active, country) VALUES ('{id}', '{name}', {email}, {age}, {active}, {})", COUNTRIES[pick % 5])));
         let orders = if id == 1 { 40 } else { pick % 4 };
         for order in 1..=orders {
             let amount = format!("{}.{:02}", (pick * order * 7) % 500, (order * 25) % 100);
             let placed = format!("'2026-01-{:02} {:02}:30:00+00'", 1 + (pick + order) % 28, order % 24);
-            rows.push(("orders", format!("INSERT INTO orders (user_id, id, amount, status, placed_at) VALUES ({id}, {order}, {amount}, {}, {placed})", STATUSES[(pick + order) % 4])));
+            rows.push(("orders", format!("INSERT INTO orders (user_id, id, amount, status, placed_at) VALUES ('{id}', {order}, {amount}, {}, {placed})", STATUSES[(pick + order) % 4])));
             for line in 1..=order % 3 {
-                rows.push(("order_items", format!("INSERT INTO order_items VALUES ({id}, {order}, {line}, {}, {}, {}.50)", 1 + (pick + line) % 12, line * 2, order % 9)));
+                rows.push(("order_items", format!("INSERT INTO order_items VALUES ('{id}', {order}, {line}, {}, {}, {}.50)", 1 + (pick + line) % 12, line * 2, order % 9)));
             }
         }
         if pick % 2 == 1 {
             let mood = ["'sad'", "'ok'", "'happy'", "NULL"][pick % 4];
             let tags = ["'{}'", "'{a,b}'", "'{NULL,\"x y\"}'", "NULL"][(pick / 2) % 4];
-            rows.push(("scores", format!("INSERT INTO scores VALUES ({id}, {}, {}, {tags}, {mood}, {})", pick % 5, VALUES[pick % 7], pick % 100)));
+            rows.push(("scores", format!("INSERT INTO scores VALUES ('{id}', {}, {}, {tags}, {mood}, {})", pick % 5, VALUES[pick % 7], pick % 100)));
         }
     }
     rows
@@ -223,7 +229,10 @@ fn others() -> Vec<Insert> {
     }
     for (n, name) in ["ann", "Ann", "ANN", "Zoë", "李雷", "", " ", "o''neil", "a\\b", "NULL", "null", "1", "01", "a b", "tab\there", "naïve", "🦀"].iter().enumerate() {
         rows.push(("names", format!("INSERT INTO names VALUES ('{name}', {n})")));
-        rows.push(("nicknames", format!("INSERT INTO nicknames VALUES ('{name}', {n})")));
+        // A varchar's trailing blanks are left to PostgreSQL to judge: such keys are refused.
+        if !name.ends_with(' ') {
+            rows.push(("nicknames", format!("INSERT INTO nicknames VALUES ('{name}', {n})")));
+        }
     }
     rows
 }
