@@ -22,7 +22,10 @@ pub fn difference(shardway: &Turn, truth: &Turn, entry: &Entry, types: &HashMap<
         return None;
     }
     let mut text = String::new();
-    let at = (0..).find(|at| got.get(*at) != expected.get(*at)).expect("they differ somewhere");
+    let differs = |at: &usize| got.get(*at) != expected.get(*at);
+    let is_count = |at: &usize| matches!(got.get(*at), Some(Seen::RowCount(_)));
+    let first = (0..got.len().max(expected.len())).filter(differs).min_by_key(is_count);
+    let at = first.expect("they differ somewhere");
     let show = |side: &[Seen]| side.get(at).map_or("nothing more".to_owned(), Seen::shown);
     write!(text, "got      {}\nexpected {}", show(&got), show(&expected)).expect("a String takes any text");
     Some(text)
@@ -63,13 +66,16 @@ fn shown_row(row: &Row) -> String {
 fn normal(turn: &Turn, entry: &Entry, types: &HashMap<u32, String>) -> Vec<Seen> {
     let failed = turn.error().is_some();
     let name = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| oid.to_string());
-    let mut seen = Vec::new();
+    let (mut seen, mut all) = (Vec::new(), Vec::new());
     for event in &turn.events {
         match event {
             // How many rows precede an error is the plan's affair.
             Event::Rows(_) if failed || entry.compared == Compared::Outcome => {}
             Event::Columns(_) | Event::NoData if entry.compared == Compared::Outcome => {}
-            Event::Rows(rows) => seen.extend(normal_rows(rows, entry)),
+            Event::Rows(rows) => {
+                all.extend_from_slice(rows);
+                seen.push(Seen::RowCount(rows.len()));
+            }
             Event::Parameters(oids) => seen.push(Seen::Parameters(oids.iter().map(|oid| name(*oid)).collect())),
             Event::Columns(columns) => {
                 let named = columns.iter().map(|column| (name(column.oid), Column { oid: 0, ..column.clone() }));
@@ -77,6 +83,10 @@ fn normal(turn: &Turn, entry: &Entry, types: &HashMap<u32, String>) -> Vec<Seen>
             }
             other => seen.push(Seen::Event(other.clone())),
         }
+    }
+    // Together, since which of them come first is open unless they are ordered.
+    if entry.compared == Compared::All && !failed {
+        seen.extend(normal_rows(all, entry));
     }
     let mut notices = turn.notices.clone();
     notices.sort();
@@ -87,11 +97,7 @@ fn normal(turn: &Turn, entry: &Entry, types: &HashMap<u32, String>) -> Vec<Seen>
     seen
 }
 
-fn normal_rows(rows: &[Row], entry: &Entry) -> Vec<Seen> {
-    if entry.compared == Compared::RowCount {
-        return vec![Seen::RowCount(rows.len())];
-    }
-    let mut rows = rows.to_vec();
+fn normal_rows(mut rows: Vec<Row>, entry: &Entry) -> Vec<Seen> {
     let mut different = Vec::new();
     for column in &entry.opaque {
         let values: BTreeSet<_> = rows.iter_mut().filter_map(|row| row.get_mut(*column)).map(Option::take).collect();

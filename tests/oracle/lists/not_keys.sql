@@ -170,7 +170,7 @@ INSERT INTO users VALUES ((SELECT 1001), 'next')
 
 INSERT INTO users (id, name) VALUES (nextval('audit_id_seq'), 'next')
 
-INSERT INTO users (id, name) VALUES ((random() * 1000)::int, 'next')
+INSERT INTO users (id, name) VALUES ((random() * 0)::int + 1000, 'next')
 
 SELECT "ID" FROM users WHERE id = 1
 

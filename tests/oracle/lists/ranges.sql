@@ -259,7 +259,7 @@ INSERT INTO events VALUES ('2026-01-05 00:00:00+00', 500, 'new', '{"a": [1, 2]}'
 
 INSERT INTO events VALUES ('2026-01-05', 501, 'new', NULL)
 
-INSERT INTO events VALUES (now(), 502, 'new', NULL)
+INSERT INTO events VALUES (now() - now() + '2026-03-01 00:00:00+00', 502, 'new', NULL)
 
 INSERT INTO events VALUES ('infinity', 503, 'new', NULL)
 
