@@ -115,14 +115,14 @@ impl Relay<'_> {
             };
             if rest.len() < header.len {
                 let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
-                if !own && !self.part.is_silent() && matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) {
+                if !own && self.part.passes_rows() && matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) {
                     self.partial = header.len - rest.len();
                     self.seen += rest.len();
                 }
                 return Ok(Progress::NeedMore);
             }
             if header.tag == tag::DATA_ROW
-                && !self.part.is_silent()
+                && self.part.passes_rows()
                 && !matches!(self.expects.front(), Some(Expect::OwnQuery))
             {
                 self.seen += header.len;
@@ -155,9 +155,15 @@ impl Relay<'_> {
                 self.hide(header.len);
                 return Ok(None);
             }
-            _ if self.part.is_silent() && header.tag == tag::DATA_ROW => {
+            tag::DATA_ROW if self.part.is_silent() => {
                 self.hide(header.len);
                 return Ok(None);
+            }
+            tag::DATA_ROW => {
+                if let Some(preface) = self.part.take_preface() {
+                    self.show_seen();
+                    self.client.outbound.extend_from_slice(&preface);
+                }
             }
             tag::COPY_IN => {
                 self.seen += header.len;

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::BytesMut;
+
 use super::relay::relay_part;
 use super::replies::{Expect, Outcome, RelayError};
 use crate::net::Framed;
@@ -23,6 +25,8 @@ pub struct Part {
     pub suspended: bool,
     /// The first part's RowDescription, which the others must fit.
     description: Option<Vec<u8>>,
+    /// Rows of the proxy's own ahead of the server's first row, as encoded messages.
+    preface: Option<BytesMut>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +44,21 @@ enum Role {
 
 impl Part {
     pub fn whole() -> Self {
-        Self { role: Role::Whole, rows: 0, suspended: false, description: None }
+        Self { role: Role::Whole, rows: 0, suspended: false, description: None, preface: None }
+    }
+
+    /// For EXPLAIN: these rows come before the server's.
+    pub fn prefaced(preface: Option<BytesMut>) -> Self {
+        Self { preface, ..Self::whole() }
+    }
+
+    /// Whether rows pass without a look.
+    pub(super) fn passes_rows(&self) -> bool {
+        self.preface.is_none() && !self.is_silent()
+    }
+
+    pub(super) fn take_preface(&mut self) -> Option<BytesMut> {
+        self.preface.take()
     }
 
     fn first() -> Self {
@@ -135,6 +153,8 @@ pub enum Merge {
 pub struct Piece<'a> {
     pub backend: &'a mut Backend,
     pub expects: &'a mut VecDeque<Expect>,
+    /// See [`Part::prefaced`].
+    pub preface: Option<BytesMut>,
 }
 
 /// What a scatter saw.
@@ -172,6 +192,7 @@ pub async fn scatter(
         } else if position > 0 {
             part.role = Role::Later;
         }
+        part.preface = piece.preface.take();
         match relay_part(client, piece.backend, piece.expects, &mut part).await {
             Ok(outcome) => {
                 let failed = outcome.failed;

@@ -21,15 +21,26 @@ pub struct Suspects<'a> {
 
 impl<'a> Suspects<'a> {
     pub fn new(scene: &'a Scene, names: &'a Names) -> Self {
-        let mut listed: HashSet<String> = scene.map.tables().map(|(_, name, _)| name.to_owned()).collect();
+        let mut listed: HashSet<String> = scene
+            .map
+            .tables()
+            .map(|(_, name, _)| name.to_owned())
+            .collect();
         for relation in scene.catalog.iter().flat_map(|catalog| catalog.relations()) {
-            let name = TableName { schema: Some(relation.schema.as_str().into()), name: relation.name.as_str().into() };
+            let name = TableName {
+                schema: Some(relation.schema.as_str().into()),
+                name: relation.name.as_str().into(),
+            };
             let found = tables::find(scene, names, &name);
             if found.refusal.is_some() || !matches!(found.location, Location::Home) {
                 listed.insert(relation.name.clone());
             }
         }
-        Self { scene, names, listed }
+        Self {
+            scene,
+            names,
+            listed,
+        }
     }
 
     /// If no word of the text can be a sharded or reference table, or something that depends on one.
@@ -38,7 +49,10 @@ impl<'a> Suspects<'a> {
             Some(TokenKind::UnicodeIdent) => false,
             Some(TokenKind::Word | TokenKind::QuotedIdent) => {
                 let qualified = at > 0 && text.punct(at - 1, b'.');
-                text.name(at).is_some_and(|name| !self.listed.contains(&name) || (!qualified && self.names.temporary.contains(&name)))
+                text.name(at).is_some_and(|name| {
+                    !self.listed.contains(&name)
+                        || (!qualified && self.names.temporary.contains(&name))
+                })
             }
             _ => true,
         })
@@ -48,7 +62,9 @@ impl<'a> Suspects<'a> {
     pub fn provably_home(&self, text: Text<'_>) -> bool {
         let functions = self.scene.functions();
         self.absent(text)
-            && text.calls().iter().all(|called| functions.class(called.schema.as_deref(), &called.name) < Class::ReadsTables)
+            && text.calls().iter().all(|called| {
+                functions.class(called.schema.as_deref(), &called.name) < Class::ReadsTables
+            })
     }
 }
 
@@ -57,26 +73,43 @@ pub enum Definition {
     Home,
     Refused(Refusal),
     /// CREATE TABLE AS and CREATE VIEW: home if this query is. The query begins at this token.
-    AsQuery { what: &'static str, query: usize },
+    AsQuery {
+        what: &'static str,
+        query: usize,
+    },
 }
 
 pub fn definition(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     let first = text.name(0).unwrap_or_default();
     match first.as_str() {
         "create" => create(text, suspects),
-        "alter" if text.is_any(1, &["table", "sequence"]) && !text.is(2, "all") => home_if_absent(text, suspects, "ALTER"),
+        "alter" if text.is_any(1, &["table", "sequence"]) && !text.is(2, "all") => {
+            home_if_absent(text, suspects, "ALTER")
+        }
         "drop" if text.is_any(1, &["table", "sequence"]) => without_cascade(text, suspects, "DROP"),
-        "drop" if (text.is(1, "view") || text.is(2, "view")) && suspects.scene.catalog.is_some() => without_cascade(text, suspects, "DROP"),
+        "drop"
+            if (text.is(1, "view") || text.is(2, "view")) && suspects.scene.catalog.is_some() =>
+        {
+            without_cascade(text, suspects, "DROP")
+        }
         "truncate" => without_cascade(text, suspects, "TRUNCATE"),
-        "comment" if text.is(1, "on") && text.is_any(2, &["table", "column", "sequence"]) => home_if_absent(text, suspects, "COMMENT"),
+        "comment" if text.is(1, "on") && text.is_any(2, &["table", "column", "sequence"]) => {
+            home_if_absent(text, suspects, "COMMENT")
+        }
         "grant" | "revoke" => grant(text, suspects),
-        "refresh" if suspects.scene.catalog.is_some() => home_if_absent(text, suspects, "REFRESH MATERIALIZED VIEW"),
+        "refresh" if suspects.scene.catalog.is_some() => {
+            home_if_absent(text, suspects, "REFRESH MATERIALIZED VIEW")
+        }
         other => Definition::Refused(refusal::ddl(&other.to_ascii_uppercase())),
     }
 }
 
 fn home_if_absent(text: Text<'_>, suspects: &Suspects<'_>, what: &str) -> Definition {
-    if suspects.provably_home_definition(text) { Definition::Home } else { Definition::Refused(refusal::ddl(what)) }
+    if suspects.provably_home_definition(text) {
+        Definition::Home
+    } else {
+        Definition::Refused(refusal::ddl(what))
+    }
 }
 
 /// CASCADE may reach tables that aren't named.
@@ -92,7 +125,12 @@ impl Suspects<'_> {
     /// those that do are no worse than the tables they belong to, unless the name is a function's.
     fn provably_home_definition(&self, text: Text<'_>) -> bool {
         let functions = self.scene.functions();
-        let known = |name: &str| self.scene.catalog.as_ref().is_some_and(|catalog| catalog.functions(None, name).next().is_some());
+        let known = |name: &str| {
+            self.scene
+                .catalog
+                .as_ref()
+                .is_some_and(|catalog| catalog.functions(None, name).next().is_some())
+        };
         self.absent(text)
             && text.calls().iter().all(|called| {
                 let class = functions.class(called.schema.as_deref(), &called.name);
@@ -104,7 +142,20 @@ impl Suspects<'_> {
 fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     let mut at = 1;
     let mut temporary = false;
-    while text.is_any(at, &["or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive"]) {
+    while text.is_any(
+        at,
+        &[
+            "or",
+            "replace",
+            "global",
+            "local",
+            "temp",
+            "temporary",
+            "unlogged",
+            "unique",
+            "recursive",
+        ],
+    ) {
         temporary |= text.is_any(at, &["temp", "temporary"]);
         at += 1;
     }
@@ -113,8 +164,10 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     } else if text.is(at, "view") || text.is(at, "materialized") && text.is(at + 1, "view") {
         at += usize::from(text.is(at, "materialized"));
         "CREATE VIEW"
-    } else if text.is_any(at, &["index", "sequence"]) {
-        return home_if_absent(text, suspects, "CREATE");
+    } else if text.is(at, "index") {
+        return home_if_absent(text, suspects, "CREATE INDEX");
+    } else if text.is(at, "sequence") {
+        return home_if_absent(text, suspects, "CREATE SEQUENCE");
     } else {
         let object = text.name(at).unwrap_or_default().to_ascii_uppercase();
         return Definition::Refused(refusal::ddl(format!("CREATE {object}").trim_end()));
@@ -125,9 +178,17 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     }
     // A temporary table may have any name: it is the session's own.
     let behind_name = at + 1;
-    let checked = if temporary { text.from(behind_name) } else { text.from(at) };
+    let checked = if temporary {
+        text.from(behind_name)
+    } else {
+        text.from(at)
+    };
     match as_query(text, behind_name) {
-        Some(query) if suspects.absent(text.range(if temporary { behind_name } else { at }..query)) => Definition::AsQuery { what, query },
+        Some(query)
+            if suspects.absent(text.range(if temporary { behind_name } else { at }..query)) =>
+        {
+            Definition::AsQuery { what, query }
+        }
         Some(_) => Definition::Refused(refusal::ddl(what)),
         None => home_if_absent(checked, suspects, what),
     }
@@ -151,12 +212,29 @@ fn as_query(text: Text<'_>, from: usize) -> Option<usize> {
 /// `GRANT ... ON [TABLE] names TO ...`; grants of roles and on everything else are global.
 fn grant(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     let refused = || Definition::Refused(refusal::ddl("GRANT or REVOKE"));
-    let Some(on) = (0..text.pieces.len()).find(|at| text.is(*at, "on")) else { return refused() };
+    let Some(on) = (0..text.pieces.len()).find(|at| text.is(*at, "on")) else {
+        return refused();
+    };
     let global = [
-        "all", "database", "domain", "foreign", "function", "language", "large", "parameter", "procedure", "routine", "schema",
-        "tablespace", "type",
+        "all",
+        "database",
+        "domain",
+        "foreign",
+        "function",
+        "language",
+        "large",
+        "parameter",
+        "procedure",
+        "routine",
+        "schema",
+        "tablespace",
+        "type",
     ];
-    if text.is_any(on + 1, &global) { refused() } else { home_if_absent(text, suspects, "GRANT or REVOKE") }
+    if text.is_any(on + 1, &global) {
+        refused()
+    } else {
+        home_if_absent(text, suspects, "GRANT or REVOKE")
+    }
 }
 
 /// LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT, and what PostgreSQL doesn't know either.
@@ -167,18 +245,26 @@ pub fn other(text: Text<'_>, suspects: &Suspects<'_>) -> Result<(), Refusal> {
     let first = text.name(0).unwrap_or_default();
     let what = first.to_ascii_uppercase();
     let names_something = match first.as_str() {
+        "lock" => true,
         "vacuum" | "analyze" | "analyse" | "cluster" => names_after_options(text),
         "reindex" => {
-            let object = if text.punct(1, b'(') { closing(text, 1) + 1 } else { 1 };
+            let object = if text.punct(1, b'(') {
+                closing(text, 1) + 1
+            } else {
+                1
+            };
             text.is(object, "table")
         }
         "checkpoint" => false,
-        _ => true,
+        _ if suspects.provably_home(text) => return Ok(()),
+        _ => return Err(refusal::not_parsed()),
     };
-    if !names_something {
-        return Err(refusal::maintenance(&what));
+    // None of these calls a function by name: what looks like one is options or columns.
+    if names_something && suspects.absent(text) {
+        Ok(())
+    } else {
+        Err(refusal::maintenance(&what))
     }
-    if suspects.provably_home(text) { Ok(()) } else { Err(refusal::not_parsed()) }
 }
 
 fn names_after_options(text: Text<'_>) -> bool {
@@ -215,7 +301,19 @@ pub fn table_name(text: Text<'_>, at: usize) -> Option<(TableName, usize)> {
     let first = text.name(at)?;
     if text.punct(at + 1, b'.') {
         let name = text.name(at + 2)?;
-        return Some((TableName { schema: Some(first.into()), name: name.into() }, at + 3));
+        return Some((
+            TableName {
+                schema: Some(first.into()),
+                name: name.into(),
+            },
+            at + 3,
+        ));
     }
-    Some((TableName { schema: None, name: first.into() }, at + 1))
+    Some((
+        TableName {
+            schema: None,
+            name: first.into(),
+        },
+        at + 1,
+    ))
 }

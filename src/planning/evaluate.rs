@@ -49,7 +49,10 @@ pub enum Value {
 /// A constant with the type that PostgreSQL gives it before it looks at what it is compared with.
 enum Typed {
     /// int4, or int8 where it is wide.
-    Int { value: i64, wide: bool },
+    Int {
+        value: i64,
+        wide: bool,
+    },
     /// A string literal, or a parameter without a type: it takes the type of the other side.
     Untyped(String),
     /// text or varchar.
@@ -77,12 +80,18 @@ impl Call<'_> {
 
     /// The values of an array constant; `None` when they aren't known. NULLs are left out: nothing
     /// equals them.
-    pub fn elements(&self, constant: &Constant, key_type: Option<KeyType>) -> Option<Vec<KeyValue>> {
+    pub fn elements(
+        &self,
+        constant: &Constant,
+        key_type: Option<KeyType>,
+    ) -> Option<Vec<KeyValue>> {
         let key_type = key_type.or_else(|| self.array_type(constant))?;
         let read = |text: &str| key::from_array_text(key_type, text).ok();
         let values = match constant {
             Constant::Null => return Some(Vec::new()),
-            Constant::Cast(inner, CastType { base, array: true }) if fits(*base, key_type) => return self.elements(inner, Some(key_type)),
+            Constant::Cast(inner, CastType { base, array: true }) if fits(*base, key_type) => {
+                return self.elements(inner, Some(key_type));
+            }
             Constant::Literal(position) => read(&self.literal(*position)?)?,
             Constant::Parameter(number) => {
                 let (declared, value) = self.parameter(*number)?;
@@ -95,7 +104,9 @@ impl Call<'_> {
                     _ if !certain => return None,
                     ParameterValue::Text(text) => read(std::str::from_utf8(text).ok()?)?,
                     // The element's width is its own, not the key's.
-                    ParameterValue::Binary(bytes) => widths(key_type).iter().find_map(|width| key::from_array_binary(*width, bytes).ok())?,
+                    ParameterValue::Binary(bytes) => widths(key_type)
+                        .iter()
+                        .find_map(|width| key::from_array_binary(*width, bytes).ok())?,
                 }
             }
             _ => return None,
@@ -106,7 +117,9 @@ impl Call<'_> {
     fn array_type(&self, constant: &Constant) -> Option<KeyType> {
         match constant {
             Constant::Cast(_, CastType { base, array: true }) => Some(key_type_of(*base)),
-            Constant::Parameter(number) => array_element(self.parameter(*number)?.0).map(key_type_of),
+            Constant::Parameter(number) => {
+                array_element(self.parameter(*number)?.0).map(key_type_of)
+            }
             _ => None,
         }
     }
@@ -118,11 +131,15 @@ impl Call<'_> {
             Constant::Parameter(number) => self.typed_parameter(*number),
             Constant::Negative(inner) => match self.typed(inner) {
                 Typed::Int { value, wide } => integer(value.checked_neg(), wide),
-                Typed::Numeric(text) if !text.starts_with('-') => Typed::Numeric(format!("-{text}")),
+                Typed::Numeric(text) if !text.starts_with('-') => {
+                    Typed::Numeric(format!("-{text}"))
+                }
                 Typed::Null => Typed::Null,
                 _ => Typed::Unknown,
             },
-            Constant::Arithmetic(operator, operands) => arithmetic(*operator, self.typed(&operands.0), self.typed(&operands.1)),
+            Constant::Arithmetic(operator, operands) => {
+                arithmetic(*operator, self.typed(&operands.0), self.typed(&operands.1))
+            }
             Constant::Cast(_, CastType { array: true, .. }) => Typed::Unknown,
             Constant::Cast(inner, CastType { base, .. }) => {
                 // `$1::bigint` gives the parameter that type.
@@ -140,18 +157,30 @@ impl Call<'_> {
     }
 
     fn typed_literal(&self, position: usize) -> Typed {
-        let Some(literal) = self.lexed.literals.get(position) else { return Typed::Unknown };
-        let digits = self.sql.get(literal.span.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let Some(literal) = self.lexed.literals.get(position) else {
+            return Typed::Unknown;
+        };
+        let digits = self
+            .sql
+            .get(literal.span.clone())
+            .and_then(|bytes| std::str::from_utf8(bytes).ok());
         match literal.kind {
             LiteralKind::Integer => match digits.and_then(|digits| digits.parse::<i64>().ok()) {
-                Some(value) => Typed::Int { value, wide: i32::try_from(value).is_err() },
+                Some(value) => Typed::Int {
+                    value,
+                    wide: i32::try_from(value).is_err(),
+                },
                 None => digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned())),
             },
-            LiteralKind::Decimal => digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned())),
-            LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => {
-                self.literal(position).map_or(Typed::Unknown, Typed::Untyped)
+            LiteralKind::Decimal => {
+                digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned()))
             }
-            LiteralKind::BitString | LiteralKind::UnicodeString | LiteralKind::NationalString => Typed::Unknown,
+            LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => self
+                .literal(position)
+                .map_or(Typed::Unknown, Typed::Untyped),
+            LiteralKind::BitString | LiteralKind::UnicodeString | LiteralKind::NationalString => {
+                Typed::Unknown
+            }
         }
     }
 
@@ -159,7 +188,14 @@ impl Call<'_> {
     fn parameter(&self, number: u16) -> Option<(u32, ParameterValue<'_>)> {
         let parameters = self.parameters?;
         let value = *parameters.values.get(usize::from(number))?;
-        Some((parameters.types.get(usize::from(number)).copied().unwrap_or(0), value))
+        Some((
+            parameters
+                .types
+                .get(usize::from(number))
+                .copied()
+                .unwrap_or(0),
+            value,
+        ))
     }
 
     fn occurs_once(&self, number: u16) -> bool {
@@ -167,7 +203,9 @@ impl Call<'_> {
     }
 
     fn typed_parameter(&self, number: u16) -> Typed {
-        let Some((declared, value)) = self.parameter(number) else { return Typed::Unknown };
+        let Some((declared, value)) = self.parameter(number) else {
+            return Typed::Unknown;
+        };
         let base = match declared {
             // NULL has no type that could matter.
             _ if matches!(value, ParameterValue::Null) => return Typed::Null,
@@ -198,23 +236,31 @@ impl Call<'_> {
                 // them; a text may have been cut or padded.
                 Ok(text) => match text.parse::<i64>() {
                     Ok(value) if value.to_string() == text => Typed::Untyped(text.to_owned()),
-                    _ if text.len() < 64 && !text.ends_with(' ') && !text.is_empty() => Typed::Untyped(text.to_owned()),
+                    _ if text.len() < 64 && !text.ends_with(' ') && !text.is_empty() => {
+                        Typed::Untyped(text.to_owned())
+                    }
                     _ => Typed::Unknown,
                 },
             },
-            ParameterValue::Binary(bytes) if self.occurs_once(number) => Typed::Binary(bytes.to_vec()),
+            ParameterValue::Binary(bytes) if self.occurs_once(number) => {
+                Typed::Binary(bytes.to_vec())
+            }
             ParameterValue::Binary(_) => Typed::Unknown,
         }
     }
 
     fn cast_parameter(&self, number: u16, base: BaseType) -> Typed {
-        let Some((declared, value)) = self.parameter(number) else { return Typed::Unknown };
+        let Some((declared, value)) = self.parameter(number) else {
+            return Typed::Unknown;
+        };
         match declared {
             0 | oid::UNKNOWN if matches!(value, ParameterValue::Null) => Typed::Null,
             // Where it occurs elsewhere as well, that place may have given it another type.
             0 | oid::UNKNOWN if self.occurs_once(number) => read(base, value),
             0 | oid::UNKNOWN => match (self.untyped_parameter(number, value), base) {
-                (Typed::Untyped(text), BaseType::Int2 | BaseType::Int4 | BaseType::Int8) => cast(Typed::Untyped(text), base),
+                (Typed::Untyped(text), BaseType::Int2 | BaseType::Int4 | BaseType::Int8) => {
+                    cast(Typed::Untyped(text), base)
+                }
                 _ => Typed::Unknown,
             },
             _ => cast(self.typed_parameter(number), base),
@@ -232,7 +278,16 @@ fn integer(value: Option<i64>, wide: bool) -> Typed {
 
 fn arithmetic(operator: Arithmetic, left: Typed, right: Typed) -> Typed {
     match (left, right) {
-        (Typed::Int { value: left, wide: left_wide }, Typed::Int { value: right, wide: right_wide }) => {
+        (
+            Typed::Int {
+                value: left,
+                wide: left_wide,
+            },
+            Typed::Int {
+                value: right,
+                wide: right_wide,
+            },
+        ) => {
             let value = match operator {
                 Arithmetic::Add => left.checked_add(right),
                 Arithmetic::Subtract => left.checked_sub(right),
@@ -270,7 +325,9 @@ fn fits(base: BaseType, key_type: KeyType) -> bool {
 
 fn widths(key_type: KeyType) -> &'static [KeyType] {
     match key_type {
-        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => &[KeyType::Int8, KeyType::Int4, KeyType::Int2],
+        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => {
+            &[KeyType::Int8, KeyType::Int4, KeyType::Int2]
+        }
         KeyType::Text => &[KeyType::Text],
         KeyType::Uuid => &[KeyType::Uuid],
         KeyType::Date => &[KeyType::Date],
@@ -310,7 +367,10 @@ fn read(base: BaseType, value: ParameterValue<'_>) -> Typed {
 
 fn typed(key_type: KeyType, value: KeyValue) -> Typed {
     match value {
-        KeyValue::Int(value) => Typed::Int { value, wide: key_type == KeyType::Int8 },
+        KeyValue::Int(value) => Typed::Int {
+            value,
+            wide: key_type == KeyType::Int8,
+        },
         KeyValue::Text(text) => Typed::Text(text.into()),
         value => Typed::Exact(key_type, value),
     }
@@ -322,12 +382,16 @@ fn cast(value: Typed, to: BaseType) -> Typed {
     match (value, to) {
         (Typed::Null, _) => Typed::Null,
         // What a string literal is cast to is its type from the start.
-        (Typed::Untyped(text), _) => key::from_text(key_type, &text).map_or(Typed::Unknown, |value| typed(key_type, value)),
+        (Typed::Untyped(text), _) => {
+            key::from_text(key_type, &text).map_or(Typed::Unknown, |value| typed(key_type, value))
+        }
         (Typed::Text(text), BaseType::Text) => Typed::Text(text),
         (Typed::Text(text), BaseType::Int2 | BaseType::Int4 | BaseType::Int8 | BaseType::Uuid) => {
             key::from_text(key_type, &text).map_or(Typed::Unknown, |value| typed(key_type, value))
         }
-        (Typed::Int { value, .. }, BaseType::Int2) if i16::try_from(value).is_ok() => Typed::Int { value, wide: false },
+        (Typed::Int { value, .. }, BaseType::Int2) if i16::try_from(value).is_ok() => {
+            Typed::Int { value, wide: false }
+        }
         (Typed::Int { value, .. }, BaseType::Int4) => integer(Some(value), false),
         (Typed::Int { value, .. }, BaseType::Int8) => Typed::Int { value, wide: true },
         (Typed::Int { value, .. }, BaseType::Text) => Typed::Text(value.to_string()),
@@ -345,8 +409,12 @@ fn convert(value: Typed, key_type: KeyType) -> Value {
         Typed::Untyped(text) => known(key::from_text(key_type, &text)),
         Typed::Binary(bytes) => known(key::from_binary(key_type, &bytes)),
         Typed::Int { value, .. } if is_integer(key_type) => Value::Known(KeyValue::Int(value)),
-        Typed::Int { value, .. } if key_type == KeyType::Numeric => known(key::from_text(key_type, &value.to_string())),
-        Typed::Numeric(text) if key_type == KeyType::Numeric => known(key::from_text(key_type, &text)),
+        Typed::Int { value, .. } if key_type == KeyType::Numeric => {
+            known(key::from_text(key_type, &value.to_string()))
+        }
+        Typed::Numeric(text) if key_type == KeyType::Numeric => {
+            known(key::from_text(key_type, &text))
+        }
         Typed::Text(text) if key_type == KeyType::Text => Value::Known(KeyValue::Text(text.into())),
         Typed::Exact(own, value) if own == key_type => Value::Known(value),
         _ => Value::Unknown,
@@ -361,7 +429,11 @@ fn guess(value: Typed) -> Value {
         Typed::Text(text) => Value::Known(KeyValue::Text(text.into())),
         Typed::Exact(_, value) => Value::Known(value),
         Typed::Untyped(text) => {
-            let uuid = if text.len() >= 32 { key::from_text(KeyType::Uuid, &text).ok() } else { None };
+            let uuid = if text.len() >= 32 {
+                key::from_text(KeyType::Uuid, &text).ok()
+            } else {
+                None
+            };
             match uuid.or_else(|| key::from_text(KeyType::Int8, &text).ok()) {
                 Some(value) => Value::Known(value),
                 None => Value::Known(KeyValue::Text(text.into())),
@@ -370,4 +442,3 @@ fn guess(value: Typed) -> Value {
         Typed::Numeric(_) | Typed::Binary(_) | Typed::Unknown => Value::Unknown,
     }
 }
-

@@ -87,7 +87,10 @@ impl Use {
     }
 
     fn matching(&self, tests: &[Arc<Test>], call: &Call<'_>) -> Reached {
-        let mut reached = Reached { shards: self.sharded.placement.shards().to_vec(), key: None };
+        let mut reached = Reached {
+            shards: self.sharded.placement.shards().to_vec(),
+            key: None,
+        };
         for test in tests {
             let shards = self.test(test, call, &mut reached.key);
             reached.shards.retain(|shard| shards.contains(shard));
@@ -114,7 +117,9 @@ impl Use {
                 shards
             }
             Test::AnyOf(array) => {
-                let Some(values) = call.elements(array, self.sharded.key_type) else { return all() };
+                let Some(values) = call.elements(array, self.sharded.key_type) else {
+                    return all();
+                };
                 let mut shards = Vec::new();
                 for value in values {
                     if self.add(value, &mut shards, key).is_none() {
@@ -124,8 +129,15 @@ impl Use {
                 shards
             }
             Test::Between { low, high } => {
-                let (Some(low), Some(high)) = (self.bound(low.as_ref(), call), self.bound(high.as_ref(), call)) else { return Vec::new() };
-                self.sharded.placement.shards_between(low.as_ref(), high.as_ref())
+                let (Some(low), Some(high)) = (
+                    self.bound(low.as_ref(), call),
+                    self.bound(high.as_ref(), call),
+                ) else {
+                    return Vec::new();
+                };
+                self.sharded
+                    .placement
+                    .shards_between(low.as_ref(), high.as_ref())
             }
             Test::Either(branches) => {
                 let mut shards = Vec::new();
@@ -143,7 +155,12 @@ impl Use {
     }
 
     /// `None` when it can't be told where the key is.
-    fn add(&self, value: KeyValue, shards: &mut Vec<ShardId>, key: &mut Option<KeyValue>) -> Option<()> {
+    fn add(
+        &self,
+        value: KeyValue,
+        shards: &mut Vec<ShardId>,
+        key: &mut Option<KeyValue>,
+    ) -> Option<()> {
         match self.sharded.placement.shard_of(&value) {
             Ok(shard) => shards.push(shard),
             Err(NoPlace::OtherType) => return None,
@@ -156,7 +173,9 @@ impl Use {
 
     /// `None`: compared with NULL, which nothing passes.
     fn bound(&self, bound: Option<&keys::Bound>, call: &Call<'_>) -> Option<Bound<KeyValue>> {
-        let Some(bound) = bound else { return Some(Bound::Unbounded) };
+        let Some(bound) = bound else {
+            return Some(Bound::Unbounded);
+        };
         match call.value(&bound.value, self.sharded.key_type) {
             Value::Null => None,
             Value::Unknown => Some(Bound::Unbounded),
@@ -166,7 +185,10 @@ impl Use {
     }
 
     fn new_rows(&self, keys: &[Constant], call: &Call<'_>) -> Result<Reached, Refusal> {
-        let mut reached = Reached { shards: Vec::new(), key: None };
+        let mut reached = Reached {
+            shards: Vec::new(),
+            key: None,
+        };
         let column = &self.sharded.key;
         for key in keys {
             let value = match call.value(key, self.sharded.key_type) {
@@ -199,7 +221,9 @@ pub fn show(value: &KeyValue) -> String {
         KeyValue::Text(text) => format!("'{text}'"),
         KeyValue::Uuid(bytes) => uuid::Uuid::from_bytes(*bytes).to_string(),
         KeyValue::Date(days) => format!("day {days} since 2000-01-01"),
-        KeyValue::Timestamp(microseconds) | KeyValue::TimestampTz(microseconds) => format!("{microseconds} us since 2000-01-01"),
+        KeyValue::Timestamp(microseconds) | KeyValue::TimestampTz(microseconds) => {
+            format!("{microseconds} us since 2000-01-01")
+        }
         KeyValue::Numeric(value) => value.to_string(),
     }
 }

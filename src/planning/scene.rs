@@ -23,7 +23,10 @@ pub struct Scene {
 
 impl Scene {
     pub fn functions(&self) -> Functions<'_> {
-        Functions { catalog: self.catalog.as_deref(), safe: &self.safe_functions }
+        Functions {
+            catalog: self.catalog.as_deref(),
+            safe: &self.safe_functions,
+        }
     }
 }
 
@@ -59,7 +62,10 @@ impl Hint {
     pub fn parse(body: &str) -> Option<Self> {
         let (name, value) = body.split_once('=')?;
         let value = value.trim();
-        let value = match value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        let value = match value
+            .strip_prefix('\'')
+            .and_then(|rest| rest.strip_suffix('\''))
+        {
             Some(quoted) => quoted.replace("''", "'"),
             None => value.to_owned(),
         };

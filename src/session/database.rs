@@ -92,6 +92,11 @@ impl Database {
         self.shards.len() == 1
     }
 
+    /// One node for everything: no statement has a choice.
+    pub fn is_alone(&self) -> bool {
+        self.nodes().count() == 1
+    }
+
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
     }

@@ -9,13 +9,16 @@ use bytes::{Buf, Bytes};
 use super::effects::{self, Change};
 use super::prepared::{ClientStatement, Place, Portal};
 use super::turn::{Session, SessionEnd, violation};
-use crate::execute::{Expect, own, relay};
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
+use crate::execute::{Expect, own};
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan};
 use crate::pool::prepared::Preparation;
 use crate::protocol::backend;
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
+use crate::sql::command::Verb;
 use crate::sql::{Command, Lexed};
 use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
@@ -182,6 +185,10 @@ impl Session {
         }
         if self.fails_locally() {
             return Err(super::block::aborted().into());
+        }
+        let explains = statement.template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+        if explains {
+            self.note_explain(&statement.template, &statement.sql, &plan);
         }
         let Some(shard) = self.shard_of(&plan) else {
             let Plan::Scatter { shards } = plan else {
@@ -639,7 +646,9 @@ impl Session {
                 self.expects.push_back(Expect::Sync { shown });
             }
         }
-        match relay(&mut self.client, lease, &mut self.expects).await {
+        let explaining = if segment.executes.is_empty() { None } else { self.explaining.take() };
+        let preface = explaining.and_then(|plan| super::explain::preface(Some(&plan), lease));
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
             Ok(outcome) => {
                 let status = lease.status;
                 if outcome.failed {

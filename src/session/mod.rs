@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod database;
 pub mod dispatch;
 pub mod effects;
+pub mod explain;
 pub mod extended;
 pub mod own;
 pub mod planner;

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use super::turn::Session;
 use crate::catalog::Catalog;
 use crate::config::DatabaseConfig;
-use crate::planning::{Names, Scene, Template, TemplateCache};
+use crate::planning::{Names, Plan, Scene, Template, TemplateCache};
 use crate::pool::SettingValue;
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
@@ -133,6 +133,14 @@ impl Planner {
 
     pub async fn catalog_wanted(&self) {
         self.wanted.notified().await;
+    }
+
+    /// A plan in one line, with the names of shards.
+    pub fn describe(&self, plan: &Plan) -> String {
+        match self.current.load().as_ref() {
+            Some(current) => crate::planning::explain::plan(plan, &current.scene.map),
+            None => String::new(),
+        }
     }
 
     pub fn has_catalog(&self) -> bool {

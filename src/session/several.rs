@@ -62,10 +62,11 @@ impl Session {
         }
         self.client.inbound.advance(len);
         self.state.start_implicit();
+        let explains = self.explaining.is_some();
         match self.scatter(&mut waiting, merge).await {
             Ok((failed, completed, rows)) => {
                 if !failed && merge == Merge::Concatenate {
-                    self.say_rows(rows);
+                    self.say_rows(rows, explains);
                 }
                 self.complete(changes, completed, failed);
                 if let Some(sql) = text.filter(|_| !failed) {
@@ -95,6 +96,7 @@ impl Session {
         waiting: &mut [(ShardId, VecDeque<Expect>)],
         merge: Merge,
     ) -> Result<(bool, usize, u64), (ShardId, RelayError)> {
+        let explaining = self.explaining.take();
         let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
         let mut queues: Vec<(ShardId, &mut VecDeque<Expect>)> =
             waiting.iter_mut().map(|(shard, expects)| (*shard, expects)).collect();
@@ -103,7 +105,7 @@ impl Session {
             if let Some(at) = queues.iter().position(|(shard, _)| *shard == held.shard) {
                 let (shard, expects) = queues.swap_remove(at);
                 let rank = order.iter().position(|&other| other == shard).unwrap_or(usize::MAX);
-                pieces.push((rank, Piece { backend: &mut held.lease, expects }));
+                pieces.push((rank, Piece { preface: super::explain::preface(explaining.as_deref(), &held.lease), backend: &mut held.lease, expects }));
             }
         }
         pieces.sort_by_key(|(rank, _)| *rank);
@@ -121,8 +123,9 @@ impl Session {
         }
     }
 
-    fn say_rows(&mut self, rows: u64) {
-        backend::command_complete(&mut self.client.outbound, &format!("SELECT {rows}"));
+    fn say_rows(&mut self, rows: u64, explains: bool) {
+        let tag = if explains { "EXPLAIN".to_owned() } else { format!("SELECT {rows}") };
+        backend::command_complete(&mut self.client.outbound, &tag);
     }
 
     /// A portal over several shards.
@@ -235,7 +238,7 @@ impl Session {
             encode::execute(&mut lease.framed.outbound, name, wanted);
             encode::flush(&mut lease.framed.outbound);
             let mut expects = VecDeque::from([Expect::Execute]);
-            let piece = Piece { backend: lease, expects: &mut expects };
+            let piece = Piece { backend: lease, expects: &mut expects, preface: None };
             match fetch(&mut self.client, piece, false).await {
                 Ok((outcome, _, _)) if outcome.failed => return Err(Failure::Told),
                 Ok((_, _, true)) => rows = limit,
@@ -252,7 +255,7 @@ impl Session {
         if rows >= limit {
             backend::empty(&mut self.client.outbound, tag::PORTAL_SUSPENDED);
         } else {
-            self.say_rows(rows);
+            self.say_rows(rows, false);
         }
         Ok(())
     }
@@ -283,6 +286,7 @@ impl Session {
                 expects.push_back(Expect::Sync { shown: false });
             }
         }
+        let explains = self.explaining.is_some();
         match self.scatter(&mut segment.shards, Merge::Concatenate).await {
             Ok((failed, _, rows)) => {
                 if failed {
@@ -290,7 +294,7 @@ impl Session {
                     return Err(Failure::Told);
                 }
                 if executes {
-                    self.say_rows(rows);
+                    self.say_rows(rows, explains);
                 }
                 Ok(())
             }

@@ -4,6 +4,8 @@ use bytes::Buf;
 
 use super::effects::{self, Change};
 use super::turn::{Session, SessionEnd, violation};
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
 use crate::execute::{Expect, relay};
 use crate::planning::{Access, Plan, Template};
 use crate::protocol::backend::{self, Status, tag};
@@ -66,6 +68,13 @@ impl Session {
         }
         match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
+                let explains = template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+                if explains {
+                    let sql = sql.to_vec();
+                    self.note_explain(&template, &sql, &plan);
+                }
+                let frame = self.client.inbound.get(..len).unwrap_or_default();
+                let sql = frontend::query(frame).map_err(violation)?;
                 let changes = if effects::is_quiet(&template) {
                     Vec::new()
                 } else {
@@ -164,7 +173,8 @@ impl Session {
         self.client.inbound.advance(len);
         self.expects.push_back(Expect::Query { shown_ready: true });
         self.state.start_implicit();
-        match relay(&mut self.client, lease, &mut self.expects).await {
+        let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
             Ok(outcome) => {
                 let status = lease.status;
                 self.note_parameters(&outcome);

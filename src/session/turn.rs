@@ -41,6 +41,8 @@ pub struct Session {
     pub(super) segment: Option<Segment>,
     /// The same, for a scatter.
     pub(super) scattering: Option<super::several::ScatterSegment>,
+    /// What an EXPLAIN that is about to run says before the server's rows.
+    pub(super) explaining: Option<Box<str>>,
     /// Parses that no message has given a place to yet.
     pub(super) unplaced: Vec<Arc<ClientStatement>>,
     /// An extended message failed: everything up to Sync is ignored.

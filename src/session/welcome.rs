@@ -82,6 +82,7 @@ pub async fn welcome(
         cursors: HashMap::new(),
         segment: None,
         scattering: None,
+        explaining: None,
         unplaced: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),

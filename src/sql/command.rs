@@ -33,7 +33,9 @@ pub enum Verb {
     Delete,
     Merge,
     Copy(CopyDirection),
-    Explain { analyze: bool },
+    Explain {
+        analyze: bool,
+    },
     Ddl,
     /// DO, CALL: may do anything.
     Procedure,
@@ -52,8 +54,12 @@ pub enum CopyDirection {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TransactionCommand {
     Begin,
-    Commit { chain: bool },
-    Rollback { chain: bool },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint(String),
     Release(String),
     RollbackTo(String),
@@ -65,27 +71,50 @@ pub enum TransactionCommand {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SessionCommand {
-    Set { local: bool, setting: Setting },
+    Set {
+        local: bool,
+        setting: Setting,
+    },
     /// `RESET name` and `SET name TO DEFAULT`.
-    Reset { local: bool, name: String },
+    Reset {
+        local: bool,
+        name: String,
+    },
     ResetAll,
-    Show { name: String },
+    Show {
+        name: String,
+    },
     ShowAll,
     DiscardAll,
     DiscardTemp,
     DiscardPlans,
     DiscardSequences,
-    Prepare { name: String },
-    Execute { name: String },
+    Prepare {
+        name: String,
+    },
+    Execute {
+        name: String,
+    },
     /// `None`: ALL.
-    Deallocate { name: Option<String> },
-    Declare { name: String, hold: bool },
-    Fetch { name: String },
+    Deallocate {
+        name: Option<String>,
+    },
+    Declare {
+        name: String,
+        hold: bool,
+    },
+    Fetch {
+        name: String,
+    },
     /// `None`: ALL.
-    CloseCursor { name: Option<String> },
+    CloseCursor {
+        name: Option<String>,
+    },
     Listen,
     /// `all`: UNLISTEN *.
-    Unlisten { all: bool },
+    Unlisten {
+        all: bool,
+    },
     Notify,
     Load,
 }

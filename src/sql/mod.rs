@@ -10,4 +10,7 @@ pub mod parse;
 pub mod statement;
 
 pub use command::{Command, recognise};
-pub use lexer::{LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, fold_identifier, lex, literal_text};
+pub use lexer::{
+    LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, fold_identifier,
+    lex, literal_text,
+};

@@ -14,6 +14,8 @@ mod query;
 mod skeleton;
 mod write;
 
+#[cfg(test)]
+mod tests;
 
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
@@ -73,7 +75,10 @@ struct At {
 
 impl At {
     fn parent(&self) -> Parent {
-        Parent { scope: self.scope, visible: self.visible.clone() }
+        Parent {
+            scope: self.scope,
+            visible: self.visible.clone(),
+        }
     }
 }
 
@@ -86,6 +91,7 @@ impl Lowering {
                 scopes: Vec::new(),
                 writes: Vec::new(),
                 calls: Vec::new(),
+                attributes: Vec::new(),
                 system_columns: false,
                 dated_output: false,
             },
@@ -128,13 +134,19 @@ impl Lowering {
     }
 
     fn open(&mut self, parent: Option<Parent>) -> usize {
-        self.out.scopes.push(Scope { parent, ..Scope::default() });
+        self.out.scopes.push(Scope {
+            parent,
+            ..Scope::default()
+        });
         self.out.scopes.len() - 1
     }
 
     /// A scope that [`Lowering::open`] made.
     fn scope(&mut self, scope: usize) -> &mut Scope {
-        self.out.scopes.get_mut(scope).expect("scopes are opened before they are filled and never removed")
+        self.out
+            .scopes
+            .get_mut(scope)
+            .expect("scopes are opened before they are filled and never removed")
     }
 
     fn call(&mut self, call: Call) {
@@ -143,6 +155,10 @@ impl Lowering {
 
     /// The place of an expression that sees all relations of `scope`.
     fn at(&mut self, scope: usize, place: Place) -> At {
-        At { scope, visible: 0..self.scope(scope).relations.len(), place }
+        At {
+            scope,
+            visible: 0..self.scope(scope).relations.len(),
+            place,
+        }
     }
 }

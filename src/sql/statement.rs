@@ -21,6 +21,9 @@ pub struct Statement {
     pub writes: Vec<Write>,
     /// Every call of a function anywhere.
     pub calls: Vec<Call>,
+    /// `table.name` in expressions: a column, or if there is none of that name, PostgreSQL calls a
+    /// function of that name with the row (`users.count`).
+    pub attributes: Vec<Attribute>,
     /// Names ctid, xmin, tableoid or another system column.
     pub system_columns: bool,
     /// A literal becomes a date or time in the output: `'now'::timestamp` differs from shard to shard.
@@ -248,6 +251,16 @@ pub struct Call {
     pub is_window: bool,
 }
 
+/// See [`Statement::attributes`].
+#[derive(Debug)]
+pub struct Attribute {
+    /// `None`: of a row that isn't simply a table's.
+    pub qualifier: Option<TableName>,
+    pub name: Name,
+    pub place: Place,
+    pub scope: usize,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// The select list or RETURNING.
@@ -327,7 +340,9 @@ impl JoinTree {
         loop {
             match node {
                 Self::Relation(relation) => return out.push(*relation),
-                Self::Join { kind, left, right, .. } => match kind {
+                Self::Join {
+                    kind, left, right, ..
+                } => match kind {
                     JoinKind::Inner => {
                         right.plain(out);
                         node = left;

@@ -5,13 +5,19 @@ use sqlparser::ast::{self, Expr};
 
 use super::names::{self, is_bare_call, is_reserved};
 use super::{At, Lowered, Lowering, NotParsed};
-use crate::sql::statement::{Call, Place};
+use crate::sql::statement::{Attribute, Call, Place, TableName};
 
 const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
 
 impl Lowering {
-    pub(super) fn walk_all<'a>(&mut self, expressions: impl IntoIterator<Item = &'a Expr>, at: &At) -> Lowered<()> {
-        expressions.into_iter().try_for_each(|expression| self.walk(expression, at))
+    pub(super) fn walk_all<'a>(
+        &mut self,
+        expressions: impl IntoIterator<Item = &'a Expr>,
+        at: &At,
+    ) -> Lowered<()> {
+        expressions
+            .into_iter()
+            .try_for_each(|expression| self.walk(expression, at))
     }
 
     pub(super) fn walk_option(&mut self, expression: Option<&Expr>, at: &At) -> Lowered<()> {
@@ -49,8 +55,15 @@ impl Lowering {
                     }
                     expr
                 }
-                Expr::Cast { kind, expr, data_type, format } => {
-                    if format.is_some() || !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
+                Expr::Cast {
+                    kind,
+                    expr,
+                    data_type,
+                    format,
+                } => {
+                    if format.is_some()
+                        || !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon)
+                    {
                         return Err(NotParsed);
                     }
                     self.cast(data_type, expr, at)?;
@@ -70,14 +83,33 @@ impl Lowering {
                     self.query(subquery, Some(at.parent()))?;
                     expr
                 }
-                Expr::Between { expr, low, high, .. } => {
+                Expr::Between {
+                    expr, low, high, ..
+                } => {
                     self.walk(low, at)?;
                     self.walk(high, at)?;
                     expr
                 }
-                Expr::Like { any: false, expr, pattern, escape_char, .. }
-                | Expr::ILike { any: false, expr, pattern, escape_char, .. }
-                | Expr::SimilarTo { expr, pattern, escape_char, .. } => {
+                Expr::Like {
+                    any: false,
+                    expr,
+                    pattern,
+                    escape_char,
+                    ..
+                }
+                | Expr::ILike {
+                    any: false,
+                    expr,
+                    pattern,
+                    escape_char,
+                    ..
+                }
+                | Expr::SimilarTo {
+                    expr,
+                    pattern,
+                    escape_char,
+                    ..
+                } => {
                     self.walk(pattern, at)?;
                     self.walk_option(escape_char.as_deref(), at)?;
                     expr
@@ -86,7 +118,10 @@ impl Lowering {
                 | Expr::IsNotDistinctFrom(left, right)
                 | Expr::AnyOp { left, right, .. }
                 | Expr::AllOp { left, right, .. }
-                | Expr::AtTimeZone { timestamp: left, time_zone: right } => {
+                | Expr::AtTimeZone {
+                    timestamp: left,
+                    time_zone: right,
+                } => {
                     self.walk(right, at)?;
                     left
                 }
@@ -98,7 +133,7 @@ impl Lowering {
     fn walk_other(&mut self, expression: &Expr, at: &At) -> Lowered<()> {
         match expression {
             Expr::Identifier(ident) => self.identifier(ident, at),
-            Expr::CompoundIdentifier(parts) => self.compound(parts),
+            Expr::CompoundIdentifier(parts) => self.compound(parts, at),
             Expr::Value(value) => value_is_known(&value.value),
             Expr::TypedString(typed) => {
                 self.cast(&typed.data_type, &Expr::Value(ast::Value::Null.into()), at)?;
@@ -106,9 +141,16 @@ impl Lowering {
                 value_is_known(&typed.value.value)
             }
             Expr::Interval(interval) => self.walk(&interval.value, at),
-            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => self.query(subquery, Some(at.parent())).map(drop),
+            Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => {
+                self.query(subquery, Some(at.parent())).map(drop)
+            }
             Expr::Function(function) => self.function(function, at),
-            Expr::Case { operand, conditions, else_result, .. } => {
+            Expr::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => {
                 self.walk_option(operand.as_deref(), at)?;
                 for case in conditions {
                     self.walk(&case.condition, at)?;
@@ -124,21 +166,38 @@ impl Lowering {
             }
             Expr::Extract { expr, .. } => self.walk(expr, at),
             Expr::Ceil { expr, field } | Expr::Floor { expr, field } => match field {
-                ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => self.walk(expr, at),
+                ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => {
+                    self.walk(expr, at)
+                }
                 _ => Err(NotParsed),
             },
             Expr::Position { expr, r#in } => self.walk_all([expr.as_ref(), r#in.as_ref()], at),
-            Expr::Substring { expr, substring_from, substring_for, .. } => {
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                ..
+            } => {
                 self.walk(expr, at)?;
                 self.walk_option(substring_from.as_deref(), at)?;
                 self.walk_option(substring_for.as_deref(), at)
             }
-            Expr::Trim { trim_what, expr, trim_characters, .. } => {
+            Expr::Trim {
+                trim_what,
+                expr,
+                trim_characters,
+                ..
+            } => {
                 self.walk_option(trim_what.as_deref(), at)?;
                 self.walk(expr, at)?;
                 self.walk_all(trim_characters.iter().flatten(), at)
             }
-            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            Expr::Overlay {
+                expr,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
                 self.walk_all([expr.as_ref(), overlay_what, overlay_from], at)?;
                 self.walk_option(overlay_for.as_deref(), at)
             }
@@ -170,28 +229,52 @@ impl Lowering {
         Ok(())
     }
 
-    fn compound(&mut self, parts: &[ast::Ident]) -> Lowered<()> {
+    fn compound(&mut self, parts: &[ast::Ident], at: &At) -> Lowered<()> {
         // `catalog.schema.table.column` and fields of composite columns are beyond what is read here.
         if parts.len() > 3 {
             return Err(NotParsed);
         }
         // Behind a dot every keyword is a column.
         let (last, qualifiers) = parts.split_last().ok_or(NotParsed)?;
-        for qualifier in qualifiers {
-            names::name(qualifier)?;
-        }
-        self.out.system_columns |= SYSTEM_COLUMNS.contains(&&*names::fold(last)?);
+        let mut qualifiers = qualifiers.iter().rev().map(names::name);
+        let table = qualifiers.next().ok_or(NotParsed)??;
+        let schema = qualifiers.next().transpose()?;
+        let name = names::fold(last)?;
+        self.out.system_columns |= SYSTEM_COLUMNS.contains(&&*name);
+        let qualifier = Some(TableName {
+            schema,
+            name: table,
+        });
+        self.out.attributes.push(Attribute {
+            qualifier,
+            name,
+            place: at.place,
+            scope: at.scope,
+        });
         Ok(())
     }
 
     fn access(&mut self, access: &ast::AccessExpr, at: &At) -> Lowered<()> {
         match access {
-            ast::AccessExpr::Dot(Expr::Identifier(field)) => names::fold(field).map(drop),
+            ast::AccessExpr::Dot(Expr::Identifier(field)) => {
+                let name = names::fold(field)?;
+                self.out.attributes.push(Attribute {
+                    qualifier: None,
+                    name,
+                    place: at.place,
+                    scope: at.scope,
+                });
+                Ok(())
+            }
             // `(row).*`
             ast::AccessExpr::Dot(Expr::Wildcard(_)) => Ok(()),
             ast::AccessExpr::Dot(_) => Err(NotParsed),
             ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => self.walk(index, at),
-            ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, stride: None }) => {
+            ast::AccessExpr::Subscript(ast::Subscript::Slice {
+                lower_bound,
+                upper_bound,
+                stride: None,
+            }) => {
                 self.walk_option(lower_bound.as_ref(), at)?;
                 self.walk_option(upper_bound.as_ref(), at)
             }
@@ -229,7 +312,16 @@ impl Lowering {
     }
 
     fn function(&mut self, function: &ast::Function, at: &At) -> Lowered<()> {
-        let ast::Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment: _, over } = function;
+        let ast::Function {
+            name,
+            uses_odbc_syntax,
+            parameters,
+            args,
+            within_group,
+            filter,
+            null_treatment: _,
+            over,
+        } = function;
         if *uses_odbc_syntax || !matches!(parameters, ast::FunctionArguments::None) {
             return Err(NotParsed);
         }
@@ -290,9 +382,14 @@ impl Lowering {
         Ok((list.args.len(), is_aggregate))
     }
 
-    pub(super) fn function_arguments(&mut self, arguments: &[ast::FunctionArg], at: &At) -> Lowered<()> {
+    pub(super) fn function_arguments(
+        &mut self,
+        arguments: &[ast::FunctionArg],
+        at: &At,
+    ) -> Lowered<()> {
         for argument in arguments {
-            let (ast::FunctionArg::Named { arg, .. } | ast::FunctionArg::Unnamed(arg)) = argument else {
+            let (ast::FunctionArg::Named { arg, .. } | ast::FunctionArg::Unnamed(arg)) = argument
+            else {
                 return Err(NotParsed);
             };
             match arg {
@@ -317,8 +414,16 @@ impl Lowering {
     pub(super) fn window(&mut self, spec: &ast::WindowSpec, at: &At) -> Lowered<()> {
         self.walk_all(&spec.partition_by, at)?;
         self.order(&spec.order_by, at)?;
-        for bound in spec.window_frame.iter().flat_map(|frame| [Some(&frame.start_bound), frame.end_bound.as_ref()]) {
-            if let Some(ast::WindowFrameBound::Preceding(Some(value)) | ast::WindowFrameBound::Following(Some(value))) = bound {
+        for bound in spec
+            .window_frame
+            .iter()
+            .flat_map(|frame| [Some(&frame.start_bound), frame.end_bound.as_ref()])
+        {
+            if let Some(
+                ast::WindowFrameBound::Preceding(Some(value))
+                | ast::WindowFrameBound::Following(Some(value)),
+            ) = bound
+            {
                 self.walk(value, at)?;
             }
         }
@@ -355,6 +460,10 @@ pub(super) fn array_element(data_type: &ast::DataType) -> &ast::DataType {
 fn is_dated(data_type: &ast::DataType) -> bool {
     matches!(
         array_element(data_type),
-        ast::DataType::Date | ast::DataType::Time(..) | ast::DataType::Timestamp(..) | ast::DataType::Datetime(..) | ast::DataType::Custom(..)
+        ast::DataType::Date
+            | ast::DataType::Time(..)
+            | ast::DataType::Timestamp(..)
+            | ast::DataType::Datetime(..)
+            | ast::DataType::Custom(..)
     )
 }

@@ -6,7 +6,9 @@ use std::ops::Range;
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 
 use super::{At, Lowered, Lowering, NotParsed, names, predicate};
-use crate::sql::statement::{Call, Filter, JoinKind, JoinTree, Name, Parent, Place, Predicate, Relation, Source};
+use crate::sql::statement::{
+    Call, Filter, JoinKind, JoinTree, Name, Parent, Place, Predicate, Relation, Source,
+};
 
 impl Lowering {
     pub(super) fn from(&mut self, scope: usize, items: &[ast::TableWithJoins]) -> Lowered<()> {
@@ -35,7 +37,12 @@ impl Lowering {
                 JoinKind::Full => 0..0,
             };
             let on = self.constraint(scope, constraint, (&tree, &right), restricts, start..end)?;
-            tree = JoinTree::Join { kind, left: Box::new(tree), right: Box::new(right), on };
+            tree = JoinTree::Join {
+                kind,
+                left: Box::new(tree),
+                right: Box::new(right),
+                on,
+            };
         }
         Ok(tree)
     }
@@ -53,7 +60,14 @@ impl Lowering {
             JoinConstraint::None => {}
             JoinConstraint::Natural => self.scope(scope).natural = true,
             JoinConstraint::On(condition) => {
-                self.walk(condition, &At { scope, visible: visible.clone(), place: Place::Filter })?;
+                self.walk(
+                    condition,
+                    &At {
+                        scope,
+                        visible: visible.clone(),
+                        place: Place::Filter,
+                    },
+                )?;
                 self.filter(scope, condition, &restricts, &visible);
             }
             JoinConstraint::Using(columns) => {
@@ -62,9 +76,17 @@ impl Lowering {
                 sides.1.plain(&mut right);
                 for column in columns {
                     let name = names::single(column)?;
-                    let predicate = Predicate::Using { name: name.clone(), left: left.clone(), right: right.clone() };
+                    let predicate = Predicate::Using {
+                        name: name.clone(),
+                        left: left.clone(),
+                        right: right.clone(),
+                    };
                     let scope = self.scope(scope);
-                    scope.filters.push(Filter { predicate, restricts: restricts.clone(), visible: visible.clone() });
+                    scope.filters.push(Filter {
+                        predicate,
+                        restricts: restricts.clone(),
+                        visible: visible.clone(),
+                    });
                     scope.merged.push(name);
                 }
             }
@@ -72,7 +94,13 @@ impl Lowering {
         Ok(first..self.scope(scope).filters.len())
     }
 
-    pub(super) fn filter(&mut self, scope: usize, condition: &ast::Expr, restricts: &Range<usize>, visible: &Range<usize>) {
+    pub(super) fn filter(
+        &mut self,
+        scope: usize,
+        condition: &ast::Expr,
+        restricts: &Range<usize>,
+        visible: &Range<usize>,
+    ) {
         let mut found = Vec::new();
         predicate::conjuncts(condition, &mut found);
         let filters = &mut self.scope(scope).filters;
@@ -85,7 +113,9 @@ impl Lowering {
 
     /// WHERE: restricts every relation of the scope.
     pub(super) fn selection(&mut self, scope: usize, condition: Option<&ast::Expr>) -> Lowered<()> {
-        let Some(condition) = condition else { return Ok(()) };
+        let Some(condition) = condition else {
+            return Ok(());
+        };
         let at = self.at(scope, Place::Filter);
         self.walk(condition, &at)?;
         self.filter(scope, condition, &at.visible, &at.visible);
@@ -93,11 +123,22 @@ impl Lowering {
     }
 
     /// `own_name` qualifies the columns of what isn't a table, unless it has an alias.
-    fn push(&mut self, scope: usize, source: Source, alias: Option<&ast::TableAlias>, own_name: Option<Name>) -> Lowered<JoinTree> {
+    fn push(
+        &mut self,
+        scope: usize,
+        source: Source,
+        alias: Option<&ast::TableAlias>,
+        own_name: Option<Name>,
+    ) -> Lowered<JoinTree> {
         let (alias, renamed) = alias_of(alias)?;
         let alias = alias.or(own_name);
         let relations = &mut self.scope(scope).relations;
-        relations.push(Relation { source, alias, renamed, is_target: false });
+        relations.push(Relation {
+            source,
+            alias,
+            renamed,
+            is_target: false,
+        });
         Ok(JoinTree::Relation(relations.len() - 1))
     }
 
@@ -132,21 +173,44 @@ impl Lowering {
                 };
                 self.push(scope, source, alias.as_ref(), own_name)
             }
-            TableFactor::Derived { lateral, subquery, alias, sample: None } => {
+            TableFactor::Derived {
+                lateral,
+                subquery,
+                alias,
+                sample: None,
+            } => {
                 let parent = self.sibling(scope, *lateral);
                 let inner = self.query(subquery, parent)?;
                 self.push(scope, Source::Derived(inner), alias.as_ref(), None)
             }
-            TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
-                self.table_function(scope, name, args, alias.as_ref())
-            }
-            TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality: _ } => {
+            TableFactor::Function {
+                lateral: _,
+                name,
+                args,
+                with_ordinality: _,
+                alias,
+            } => self.table_function(scope, name, args, alias.as_ref()),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality: _,
+            } => {
                 let at = self.at(scope, Place::From);
                 self.walk_all(array_exprs, &at)?;
-                self.push(scope, Source::Function, alias.as_ref(), Some("unnest".into()))
+                self.push(
+                    scope,
+                    Source::Function,
+                    alias.as_ref(),
+                    Some("unnest".into()),
+                )
             }
             // An alias would hide the names inside.
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.joins(scope, table_with_joins),
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => self.joins(scope, table_with_joins),
             _ => Err(NotParsed),
         }
     }
@@ -182,21 +246,37 @@ impl Lowering {
     fn source(&self, object: &ast::ObjectName) -> Lowered<Source> {
         let table = names::table(object)?;
         let is_common = table.schema.is_none() && self.common.contains(&table.name);
-        Ok(if is_common { Source::Common } else { Source::Table(table) })
+        Ok(if is_common {
+            Source::Common
+        } else {
+            Source::Table(table)
+        })
     }
 
     /// Where names of a sub-select in FROM go: LATERAL, to what is on its left; otherwise past this
     /// scope, to the one around it.
     fn sibling(&mut self, scope: usize, lateral: bool) -> Option<Parent> {
         let this = self.scope(scope);
-        if lateral { Some(Parent { scope, visible: 0..this.relations.len() }) } else { this.parent.clone() }
+        if lateral {
+            Some(Parent {
+                scope,
+                visible: 0..this.relations.len(),
+            })
+        } else {
+            this.parent.clone()
+        }
     }
 }
 
 fn alias_of(alias: Option<&ast::TableAlias>) -> Lowered<(Option<Name>, bool)> {
     match alias {
         None => Ok((None, false)),
-        Some(ast::TableAlias { name, columns, at: None, explicit: _ }) => Ok((Some(names::name(name)?), !columns.is_empty())),
+        Some(ast::TableAlias {
+            name,
+            columns,
+            at: None,
+            explicit: _,
+        }) => Ok((Some(names::name(name)?), !columns.is_empty())),
         Some(_) => Err(NotParsed),
     }
 }
@@ -204,12 +284,24 @@ fn alias_of(alias: Option<&ast::TableAlias>) -> Lowered<(Option<Name>, bool)> {
 /// PostgreSQL wants a condition for every join but CROSS and NATURAL ones.
 fn kind(operator: &JoinOperator) -> Lowered<(JoinKind, &JoinConstraint)> {
     let (kind, constraint) = match operator {
-        JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => return Ok((JoinKind::Inner, constraint)),
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (JoinKind::Inner, constraint),
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
-        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (JoinKind::Right, constraint),
+        JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => {
+            return Ok((JoinKind::Inner, constraint));
+        }
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+            (JoinKind::Inner, constraint)
+        }
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+            (JoinKind::Left, constraint)
+        }
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+            (JoinKind::Right, constraint)
+        }
         JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
         _ => return Err(NotParsed),
     };
-    if matches!(constraint, JoinConstraint::None) { Err(NotParsed) } else { Ok((kind, constraint)) }
+    if matches!(constraint, JoinConstraint::None) {
+        Err(NotParsed)
+    } else {
+        Ok((kind, constraint))
+    }
 }

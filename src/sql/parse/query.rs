@@ -34,7 +34,10 @@ impl Lowering {
         let at = self.at(scope, Place::Other);
         match order_by {
             None => {}
-            Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(order), interpolate: None }) => {
+            Some(ast::OrderBy {
+                kind: ast::OrderByKind::Expressions(order),
+                interpolate: None,
+            }) => {
                 self.order(order, &at)?;
                 self.scope(scope).features.order_by = true;
             }
@@ -42,7 +45,11 @@ impl Lowering {
         }
         match limit_clause {
             None => {}
-            Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+            Some(ast::LimitClause::LimitOffset {
+                limit,
+                offset,
+                limit_by,
+            }) if limit_by.is_empty() => {
                 self.walk_option(limit.as_ref(), &at)?;
                 self.walk_option(offset.as_ref().map(|offset| &offset.value), &at)?;
                 self.scope(scope).features.limit = true;
@@ -84,9 +91,23 @@ impl Lowering {
         match body {
             SetExpr::Select(select) => self.select(select, parent),
             SetExpr::Query(query) => self.query(query, parent),
-            SetExpr::SetOperation { left, right, op, set_quantifier } => {
-                let known = matches!(op, ast::SetOperator::Union | ast::SetOperator::Except | ast::SetOperator::Intersect)
-                    && matches!(set_quantifier, ast::SetQuantifier::All | ast::SetQuantifier::Distinct | ast::SetQuantifier::None);
+            SetExpr::SetOperation {
+                left,
+                right,
+                op,
+                set_quantifier,
+            } => {
+                let known = matches!(
+                    op,
+                    ast::SetOperator::Union
+                        | ast::SetOperator::Except
+                        | ast::SetOperator::Intersect
+                ) && matches!(
+                    set_quantifier,
+                    ast::SetQuantifier::All
+                        | ast::SetQuantifier::Distinct
+                        | ast::SetQuantifier::None
+                );
                 if !known {
                     return Err(NotParsed);
                 }
@@ -95,7 +116,10 @@ impl Lowering {
                 self.body(right, parent.clone())?;
                 // Chains lean to the left.
                 let mut left = left.as_ref();
-                while let SetExpr::SetOperation { left: inner, right, .. } = left {
+                while let SetExpr::SetOperation {
+                    left: inner, right, ..
+                } = left
+                {
                     self.body(right, parent.clone())?;
                     left = inner.as_ref();
                 }
@@ -108,9 +132,10 @@ impl Lowering {
                 self.rows(scope, values)?;
                 Ok(scope)
             }
-            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) | SetExpr::Merge(statement) => {
-                self.write(statement, parent)
-            }
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => self.write(statement, parent),
             SetExpr::Table(_) => Err(NotParsed),
         }
     }
@@ -121,7 +146,10 @@ impl Lowering {
             return Err(NotParsed);
         }
         let at = self.at(scope, Place::Other);
-        values.rows.iter().try_for_each(|row| self.walk_all(&row.content, &at))
+        values
+            .rows
+            .iter()
+            .try_for_each(|row| self.walk_all(&row.content, &at))
     }
 
     fn select(&mut self, select: &ast::Select, parent: Option<Parent>) -> Lowered<usize> {
@@ -154,8 +182,9 @@ impl Lowering {
         else {
             return Err(NotParsed);
         };
-        let foreign = !(optimizer_hints.is_empty() && lateral_views.is_empty() && connect_by.is_empty())
-            || !(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty());
+        let foreign =
+            !(optimizer_hints.is_empty() && lateral_views.is_empty() && connect_by.is_empty())
+                || !(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty());
         if foreign {
             return Err(NotParsed);
         }
@@ -176,7 +205,10 @@ impl Lowering {
         }
         let features = &mut self.scope(scope).features;
         *features = Features {
-            distinct: matches!(distinct, Some(ast::Distinct::Distinct | ast::Distinct::On(_))),
+            distinct: matches!(
+                distinct,
+                Some(ast::Distinct::Distinct | ast::Distinct::On(_))
+            ),
             distinct_on: matches!(distinct, Some(ast::Distinct::On(_))),
             group_by: grouped,
             having: having.is_some(),
@@ -188,7 +220,9 @@ impl Lowering {
     }
 
     fn group_by(&mut self, scope: usize, group_by: &ast::GroupByExpr) -> Lowered<bool> {
-        let ast::GroupByExpr::Expressions(expressions, modifiers) = group_by else { return Err(NotParsed) };
+        let ast::GroupByExpr::Expressions(expressions, modifiers) = group_by else {
+            return Err(NotParsed);
+        };
         if !modifiers.is_empty() {
             return Err(NotParsed);
         }

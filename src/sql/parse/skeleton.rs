@@ -9,24 +9,35 @@ use crate::types::limits;
 
 /// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
 /// could be read as two, which may both be right where they stand: `id =@ 5` is not `id = (@ 5)`.
-const OPERATORS: &[&str] = &[
-    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#", "<<", ">>", "~", "~*",
-    "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>", "<@", "@@", "?", "?|", "?&", "@?", "#-", "::",
-    "=>", "<->",
+pub(super) const OPERATORS: &[&str] = &[
+    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#",
+    "<<", ">>", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>",
+    "<@", "@@", "?", "?|", "?&", "@?", "#-", "::", "=>", "<->",
 ];
 
 /// # Errors
 /// [`NotParsed`] beyond the limits, for text that isn't UTF-8, and for tokens that the parser reads
 /// differently from PostgreSQL.
 pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
-    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX {
+    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX
+    {
         return Err(NotParsed);
     }
-    let mut text = String::with_capacity(pieces.iter().map(|piece| piece.token.span.len().min(64) + 1).sum());
+    let mut text = String::with_capacity(
+        pieces
+            .iter()
+            .map(|piece| piece.token.span.len().min(64) + 1)
+            .sum(),
+    );
     let mut glued = true;
     for (position, piece) in pieces.iter().enumerate() {
         let source = source(sql, piece)?;
-        if is_only_of_table(sql, pieces, position) {
+        if is_only_of_table(sql, pieces, position) || is_key_of_lock(sql, pieces, position) {
+            continue;
+        }
+        if position == 0 && is(sql, pieces, Some(0), &["table"]) {
+            text.push_str("SELECT * FROM");
+            glued = false;
             continue;
         }
         let is_dot = piece.token.kind == TokenKind::Punct(b'.');
@@ -35,7 +46,9 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
         }
         glued = is_dot;
         match piece.token.kind {
-            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => text.push_str(source),
+            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => {
+                text.push_str(source)
+            }
             TokenKind::Literal(kind) => {
                 if glued || matches!(neighbour(pieces, position), Some(TokenKind::Literal(_))) {
                     return Err(NotParsed);
@@ -43,8 +56,12 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
                 literal(&mut text, kind, piece.literal.ok_or(NotParsed)?)?;
             }
             TokenKind::Operator if OPERATORS.contains(&source) => text.push_str(source),
-            TokenKind::Punct(byte @ (b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':')) => text.push(char::from(byte)),
-            TokenKind::Operator | TokenKind::Punct(_) | TokenKind::UnicodeIdent => return Err(NotParsed),
+            TokenKind::Punct(byte @ (b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':')) => {
+                text.push(char::from(byte))
+            }
+            TokenKind::Operator | TokenKind::Punct(_) | TokenKind::UnicodeIdent => {
+                return Err(NotParsed);
+            }
         }
     }
     Ok(text)
@@ -70,7 +87,9 @@ fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> 
         LiteralKind::BitString => write!(text, "B'{ordinal}'"),
         // Their values have other types or rules; nothing is lost by not reading them.
         LiteralKind::UnicodeString | LiteralKind::NationalString => return Err(NotParsed),
-        LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => write!(text, "'{ordinal}'"),
+        LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => {
+            write!(text, "'{ordinal}'")
+        }
     };
     written.map_err(|_| NotParsed)
 }
@@ -78,21 +97,54 @@ fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> 
 /// `FROM ONLY t`, which the parser takes for a table of the name `only`. ONLY is reserved: before a
 /// name or a parenthesis, behind one of these, it can't be anything else.
 fn is_only_of_table(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
-    let word = |position: Option<usize>| {
-        let piece = pieces.get(position?)?;
-        (piece.token.kind == TokenKind::Word).then(|| sql.get(piece.token.span.clone()).unwrap_or_default())
-    };
-    let is = |position: Option<usize>, words: &[&str]| {
-        word(position).is_some_and(|found| words.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes())))
-    };
     let before = position.checked_sub(1);
-    let behind_comma = before.and_then(|before| pieces.get(before)).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
-    is(Some(position), &["only"])
-        && (behind_comma || is(before, &["from", "join", "update", "using", "into", "lateral"]))
+    let behind_comma = before
+        .and_then(|before| pieces.get(before))
+        .is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
+    is(sql, pieces, Some(position), &["only"])
+        && (behind_comma
+            || is(
+                sql,
+                pieces,
+                before,
+                &["from", "join", "update", "using", "into", "lateral"],
+            ))
         && matches!(
             neighbour(pieces, position),
             Some(TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Punct(b'('))
         )
+}
+
+/// `FOR NO KEY UPDATE` and `FOR KEY SHARE`, of which the parser knows FOR UPDATE and FOR SHARE. KEY alone
+/// behind FOR can't be anything else: FOR is reserved.
+fn is_key_of_lock(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
+    let before = |words| position.checked_sub(words);
+    match position {
+        _ if is(sql, pieces, Some(position), &["no"]) => {
+            is(sql, pieces, before(1), &["for"])
+                && is(sql, pieces, Some(position + 1), &["key"])
+                && is(sql, pieces, Some(position + 2), &["update"])
+        }
+        _ if is(sql, pieces, Some(position), &["key"]) => {
+            is(sql, pieces, before(1), &["for"]) && is(sql, pieces, Some(position + 1), &["share"])
+                || is(sql, pieces, before(2), &["for"])
+                    && is(sql, pieces, before(1), &["no"])
+                    && is(sql, pieces, Some(position + 1), &["update"])
+        }
+        _ => false,
+    }
+}
+
+/// If the token is one of these keywords.
+fn is(sql: &[u8], pieces: &[Piece], position: Option<usize>, words: &[&str]) -> bool {
+    let Some(piece) = position.and_then(|position| pieces.get(position)) else {
+        return false;
+    };
+    let found = sql.get(piece.token.span.clone()).unwrap_or_default();
+    piece.token.kind == TokenKind::Word
+        && words
+            .iter()
+            .any(|word| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn deepest(pieces: &[Piece]) -> usize {
