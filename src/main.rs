@@ -76,8 +76,16 @@ fn plan(path: &std::path::Path, database: Option<&str>, sql: &str) -> Result<(),
             _ => return Err("the file has several databases: name one with --database".to_owned()),
         },
     };
-    let text = shardway::planning::explain::offline(chosen, sql);
-    print!("{text}");
+    let chosen = chosen.clone();
+    let sql = sql.to_owned();
+    // Planning recurses as deep as the statement is nested.
+    let planned = std::thread::Builder::new()
+        .stack_size(shardway::types::limits::PARSER_STACK_BYTES)
+        .spawn(move || shardway::planning::explain::offline(&chosen, &sql))
+        .map_err(|error| error.to_string())?
+        .join()
+        .map_err(|_| "the statement could not be planned".to_owned())?;
+    println!("{}", planned?);
     Ok(())
 }
 

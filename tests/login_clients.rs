@@ -96,6 +96,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         reads: ReadPolicy::Primary,
         safe_functions: Vec::new(),
         buckets: None,
+        pool_size: 20,
     };
     Config {
         server: ServerConfig {

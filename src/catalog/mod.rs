@@ -58,6 +58,8 @@ pub struct Relation {
     /// Any trigger of the user's (those of foreign keys are not counted).
     pub has_triggers: bool,
     pub row_security: bool,
+    /// The extension that it belongs to.
+    pub extension: Option<String>,
     pub unique_indexes: Vec<UniqueIndex>,
     pub foreign_keys: Vec<ForeignKey>,
 }
@@ -270,6 +272,7 @@ impl Relation {
             has_before_row_triggers: false,
             has_triggers: false,
             row_security: false,
+            extension: None,
             unique_indexes: Vec::new(),
             foreign_keys: Vec::new(),
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::types::{KeyType, ShardId};
 
 mod defaults;
+mod keys;
 mod load;
 mod mistake;
 mod prove;

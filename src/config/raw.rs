@@ -1,161 +1,15 @@
 //! The file as it is written: which keys there are, and their types. In: a TOML tree. Out:
 //! [`RawConfig`], in which every value has its place and nothing has been checked against anything.
 
-use std::ops::Range;
-
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
+use self::shapes::{buckets, secret};
+use super::keys::{ALL, DATABASE, FILE, LIST, LOG, POOL, RANGE, SERVER, SHARD, TABLE, TLS, USER};
 use super::mistake::Notes;
-use super::reader::{Placed, Scalar, Section, SectionKind, key, type_name};
+use super::reader::{Entry, Placed, Scalar, Section, SectionKind};
 
-const FILE: SectionKind = SectionKind {
-    title: "the file",
-    keys: &[
-        key("server", "[server]"),
-        key("pool", "[pool]"),
-        key("log", "[log]"),
-        key("user", "[[user]]"),
-        key("database", "[database.shop]"),
-    ],
-};
-
-const SERVER: SectionKind = SectionKind {
-    title: "[server]",
-    keys: &[
-        key("listen", "listen = \"127.0.0.1:6432\""),
-        key(
-            "unix_socket_directory",
-            "unix_socket_directory = \"/run/shardway\"",
-        ),
-        key("admin", "admin = \"127.0.0.1:6433\""),
-        key("workers", "workers = 4"),
-        key(
-            "tls",
-            "tls = { certificate = \"server.crt\", key = \"server.key\" }",
-        ),
-        key("authentication", "authentication = \"scram-sha-256\""),
-        key("max_clients", "max_clients = 1000"),
-        key("drain_timeout", "drain_timeout = \"30s\""),
-        key("startup_timeout", "startup_timeout = \"10s\""),
-    ],
-};
-
-const TLS: SectionKind = SectionKind {
-    title: "[server.tls]",
-    keys: &[
-        key("certificate", "certificate = \"server.crt\""),
-        key("key", "key = \"server.key\""),
-        key("required", "required = true"),
-    ],
-};
-
-const POOL: SectionKind = SectionKind {
-    title: "[pool]",
-    keys: &[
-        key("size", "size = 20"),
-        key("wait_timeout", "wait_timeout = \"30s\""),
-        key("connect_timeout", "connect_timeout = \"5s\""),
-        key("idle_timeout", "idle_timeout = \"10m\""),
-        key("max_lifetime", "max_lifetime = \"1h\""),
-        key("max_connects", "max_connects = 8"),
-        key("max_prepared_statements", "max_prepared_statements = 500"),
-    ],
-};
-
-const LOG: SectionKind = SectionKind {
-    title: "[log]",
-    keys: &[
-        key("format", "format = \"human\""),
-        key("level", "level = \"info\""),
-    ],
-};
-
-const USER: SectionKind = SectionKind {
-    title: "[[user]]",
-    keys: &[
-        key("name", "name = \"shop\""),
-        key("password", "password = { env = \"SHOP_PASSWORD\" }"),
-        key("server_user", "server_user = \"shop\""),
-        key(
-            "server_password",
-            "server_password = { env = \"SHOP_PASSWORD\" }",
-        ),
-        key("admin", "admin = true"),
-        key("databases", "databases = [\"shop\"]"),
-    ],
-};
-
-const SECRET: SectionKind = SectionKind {
-    title: "a password",
-    keys: &[
-        key("env", "{ env = \"SHOP_PASSWORD\" }"),
-        key("file", "{ file = \"/run/secrets/shop\" }"),
-    ],
-};
-
-const DATABASE: SectionKind = SectionKind {
-    title: "[database.NAME]",
-    keys: &[
-        key("home", "home = \"a\""),
-        key("reads", "reads = \"primary\""),
-        key("safe_functions", "safe_functions = [\"public.slugify\"]"),
-        key(
-            "buckets",
-            "buckets = { a = [\"0-2047\"], b = [\"2048-4095\"] }",
-        ),
-        key("pool_size", "pool_size = 20"),
-        key("shard", "[database.shop.shard.a]"),
-        key("table", "[database.shop.table.users]"),
-    ],
-};
-
-const SHARD: SectionKind = SectionKind {
-    title: "[database.NAME.shard.NAME]",
-    keys: &[
-        key("primary", "primary = \"postgres://10.0.0.1:5432/shop\""),
-        key("replicas", "replicas = [\"postgres://10.0.0.2:5432/shop\"]"),
-    ],
-};
-
-const TABLE: SectionKind = SectionKind {
-    title: "[database.NAME.table.NAME]",
-    keys: &[
-        key("key", "key = \"id\""),
-        key("type", "type = \"int8\""),
-        key("colocate", "colocate = \"users\""),
-        key(
-            "range",
-            "range = [ { until = \"2026-01-01\", shard = \"a\" }, { shard = \"b\" } ]",
-        ),
-        key(
-            "list",
-            "list = [ { values = [\"eu\", \"uk\"], shard = \"a\" }, { values = [\"us\"], shard = \"b\" } ]",
-        ),
-        key("reference", "reference = true"),
-    ],
-};
-
-const RANGE: SectionKind = SectionKind {
-    title: "a range",
-    keys: &[
-        key("until", "until = \"2026-01-01\""),
-        key("shard", "shard = \"a\""),
-    ],
-};
-
-const LIST: SectionKind = SectionKind {
-    title: "a list entry",
-    keys: &[
-        key("values", "values = [\"eu\", \"uk\"]"),
-        key("shard", "shard = \"a\""),
-    ],
-};
-
-/// Every kind of section.
-pub(super) const ALL: &[&SectionKind] = &[
-    &FILE, &SERVER, &TLS, &POOL, &LOG, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST,
-];
+mod shapes;
 
 type Text = Option<Placed<String>>;
 type Number = Option<Placed<i64>>;
@@ -274,8 +128,6 @@ pub(super) struct RawList<'t> {
     pub(super) shard: Text,
 }
 
-type Entry<'t> = (Range<usize>, &'t DeTable<'t>);
-
 fn open<'t>(
     (at, table): Entry<'t>,
     kind: &'static SectionKind,
@@ -385,44 +237,6 @@ fn user<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawUser<'t> {
     }
 }
 
-fn secret(section: &Section<'_>, name: &str, notes: &mut Notes<'_>) -> Option<Placed<RawSecret>> {
-    let value = section.value(name)?;
-    let at = value.span();
-    let secret = match value.get_ref() {
-        DeValue::String(text) => RawSecret::Text(text.to_string()),
-        DeValue::Table(table) => {
-            let inner = Section::open(table, &SECRET, format!("`{name}`"), at.clone(), &[], notes);
-            match (inner.string("env", notes), inner.string("file", notes)) {
-                (Some(variable), None) => RawSecret::Environment(variable.into_inner()),
-                (None, Some(path)) => RawSecret::File(path.into_inner()),
-                (Some(_), Some(_)) => {
-                    notes.mistake(
-                        &at,
-                        format!("`{name}` has both `env` and `file`"),
-                        "leave one of them out",
-                    );
-                    RawSecret::Unusable
-                }
-                (None, None) => {
-                    if table.is_empty() {
-                        notes.mistake(&at, format!("`{name}` is empty"), section.write(name));
-                    }
-                    RawSecret::Unusable
-                }
-            }
-        }
-        other => {
-            let what = format!(
-                "`{name}` must be a string or a table with `env` or `file`, not {}",
-                type_name(other)
-            );
-            notes.mistake(&at, what, section.write(name));
-            RawSecret::Unusable
-        }
-    };
-    Some(Spanned::new(at, secret))
-}
-
 fn database<'t>(
     name: Placed<String>,
     table: &'t DeTable<'t>,
@@ -452,38 +266,6 @@ fn database<'t>(
         section,
         name,
     }
-}
-
-fn buckets(section: &Section<'_>, notes: &mut Notes<'_>) -> Option<Placed<Vec<RawBuckets>>> {
-    let at = section.value("buckets")?.span();
-    let (_, table) = section.table("buckets", notes)?;
-    let mut all = Vec::new();
-    for (shard, value) in super::reader::in_file_order(table) {
-        let items: Vec<&Spanned<DeValue<'_>>> = match value.get_ref() {
-            DeValue::Array(items) => items.iter().collect(),
-            _ => vec![value],
-        };
-        let mut ranges = Vec::new();
-        for item in items {
-            match item.get_ref() {
-                DeValue::String(text) => ranges.push(Spanned::new(item.span(), text.to_string())),
-                DeValue::Integer(digits) => {
-                    ranges.push(Spanned::new(item.span(), digits.to_string()))
-                }
-                other => {
-                    let found = type_name(other);
-                    let what =
-                        format!("buckets must be given as \"first-last\" or a number, not {found}");
-                    notes.mistake(&item.span(), what, section.write("buckets"));
-                }
-            }
-        }
-        all.push(RawBuckets {
-            shard: Spanned::new(shard.span(), shard.get_ref().to_string()),
-            ranges,
-        });
-    }
-    Some(Spanned::new(at, all))
 }
 
 fn shard<'t>(

@@ -11,6 +11,9 @@ use super::mistake::{Notes, similar};
 /// A value and its place in the text.
 pub(super) type Placed<T> = Spanned<T>;
 
+/// A table and where it begins.
+pub(super) type Entry<'t> = (Range<usize>, &'t DeTable<'t>);
+
 /// An option that a section accepts, with a value for messages, as it stands in the file.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
@@ -246,11 +249,7 @@ impl<'t> Section<'t> {
     }
 
     /// The table under a key.
-    pub(super) fn table(
-        &self,
-        name: &str,
-        notes: &mut Notes<'_>,
-    ) -> Option<(Range<usize>, &'t DeTable<'t>)> {
+    pub(super) fn table(&self, name: &str, notes: &mut Notes<'_>) -> Option<Entry<'t>> {
         let value = self.value(name)?;
         match value.get_ref() {
             DeValue::Table(table) => Some((self.place_of(name), table)),
@@ -263,7 +262,7 @@ impl<'t> Section<'t> {
         &self,
         name: &str,
         notes: &mut Notes<'_>,
-    ) -> Option<Placed<Vec<(Range<usize>, &'t DeTable<'t>)>>> {
+    ) -> Option<Placed<Vec<Entry<'t>>>> {
         let value = self.value(name)?;
         let DeValue::Array(items) = value.get_ref() else {
             return self.wrong_type(

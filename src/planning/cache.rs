@@ -1,10 +1,58 @@
-use super::*;
-use crate::sql::Lexed;
+//! Templates by fingerprint. Bounded; an entry holds the variants that differ by their shaping
+//! literals. Belongs to one [`super::Scene`]: when that changes, a new cache takes its place.
+
 use std::sync::Arc;
-#[derive(Debug)]
-pub struct TemplateCache(quick_cache::sync::Cache<u64, Arc<Template>>);
+
+use quick_cache::sync::Cache;
+
+use super::template::Template;
+use crate::sql::Lexed;
+use crate::types::limits;
+
+/// Shared by all sessions of a database.
+pub struct TemplateCache {
+    entries: Cache<u64, Arc<[Arc<Template>]>>,
+}
+
+/// Variants of one shape that are kept; the oldest makes room.
+const VARIANTS_MAX: usize = 4;
+
+impl Default for TemplateCache {
+    fn default() -> Self {
+        Self { entries: Cache::new(limits::TEMPLATES_MAX) }
+    }
+}
+
+impl std::fmt::Debug for TemplateCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TemplateCache").field("entries", &self.entries.len()).finish()
+    }
+}
+
 impl TemplateCache {
-    pub fn new() -> Self { Self(quick_cache::sync::Cache::new(1000)) }
-    pub fn get(&self, _sql: &[u8], lexed: &Lexed, _names: &Names) -> Option<Arc<Template>> { self.0.get(&lexed.hash) }
-    pub fn insert(&self, _sql: &[u8], lexed: &Lexed, _names: &Names, t: Arc<Template>) { self.0.insert(lexed.hash, t) }
+    /// `names` is [`super::Names::fingerprint`].
+    pub fn get(&self, sql: &[u8], lexed: &Lexed, names: u64) -> Option<Arc<Template>> {
+        let variants = self.entries.get(&key(lexed, names))?;
+        variants.iter().find(|template| template.matches(sql, lexed)).cloned()
+    }
+
+    pub fn insert(&self, lexed: &Lexed, names: u64, template: Arc<Template>) {
+        let key = key(lexed, names);
+        let others = self.entries.peek(&key);
+        let mut variants = vec![template];
+        variants.extend(others.iter().flat_map(|others| others.iter()).take(VARIANTS_MAX - 1).cloned());
+        self.entries.insert(key, variants.into());
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+fn key(lexed: &Lexed, names: u64) -> u64 {
+    lexed.hash ^ names.rotate_left(32)
 }

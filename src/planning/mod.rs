@@ -3,13 +3,26 @@
 //!
 //! Opens no socket and knows nothing of connections or transactions.
 
+mod bind;
+mod build;
 pub mod cache;
+mod ddl;
+mod effects;
+mod evaluate;
 pub mod explain;
 pub mod functions;
+mod keys;
 pub mod plan;
-pub mod scene;
+mod query;
+mod refusal;
+mod route;
+mod scatter;
+mod scene;
+mod tables;
 pub mod template;
+mod writes;
 
-pub use plan::{Access, Plan, Refusal};
+pub use cache::TemplateCache;
+pub use plan::{Access, Plan, Refusal, Why};
 pub use scene::{Hint, Names, Scene};
-pub use template::{Parameters, StatementTemplate, Template};
+pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};

@@ -21,8 +21,12 @@ pub enum Plan {
 pub enum Why {
     /// The database has one shard.
     OnlyShard,
-    /// `table.key = value`, as text.
+    /// `table.key = value`, as text; where there are several values, the first.
     Key(String),
+    /// Only this shard holds keys in the range that is asked for.
+    Range(String),
+    /// The conditions on the shard key can't be true for any row: any shard's answer is the answer.
+    NoRows,
     /// Tables that live on the home shard, or none at all.
     Home,
     /// The client named the shard or the key in a hint or by SET shardway.key / shardway.shard.

@@ -1,14 +1,30 @@
-//! What is known of all statements of one shape. Cached by fingerprint, shared by all sessions.
-//! (Interface; under construction.)
+//! What is known of all statements of one shape. Cached by fingerprint, shared by all sessions. In: a
+//! text that is new. Out: a [`Template`], from which each call's [`Plan`] follows by its values alone.
 
+use std::sync::Arc;
+
+use super::bind;
+use super::build;
 use super::plan::{Access, Plan, Refusal};
+use super::route::Routed;
+use super::scene::{Hint, Names, Scene};
+use crate::routing::ShardMap;
 use crate::sql::{Command, Lexed};
 
 /// One Query or Parse text: usually one statement, sometimes several.
 #[derive(Debug)]
 pub struct Template {
     pub statements: Box<[StatementTemplate]>,
-    // plus, private to planning: the normalized bytes, the literals that shaped it, the routes.
+    pub(super) normalized: Box<[u8]>,
+    /// Literals without which this would be another template: their positions and texts.
+    pub(super) shaping: Box<[(usize, Box<[u8]>)]>,
+    /// One for each statement, none where the database has one shard.
+    pub(super) routes: Box<[Routed]>,
+    /// Why these statements can't be sent together.
+    pub(super) batch: Option<Refusal>,
+    /// How often each parameter occurs, by its number from 0.
+    pub(super) occurrences: Box<[u32]>,
+    pub(super) map: Arc<ShardMap>,
 }
 
 #[derive(Debug)]
@@ -73,12 +89,48 @@ pub enum ParameterValue<'a> {
 }
 
 impl Template {
-    pub fn build(_: &[u8], lexed: &Lexed, scene: &super::Scene, _: &super::Names) -> Self {
-        let _ = scene;
-        Self { statements: lexed.statements.iter().map(|_| StatementTemplate { command: Command::Ordinary(crate::sql::command::Verb::Other), access: Access::Write, effects: Effects::default() }).collect() }
+    /// Builds the template of a text. What can't be planned is refused by [`Template::bind`], not here.
+    ///
+    /// Recurses as deep as the statement is nested, and once for each operator chained: call it on a
+    /// thread with [`crate::types::limits::PARSER_STACK_BYTES`] of stack.
+    pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Self {
+        build::build(sql, lexed, scene, names)
     }
-    pub fn is_quiet(&self) -> bool { true }
-    pub fn bind(&self, _sql: &[u8], _lexed: &Lexed, _parameters: Option<Parameters<'_>>, _: Option<&super::Hint>) -> Result<Plan, Refusal> {
-        Ok(Plan::Single { shard: crate::types::ShardId::new(0), why: super::plan::Why::OnlyShard })
+
+    /// The plan of this call. `sql` is the text that `lexed` was made from.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when no plan gives the answer that one PostgreSQL would give.
+    pub fn bind(&self, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Result<Plan, Refusal> {
+        self.bind_hinted(sql, lexed, parameters, None)
+    }
+
+    /// As [`Template::bind`], with what the session was told by SET shardway.key or shardway.shard. A hint
+    /// in the text goes before it.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when no plan gives the answer that one PostgreSQL would give.
+    pub fn bind_hinted(
+        &self,
+        sql: &[u8],
+        lexed: &Lexed,
+        parameters: Option<Parameters<'_>>,
+        session_hint: Option<&Hint>,
+    ) -> Result<Plan, Refusal> {
+        bind::bind(self, sql, lexed, parameters, session_hint)
+    }
+
+    /// If this is the template of that text: not only of its hash.
+    pub fn matches(&self, sql: &[u8], lexed: &Lexed) -> bool {
+        let same = |(position, text): &(usize, Box<[u8]>)| {
+            let literal = lexed.literals.get(*position);
+            literal.and_then(|literal| sql.get(literal.span.clone())) == Some(text)
+        };
+        *self.normalized == *lexed.normalized && self.shaping.iter().all(same)
+    }
+
+    /// If every statement may run on a replica.
+    pub fn is_read_only(&self) -> bool {
+        self.statements.iter().all(|statement| statement.access == Access::Read)
     }
 }

@@ -28,8 +28,10 @@ impl Statement {
 #[derive(Debug, Default)]
 pub struct Statements {
     known: Mutex<HashMap<(Bytes, Bytes), Weak<Statement>>>,
-    next: AtomicU64,
 }
+
+/// Numbers statements over the life of the process: a client's statement outlives a reload.
+static NEXT_STATEMENT: AtomicU64 = AtomicU64::new(1);
 
 impl Statements {
     pub fn intern(&self, sql: &[u8], types: &[u8]) -> Arc<Statement> {
@@ -42,7 +44,7 @@ impl Statements {
         if known.len() == known.capacity() {
             known.retain(|_, statement| statement.strong_count() > 0);
         }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT_STATEMENT.fetch_add(1, Ordering::Relaxed);
         let name = format!("shardway_{id}").into_bytes().into_boxed_slice();
         let statement = Arc::new(Statement { id, name, sql: key.0.clone(), types: key.1.clone() });
         known.insert(key, Arc::downgrade(&statement));

@@ -19,6 +19,8 @@ pub struct Database {
     users: Mutex<HashMap<String, Arc<UserPools>>>,
     pub statements: Statements,
     pub planner: super::planner::Planner,
+    /// Those of the configuration that this database came with.
+    all_users: Vec<UserConfig>,
     /// What replaces this database after a reload.
     successor: arc_swap::ArcSwapOption<Database>,
 }
@@ -53,7 +55,7 @@ struct ShardPools {
 static NEXT_NODE: AtomicU32 = AtomicU32::new(0);
 
 impl Database {
-    pub fn new(config: &DatabaseConfig, pool_config: &PoolConfig) -> Self {
+    pub fn new(config: &DatabaseConfig, pool_config: &PoolConfig, users: &[UserConfig]) -> Self {
         let node = |shard: usize, name: &str, role, config: &crate::config::NodeConfig| {
             let id = NodeId::new(NEXT_NODE.fetch_add(1, Ordering::Relaxed));
             let shard = ShardId::new(u16::try_from(shard).expect("the configuration bounds the shards"));
@@ -80,6 +82,7 @@ impl Database {
             shards,
             users: Mutex::new(HashMap::new()),
             statements: Statements::default(),
+            all_users: users.to_vec(),
             successor: arc_swap::ArcSwapOption::empty(),
         }
     }
@@ -113,10 +116,16 @@ impl Database {
         Arc::clone(users.entry(user.name.clone()).or_insert_with(|| Arc::new(self.make_pools(user))))
     }
 
+    /// The pools of a user of the current configuration; `None` if it is no longer one.
+    pub fn pools_of(&self, name: &str) -> Option<Arc<UserPools>> {
+        let user = self.all_users.iter().find(|user| user.name == name)?;
+        Some(self.pools(user))
+    }
+
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
         let pool = |node: &Arc<Node>| {
-            NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.pool_config.size)
+            NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.config.pool_size)
         };
         UserPools {
             shards: self
@@ -213,7 +222,7 @@ impl Databases {
             .iter()
             .map(|(name, database)| {
                 let kept = before.filter(|before| before.serves_alike(&config, name)).and_then(|before| before.get(name));
-                let database = kept.unwrap_or_else(|| Arc::new(Database::new(database, &config.pool)));
+                let database = kept.unwrap_or_else(|| Arc::new(Database::new(database, &config.pool, &config.users)));
                 (name.clone(), database)
             })
             .collect();

@@ -187,6 +187,7 @@ impl Session {
                 }
             }
             self.cursors.clear();
+            self.follow_reload();
             return;
         }
         // What pins lives on the first connection: with several shards that is the home shard's.
@@ -197,6 +198,19 @@ impl Session {
                 self.cancel.add(&held.lease);
                 self.transaction.add(held.shard, held.lease);
             }
+        }
+    }
+
+    /// After a reload the client goes on with the database as it is configured now; only between
+    /// transactions, and not while it is pinned.
+    fn follow_reload(&mut self) {
+        let Some(mut successor) = self.database.successor() else { return };
+        while let Some(next) = successor.successor() {
+            successor = next;
+        }
+        if let Some(pools) = successor.pools_of(&self.user) {
+            self.pools = pools;
+            self.database = successor;
         }
     }
 

@@ -31,6 +31,19 @@ pub enum Change {
     Unknown,
 }
 
+/// Nothing to work out: ordinary statements that leave nothing behind.
+pub fn is_quiet(template: &Template) -> bool {
+    template.statements.iter().all(|statement| {
+        let effects = &statement.effects;
+        matches!(statement.command, Command::Ordinary(_) | Command::Empty)
+            && effects.settings.is_empty()
+            && !(effects.takes_advisory_lock
+                || effects.releases_advisory_locks
+                || effects.creates_temporary
+                || effects.unknown)
+    })
+}
+
 /// The changes of each statement, by its position. Empty, and free, for ordinary statements.
 pub fn changes(
     sql: &[u8],

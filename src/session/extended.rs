@@ -130,6 +130,7 @@ impl Session {
             }
         }
         let mut lexed = Lexed::default();
+        let generation = self.database.planner.generation();
         self.database.planner.lex(message.sql, self.standard_conforming_strings, &mut lexed)?;
         let found = self.database.planner.find(message.sql, &lexed, self.names());
         let shared =
@@ -146,8 +147,17 @@ impl Session {
                 database.planner.build(sql.clone(), lexed.clone(), names).await?
             }
         };
-        let statement =
-            Arc::new(ClientStatement { name: name.clone(), sql, declared, shared, template, lexed, types: OnceLock::new() });
+        let statement = Arc::new(ClientStatement {
+            name: name.clone(),
+            sql,
+            declared,
+            shared,
+            template,
+            generation,
+            names: Arc::clone(self.names()),
+            lexed,
+            types: OnceLock::new(),
+        });
         self.statements.insert(name, Arc::clone(&statement));
         self.unplaced.push(statement);
         Ok(())
@@ -156,16 +166,19 @@ impl Session {
     async fn bind(&mut self, len: usize) -> Result<(), Failure> {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let message = Bind::decode(frame)?;
-        let Some(statement) = self.statements.get(message.statement).cloned() else {
+        let Some(mut statement) = self.statements.get(message.statement).cloned() else {
             return Err(unknown_statement(message.statement).into());
         };
         let portal: Box<[u8]> = message.portal.into();
+        if !self.is_current(&statement) {
+            statement = self.refresh(&statement).await?;
+        }
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let (plan, changes) = self.plan_bind(&statement, &message)?;
         if let [only] = &*statement.template.statements
-            && let Command::Transaction(command) = &only.command
-            && self.keeps_block(command)
+            && self.is_own_command(&only.command)
         {
-            return self.bind_local(portal, statement).await;
+            return self.bind_local(portal, statement, changes).await;
         }
         if self.fails_locally() {
             return Err(super::block::aborted().into());
@@ -187,6 +200,41 @@ impl Session {
         self.expects.push_back(Expect::Bind);
         self.portals.insert(portal, Portal { statement, place: Place::Shard(shard), changes });
         Ok(())
+    }
+
+    fn is_current(&self, statement: &ClientStatement) -> bool {
+        statement.generation == self.database.planner.generation() && statement.names.key == self.names().key
+    }
+
+    /// The statement with a template for the catalog and the search_path as they are now.
+    async fn refresh(&mut self, old: &Arc<ClientStatement>) -> Result<Arc<ClientStatement>, Failure> {
+        let generation = self.database.planner.generation();
+        let names = Arc::clone(self.names());
+        let template = match self.database.planner.find(&old.sql, &old.lexed, &names) {
+            Some(template) => template,
+            None => {
+                let database = Arc::clone(&self.database);
+                database.planner.build(old.sql.clone(), old.lexed.clone(), Arc::clone(&names)).await?
+            }
+        };
+        let fresh = Arc::new(ClientStatement {
+            name: old.name.clone(),
+            sql: old.sql.clone(),
+            declared: old.declared.clone(),
+            shared: old.shared.clone(),
+            template,
+            generation,
+            names,
+            lexed: old.lexed.clone(),
+            types: old.types.clone(),
+        });
+        self.statements.insert(old.name.clone(), Arc::clone(&fresh));
+        for waiting in &mut self.unplaced {
+            if Arc::ptr_eq(waiting, old) {
+                *waiting = Arc::clone(&fresh);
+            }
+        }
+        Ok(fresh)
     }
 
     /// The plan of one call, and what it changes in the session.
@@ -213,23 +261,28 @@ impl Session {
         };
         let parameters = Parameters { types, types_are_certain: certain, values: &values };
         let plan = template
-            .bind(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref())
+            .bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref())
             .map_err(ClientError::from)?;
-        let changes = if template.is_quiet() {
+        let changes = if effects::is_quiet(template) {
             Vec::new()
         } else {
             let all = effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());
-            all.into_iter().map(|(_, change)| change).collect()
+            all.into_iter().map(|(_, change)| self.as_it_will_end(change)).collect()
         };
         Ok((plan, changes))
     }
 
     /// A transaction command that the proxy carries out when it is executed.
-    async fn bind_local(&mut self, portal: Box<[u8]>, statement: Arc<ClientStatement>) -> Result<(), Failure> {
+    async fn bind_local(
+        &mut self,
+        portal: Box<[u8]>,
+        statement: Arc<ClientStatement>,
+        changes: Vec<Change>,
+    ) -> Result<(), Failure> {
         self.leave_segment().await?;
         self.own_parses();
         backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
-        self.portals.insert(portal, Portal { statement, place: Place::Local, changes: Vec::new() });
+        self.portals.insert(portal, Portal { statement, place: Place::Local, changes });
         Ok(())
     }
 
@@ -258,7 +311,8 @@ impl Session {
             }
             Target::Portal(name) => match self.portals.get(name).map(|portal| portal.place.clone()) {
                 Some(Place::Local) => {
-                    backend::empty(&mut self.client.outbound, backend::tag::NO_DATA);
+                    let name: Box<[u8]> = name.into();
+                    self.describe_local(&name);
                     Ok(())
                 }
                 Some(Place::Scatter { .. }) => {
@@ -270,6 +324,18 @@ impl Session {
         }
     }
 
+    fn describe_local(&mut self, portal: &[u8]) {
+        let statement = self.portals.get(portal).map(|portal| Arc::clone(&portal.statement));
+        let shown = statement.as_ref().and_then(|statement| match &statement.template.statements[..] {
+            [only] => super::own::shown_setting(&only.command),
+            _ => None,
+        });
+        match shown {
+            Some(name) => backend::text_columns(&mut self.client.outbound, &[name]),
+            None => backend::empty(&mut self.client.outbound, backend::tag::NO_DATA),
+        }
+    }
+
     async fn execute(&mut self, len: usize) -> Result<(), Failure> {
         let message = Execute::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let portal = self.portals.get_mut(message.portal);
@@ -277,7 +343,8 @@ impl Session {
         match (place, portal) {
             (Some(Place::Local), Some(portal)) => {
                 let statement = Arc::clone(&portal.statement);
-                self.execute_local(&statement).await
+                let changes = portal.changes.clone();
+                self.execute_local(&statement, &changes).await
             }
             (Some(Place::Scatter { .. }), _) => {
                 let name: Box<[u8]> = message.portal.into();
@@ -294,9 +361,14 @@ impl Session {
         }
     }
 
-    async fn execute_local(&mut self, statement: &ClientStatement) -> Result<(), Failure> {
+    async fn execute_local(&mut self, statement: &ClientStatement, changes: &[Change]) -> Result<(), Failure> {
         let [only] = &*statement.template.statements else { return Ok(()) };
-        let Command::Transaction(command) = &only.command else { return Ok(()) };
+        let Command::Transaction(command) = &only.command else {
+            let errors = self.client.outbound.len();
+            self.answer_own(&only.command, changes, false);
+            let written = self.client.outbound.get(errors..).unwrap_or_default();
+            return if last_is_error(written) { Err(Failure::Told) } else { Ok(()) };
+        };
         let sql = String::from_utf8_lossy(&statement.sql);
         let sql = sql.trim_end_matches([';', ' ', '\n', '\t', '\r']);
         let errors = self.client.outbound.len();

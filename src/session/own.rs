@@ -16,49 +16,79 @@ use crate::sql::command::SessionCommand;
 use crate::types::limits::FRAME_BYTES_MAX;
 use crate::types::{ClientError, SqlState};
 
+/// The name of a setting of the proxy's own that a command shows.
+pub(super) fn shown_setting(command: &Command) -> Option<&str> {
+    match command {
+        Command::Session(SessionCommand::Show { name }) => Some(name),
+        _ => None,
+    }
+}
+
 impl Session {
-    /// `SET`, `RESET` and `SHOW` of `shardway.key` and `shardway.shard`, which no server knows. True: answered, up to
-    /// but without ReadyForQuery.
-    pub(super) fn answer_own_setting(&mut self, command: &Command, changes: &[(usize, Change)]) -> bool {
-        let Command::Session(command) = command else { return false };
+    /// Commands that no server is asked: those on settings that only Shardway has, transaction commands where
+    /// it keeps the block, and DEALLOCATE of a statement that it keeps for the client.
+    pub(super) fn is_own_command(&self, command: &Command) -> bool {
         match command {
-            SessionCommand::Set { setting, .. } if setting.name.starts_with("shardway.") => {
-                let value = changes.iter().find_map(|(_, change)| match change {
+            Command::Transaction(command) => self.keeps_block(command),
+            Command::Session(SessionCommand::Set { setting, .. }) => setting.name.starts_with("shardway."),
+            Command::Session(SessionCommand::Reset { name, .. } | SessionCommand::Show { name }) => {
+                name.starts_with("shardway.")
+            }
+            Command::Session(SessionCommand::Deallocate { name: Some(name) }) => {
+                self.statements.contains_key(name.as_bytes())
+            }
+            _ => false,
+        }
+    }
+
+    /// Answers such a command, but for transaction commands; up to but without ReadyForQuery.
+    pub(super) fn answer_own(&mut self, command: &Command, changes: &[Change], describes: bool) {
+        let Command::Session(command) = command else { return };
+        if self.transaction.is_failed() {
+            self.say_error(&super::block::aborted());
+            return;
+        }
+        match command {
+            SessionCommand::Set { setting, .. } => {
+                let value = changes.iter().find_map(|change| match change {
                     Change::Set { value: Some(SettingValue::List(values)), .. } => values.first().cloned(),
                     _ => None,
                 });
-                self.set_own(&setting.name.clone(), value)
+                self.set_own(&setting.name, value);
             }
-            SessionCommand::Reset { name, .. } if name.starts_with("shardway.") => {
+            SessionCommand::Reset { .. } => {
                 self.hint = None;
                 backend::command_complete(&mut self.client.outbound, "RESET");
-                true
             }
-            SessionCommand::Show { name } if name.starts_with("shardway.") => {
+            SessionCommand::Deallocate { name: Some(name) } => {
+                self.statements.remove(name.as_bytes());
+                backend::command_complete(&mut self.client.outbound, "DEALLOCATE");
+            }
+            SessionCommand::Show { name } => {
                 let value = match (&self.hint, name.as_str()) {
                     (Some(Hint::Key(key)), "shardway.key") => key.clone(),
                     (Some(Hint::Shard(shard)), "shardway.shard") => shard.clone(),
                     (_, "shardway.key" | "shardway.shard") => String::new(),
                     _ => return self.unknown_own(name),
                 };
-                backend::text_columns(&mut self.client.outbound, &[name]);
+                if describes {
+                    backend::text_columns(&mut self.client.outbound, &[name]);
+                }
                 backend::text_row(&mut self.client.outbound, &[Some(&value)]);
                 backend::command_complete(&mut self.client.outbound, "SHOW");
-                true
             }
-            _ => false,
+            _ => {}
         }
     }
 
-    fn unknown_own(&mut self, name: &str) -> bool {
+    fn unknown_own(&mut self, name: &str) {
         let text = format!("unrecognized configuration parameter \"{name}\"");
         self.say_error(
             &ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint("Shardway has shardway.key and shardway.shard."),
         );
-        true
     }
 
-    fn set_own(&mut self, name: &str, value: Option<String>) -> bool {
+    fn set_own(&mut self, name: &str, value: Option<String>) {
         let hint = match (name, value) {
             (_, None) => None,
             (_, Some(value)) if value.is_empty() => None,
@@ -68,14 +98,13 @@ impl Session {
                 let text = format!("invalid value for parameter \"shardway.shard\": \"{value}\"");
                 let hint = format!("The shards of this database are: {}.", names.join(", "));
                 self.say_error(&ClientError::new(SqlState::INVALID_PARAMETER_VALUE, text).hint(hint));
-                return true;
+                return;
             }
             ("shardway.shard", Some(value)) => Some(Hint::Shard(value)),
             (other, _) => return self.unknown_own(other),
         };
         self.hint = hint;
         backend::command_complete(&mut self.client.outbound, "SET");
-        true
     }
 
     /// Waits for the client or for news on its pinned connection. True: the client may have sent something.

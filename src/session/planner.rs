@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -12,13 +13,12 @@ use tokio::sync::{Notify, oneshot};
 use super::turn::Session;
 use crate::catalog::Catalog;
 use crate::config::DatabaseConfig;
-use crate::planning::cache::TemplateCache;
-use crate::planning::{Names, Scene, Template};
+use crate::planning::{Names, Scene, Template, TemplateCache};
 use crate::pool::SettingValue;
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
-use crate::types::limits::{PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
+use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
 use crate::types::{ClientError, SqlState};
 
 #[derive(Debug)]
@@ -26,8 +26,16 @@ pub struct Planner {
     config: Arc<DatabaseConfig>,
     /// `None` until the servers' catalog has been read: planning needs the types of the keys.
     current: ArcSwapOption<Current>,
+    /// Counts scenes: a template of an older one is looked up again.
+    generation: AtomicU64,
+    /// DDL was seen: nothing is planned until the catalog has been read again.
+    stale: AtomicBool,
     wanted: Notify,
+    refreshed: Notify,
 }
+
+/// Numbers scenes over the life of the process: no two databases share a number.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// A scene and the templates that were built in it.
 #[derive(Debug)]
@@ -39,7 +47,14 @@ struct Current {
 impl Planner {
     /// A database with one shard can be planned for at once.
     pub fn new(config: &Arc<DatabaseConfig>) -> Self {
-        let planner = Self { config: Arc::clone(config), current: ArcSwapOption::empty(), wanted: Notify::new() };
+        let planner = Self {
+            config: Arc::clone(config),
+            current: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
+            stale: AtomicBool::new(false),
+            wanted: Notify::new(),
+            refreshed: Notify::new(),
+        };
         if config.shards.len() == 1 {
             planner.enter_without_catalog();
         }
@@ -56,11 +71,22 @@ impl Planner {
     fn enter(&self, map: ShardMap, catalog: Option<Arc<Catalog>>) {
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
         let scene = Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions) };
-        self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::new() })));
+        self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::default() })));
+        self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
     pub fn adopt_catalog(&self, catalog: Catalog) {
+        self.take_over(catalog);
+        self.stale.store(false, Ordering::Release);
+        self.refreshed.notify_waiters();
+    }
+
+    fn take_over(&self, catalog: Catalog) {
         let same = self.current.load().as_ref().is_some_and(|current| {
             current.scene.catalog.as_ref().is_some_and(|known| **known == catalog)
         });
@@ -80,9 +106,29 @@ impl Planner {
         }
     }
 
-    /// DDL was seen: the catalog is read again soon.
-    pub fn want_catalog(&self) {
-        self.wanted.notify_one();
+    /// DDL was seen. Databases with one shard and no replica plan without a catalog.
+    pub fn invalidate(&self) {
+        if self.has_catalog() {
+            self.stale.store(true, Ordering::Release);
+            self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Waits, within bounds, for the catalog as it is after the last DDL.
+    async fn freshness(&self) {
+        let fresh = async {
+            loop {
+                let refreshed = self.refreshed.notified();
+                if !self.stale.load(Ordering::Acquire) {
+                    return;
+                }
+                refreshed.await;
+            }
+        };
+        if tokio::time::timeout(CATALOG_WAIT_MAX, fresh).await.is_err() {
+            tracing::warn!(database = %self.config.name, "planning with a catalog from before the last DDL");
+        }
     }
 
     pub async fn catalog_wanted(&self) {
@@ -104,15 +150,21 @@ impl Planner {
     }
 
     /// The template of a statement of this shape, if one was seen before.
-    pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &Names) -> Option<Arc<Template>> {
-        self.current.load().as_ref()?.templates.get(sql, lexed, names)
+    pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &KeyedNames) -> Option<Arc<Template>> {
+        if self.stale.load(Ordering::Acquire) {
+            return None;
+        }
+        self.current.load().as_ref()?.templates.get(sql, lexed, names.key)
     }
 
     /// Builds the template on a parser thread.
     ///
     /// # Errors
     /// 57P03 while no server's catalog could be read; 53200-like when the parsers are overwhelmed.
-    pub async fn build(&self, sql: Bytes, lexed: Lexed, names: Arc<Names>) -> Result<Arc<Template>, ClientError> {
+    pub async fn build(&self, sql: Bytes, lexed: Lexed, names: Arc<KeyedNames>) -> Result<Arc<Template>, ClientError> {
+        if self.stale.load(Ordering::Acquire) {
+            self.freshness().await;
+        }
         let Some(current) = self.current.load_full() else {
             return Err(ClientError::new(
                 SqlState::CANNOT_CONNECT_NOW,
@@ -134,13 +186,26 @@ impl Planner {
     }
 }
 
+/// How a session sees names, with its part of a template's key.
+#[derive(Debug)]
+pub struct KeyedNames {
+    pub names: Names,
+    pub key: u64,
+}
+
+impl KeyedNames {
+    fn new(names: Names) -> Arc<Self> {
+        Arc::new(Self { key: names.fingerprint(), names })
+    }
+}
+
 /// Characters of the text shown behind "at or near".
 const NEAR_CHARS: usize = 40;
 
 struct Job {
     sql: Bytes,
     lexed: Lexed,
-    names: Arc<Names>,
+    names: Arc<KeyedNames>,
     current: Arc<Current>,
     reply: oneshot::Sender<Arc<Template>>,
 }
@@ -175,8 +240,8 @@ fn parsers() -> &'static std::sync::mpsc::SyncSender<Job> {
 
 fn build(job: Job) {
     let Job { sql, lexed, names, current, reply } = job;
-    let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names));
-    current.templates.insert(&sql, &lexed, &names, Arc::clone(&template));
+    let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names.names));
+    current.templates.insert(&lexed, names.key, Arc::clone(&template));
     // The client may be gone.
     let _ = reply.send(template);
 }
@@ -197,9 +262,9 @@ pub(super) fn put_scratch(lexed: Box<Lexed>) {
 }
 
 /// PostgreSQL's own default search path, before any setting.
-pub(super) fn default_names() -> Arc<Names> {
-    static DEFAULT: LazyLock<Arc<Names>> = LazyLock::new(|| {
-        Arc::new(Names {
+pub(super) fn default_names() -> Arc<KeyedNames> {
+    static DEFAULT: LazyLock<Arc<KeyedNames>> = LazyLock::new(|| {
+        KeyedNames::new(Names {
             search_path: vec!["public".to_owned()],
             temporary: BTreeSet::new(),
             standard_conforming_strings: true,
@@ -213,7 +278,7 @@ impl Session {
         LexOptions { standard_conforming_strings: self.standard_conforming_strings }
     }
 
-    pub(super) fn names(&self) -> &Arc<Names> {
+    pub(super) fn names(&self) -> &Arc<KeyedNames> {
         &self.names
     }
 
@@ -231,8 +296,8 @@ impl Session {
             temporary: self.temporary.iter().cloned().collect(),
             standard_conforming_strings: self.standard_conforming_strings,
         };
-        if *self.names != names {
-            self.names = Arc::new(names);
+        if self.names.names != names {
+            self.names = KeyedNames::new(names);
         }
     }
 }

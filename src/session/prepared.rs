@@ -20,6 +20,9 @@ pub struct ClientStatement {
     /// How servers know it; the unnamed statement stays unnamed there.
     pub shared: Option<Arc<Statement>>,
     pub template: Arc<Template>,
+    /// What the template was built for: another catalog or search_path means another template.
+    pub generation: u64,
+    pub names: Arc<super::planner::KeyedNames>,
     pub lexed: Lexed,
     /// What a server reported for its parameters.
     pub types: OnceLock<Box<[u32]>>,

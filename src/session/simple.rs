@@ -64,10 +64,14 @@ impl Session {
         if template.statements.is_empty() {
             return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
         }
-        match template.bind(sql, lexed, None, self.hint.as_ref()) {
+        match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
-                let changes =
-                    if template.is_quiet() { Vec::new() } else { effects::changes(sql, lexed, &template, None, &self.lex_options()) };
+                let changes = if effects::is_quiet(&template) {
+                    Vec::new()
+                } else {
+                    let all = effects::changes(sql, lexed, &template, None, &self.lex_options());
+                    all.into_iter().map(|(at, change)| (at, self.as_it_will_end(change))).collect()
+                };
                 Ok(Ok(Planned { template, plan, changes }))
             }
             Err(refusal) => Ok(Err(refusal.into())),
@@ -99,9 +103,11 @@ impl Session {
             return Ok(());
         }
         if let [only] = &*template.statements
-            && self.answer_own_setting(&only.command, &changes)
+            && self.is_own_command(&only.command)
         {
             self.client.inbound.advance(len);
+            let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
+            self.answer_own(&only.command, &changes, true);
             self.say_ready();
             return Ok(());
         }
@@ -191,10 +197,18 @@ impl Session {
 
     /// Applies the changes of the statements that completed.
     pub(super) fn complete(&mut self, changes: Vec<(usize, Change)>, completed: usize, failed: bool) {
+        let any = !changes.is_empty();
         for (position, change) in changes {
             if position < completed {
                 self.apply(change);
             }
+        }
+        if failed && self.state.in_block() && self.transaction.held().iter().all(|held| held.lease.status == Status::Idle) {
+            // A COMMIT that failed, as by a deferred constraint.
+            self.apply(Change::Transaction(crate::sql::command::TransactionCommand::Rollback { chain: false }));
+        }
+        if any || failed {
+            self.refresh_names();
         }
         if failed {
             self.state.fail_implicit();
@@ -206,10 +220,22 @@ impl Session {
         }
     }
 
+    /// COMMIT of a failed transaction rolls it back.
+    pub(super) fn as_it_will_end(&self, change: Change) -> Change {
+        use crate::sql::command::TransactionCommand;
+        match change {
+            Change::Transaction(TransactionCommand::Commit { chain }) if self.transaction.is_failed() => {
+                Change::Transaction(TransactionCommand::Rollback { chain })
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn note_parameters(&mut self, outcome: &crate::execute::Outcome) {
         for (name, value) in &outcome.parameters {
             if &**name == "standard_conforming_strings" {
                 self.standard_conforming_strings = &**value == "on";
+                self.refresh_names();
             }
         }
     }

@@ -84,6 +84,10 @@ impl SessionState {
         self.current = settings;
     }
 
+    pub fn in_block(&self) -> bool {
+        self.block.is_some()
+    }
+
     pub fn begin(&mut self) {
         if self.block.is_none() {
             self.block = Some(BlockState { at_begin: self.implicit_start.clone(), savepoints: Vec::new() });

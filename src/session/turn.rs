@@ -53,7 +53,7 @@ pub struct Session {
     pub(super) wrote: Vec<crate::types::ShardId>,
     /// Names of the temporary tables that the session made.
     pub(super) temporary: Vec<String>,
-    pub(super) names: Arc<crate::planning::Names>,
+    pub(super) names: Arc<super::planner::KeyedNames>,
     pub(super) standard_conforming_strings: bool,
     pub(super) drain: Arc<Drain>,
 }

@@ -1,8 +1,16 @@
-//! What a session must know of a statement, whether or not it can be parsed. (Interface; the
-//! recogniser itself is under construction.)
+//! What a session must know of a statement, whether or not it can be parsed. In: the tokens of one
+//! statement. Out: a [`Command`].
 //!
 //! Recognised from tokens, not from a syntax tree: it must hold for statements that the parser
 //! can't read, and for databases with one shard, where nothing is parsed at all.
+
+mod recognise;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use recognise::recognise;
 
 /// One statement as the session sees it. Names are folded as PostgreSQL folds them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,12 +25,13 @@ pub enum Command {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verb {
+    /// SELECT, VALUES, TABLE, also in parentheses and behind WITH, where nothing in it writes. (What
+    /// it calls may still.)
     Select,
     Insert,
     Update,
     Delete,
     Merge,
-    /// WITH, VALUES, TABLE and parenthesised queries included in `Select` only if they write nothing.
     Copy(CopyDirection),
     Explain { analyze: bool },
     Ddl,
@@ -81,13 +90,16 @@ pub enum SessionCommand {
     Load,
 }
 
-/// A setting that is being set. Its value is not part of the template: `literals` are taken out.
+/// A setting that is being set. Its value is not part of the template, from which literals are taken
+/// out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Setting {
-    /// Lower case. `role`, `session_authorization` and `timezone` for the spellings of their own.
+    /// Lower case. `role`, `session_authorization`, `timezone`, `search_path`, `client_encoding` and
+    /// `xmloption` for the spellings of their own; `session characteristics` for SET SESSION
+    /// CHARACTERISTICS, whose value is the list of transaction modes.
     pub name: String,
-    /// Byte offsets cannot be kept in a template, so the value is found again in the statement's own
-    /// text: it begins after the n-th token (`TO`, `=`, or the words of the special spellings) and
-    /// reaches to the statement's end.
+    /// Byte offsets can't be kept in a template, so the value is found again in the statement's own
+    /// text: it begins behind the n-th of its tokens (`TO`, `=`, or the words of the special spellings)
+    /// and reaches to the statement's end. `FROM CURRENT` is such a value, too.
     pub value_after_tokens: usize,
 }

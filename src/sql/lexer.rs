@@ -9,19 +9,23 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 mod classes;
+mod comments;
 mod decode;
 mod numbers;
 mod scan;
 mod split;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod writer;
 
 pub use decode::{fold_identifier, literal_text};
 pub use tokens::{Token, TokenKind, Tokens};
 
-use scan::Scanner;
-use split::Splitter;
+use scan::{Scan, Sink};
+use split::{Role, Splitter};
+use writer::{Glue, Writer};
 
 /// What one pass found. Reused between statements, so that a hit in the template cache allocates nothing.
 #[derive(Clone, Default, Debug)]
@@ -109,68 +113,6 @@ pub struct LexOptions {
     pub standard_conforming_strings: bool,
 }
 
-/// What the last byte of the normalised text would merge with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Glue {
-    Nothing,
-    Word,
-    Operator,
-}
-
-/// Writes the normalised text into a buffer that is large enough from the start.
-struct Writer<'a> {
-    buffer: &'a mut [u8],
-    at: usize,
-    glue: Glue,
-}
-
-/// Words up to this length are copied as one block.
-const BLOCK: usize = 16;
-
-impl Writer<'_> {
-    #[inline(always)]
-    fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.buffer.get_mut(self.at) {
-            *place = byte;
-        }
-        self.at += 1;
-    }
-
-    /// Separates from what was written before, if the two would merge otherwise.
-    #[inline(always)]
-    fn join(&mut self, glue: Glue) {
-        if self.glue == glue && glue != Glue::Nothing {
-            self.byte(b' ');
-        }
-        self.glue = glue;
-    }
-
-    #[inline(always)]
-    fn copy(&mut self, sql: &[u8], span: &Range<usize>, change: impl Fn(u8) -> u8) {
-        let length = span.end - span.start;
-        let source = sql
-            .get(span.start..)
-            .and_then(|rest| rest.first_chunk::<BLOCK>());
-        let target = self
-            .buffer
-            .get_mut(self.at..)
-            .and_then(|rest| rest.first_chunk_mut::<BLOCK>());
-        match (source, target) {
-            (Some(source), Some(target)) if length <= BLOCK => *target = source.map(change),
-            _ => {
-                let target = self.buffer.get_mut(self.at..).unwrap_or_default();
-                for (to, from) in target
-                    .iter_mut()
-                    .zip(sql.get(span.clone()).unwrap_or_default())
-                {
-                    *to = change(*from);
-                }
-            }
-        }
-        self.at += length;
-    }
-}
-
 /// Clears `out` and fills it. Allocates only where `out`'s buffers are too small.
 ///
 /// # Errors
@@ -179,73 +121,76 @@ impl Writer<'_> {
 pub fn lex(sql: &[u8], options: &LexOptions, out: &mut Lexed) -> Result<(), LexError> {
     out.literals.clear();
     out.statements.clear();
-    out.parameters = 0;
-    out.tokens = 0;
     // A token is at least one byte of the text and becomes at most one more with its separator.
-    out.normalized.resize(2 * sql.len() + BLOCK, 0);
-    let mut writer = Writer {
-        buffer: &mut out.normalized,
-        at: 0,
-        glue: Glue::Nothing,
+    out.normalized.resize(2 * sql.len() + writer::BLOCK, 0);
+    let mut scan = Scan::new(options);
+    let mut pass = Pass {
+        sql,
+        writer: Writer::new(&mut out.normalized),
+        splitter: Splitter::new(),
+        literals: &mut out.literals,
+        statements: &mut out.statements,
+        parameters: 0,
+        tokens: 0,
     };
-    let mut splitter = Splitter::default();
-    let mut scanner = Scanner::new(sql, options.standard_conforming_strings);
-    while let Some(token) = scanner.next()? {
-        out.tokens += 1;
-        let span = token.span;
-        if splitter.divides(sql, token.kind, &span, &mut out.statements) {
-            continue;
+    scan.run(sql, &mut pass)?;
+    pass.splitter.finish(pass.statements);
+    out.depth = pass.splitter.deepest();
+    out.parameters = pass.parameters;
+    out.tokens = pass.tokens;
+    let length = pass.writer.length();
+    out.normalized.truncate(length);
+    out.hint = scan.hint;
+    out.hash = xxh3_64(&out.normalized);
+    Ok(())
+}
+
+/// What [`lex`] makes of each token.
+struct Pass<'a> {
+    sql: &'a [u8],
+    writer: Writer<'a>,
+    splitter: Splitter,
+    literals: &'a mut Vec<Literal>,
+    statements: &'a mut Vec<Range<usize>>,
+    parameters: u16,
+    tokens: usize,
+}
+
+impl Sink for Pass<'_> {
+    const PAUSES: bool = false;
+
+    #[inline(always)]
+    fn token(&mut self, kind: TokenKind, span: Range<usize>) {
+        self.tokens += 1;
+        match self.splitter.note(self.sql, kind, &span, self.statements) {
+            Role::Inside => {}
+            Role::First => self.writer.divide(),
+            Role::Divider => return,
         }
-        if splitter.starts_another(&out.statements) {
-            writer.byte(b';');
-            writer.glue = Glue::Nothing;
-        }
-        match token.kind {
-            TokenKind::Word => {
-                writer.join(Glue::Word);
-                writer.copy(sql, &span, |byte| byte.to_ascii_lowercase());
-            }
-            TokenKind::QuotedIdent => {
-                writer.join(Glue::Word);
-                writer.copy(sql, &span, |byte| byte);
-            }
+        match kind {
+            TokenKind::Word => self.writer.word(self.sql, &span),
+            TokenKind::QuotedIdent => self.writer.verbatim(self.sql, &span, Glue::Word),
             TokenKind::UnicodeIdent => {
-                writer.byte(UNICODE_IDENT_MARK);
-                writer.glue = Glue::Word;
-                writer.copy(sql, &span, |byte| byte);
+                self.writer.mark(UNICODE_IDENT_MARK);
+                self.writer.verbatim(self.sql, &span, Glue::Word);
             }
             TokenKind::Literal(kind) => {
-                writer.byte(kind.mark());
-                writer.glue = Glue::Nothing;
-                out.literals.push(Literal { span, kind });
+                self.writer.mark(kind.mark());
+                self.literals.push(Literal { span, kind });
             }
             TokenKind::Parameter(number) => {
-                writer.join(Glue::Word);
-                writer.copy(sql, &span, |byte| byte);
-                out.parameters = out.parameters.max(number);
+                self.writer.verbatim(self.sql, &span, Glue::Word);
+                self.parameters = self.parameters.max(number);
             }
-            TokenKind::Operator => {
-                writer.join(Glue::Operator);
-                writer.copy(sql, &span, |byte| byte);
-            }
+            TokenKind::Operator => self.writer.verbatim(self.sql, &span, Glue::Operator),
+            TokenKind::Punct(byte @ (b'.' | b':')) => self.writer.byte(byte, Glue::Operator),
+            TokenKind::Punct(b'$') => self.writer.byte(b'$', Glue::Word),
             TokenKind::Punct(byte) => {
-                writer.join(match byte {
-                    b'.' | b':' => Glue::Operator,
-                    b'$' => Glue::Word,
-                    _ => Glue::Nothing,
-                });
                 if byte < b' ' {
-                    writer.byte(CONTROL_MARK);
+                    self.writer.mark(CONTROL_MARK);
                 }
-                writer.byte(byte);
+                self.writer.mark(byte);
             }
         }
     }
-    let length = writer.at;
-    splitter.finish(&mut out.statements);
-    out.depth = splitter.deepest();
-    out.hint = scanner.hint;
-    out.normalized.truncate(length);
-    out.hash = xxh3_64(&out.normalized);
-    Ok(())
 }

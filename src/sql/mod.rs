@@ -6,6 +6,8 @@
 
 pub mod command;
 pub mod lexer;
+pub mod parse;
+pub mod statement;
 
-pub use command::Command;
+pub use command::{Command, recognise};
 pub use lexer::{LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, fold_identifier, lex, literal_text};

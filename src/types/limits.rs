@@ -20,6 +20,10 @@ pub const STATEMENT_TOKENS_MAX: usize = 200_000;
 /// Nesting of parentheses, brackets and CASE that the parser is asked to read.
 pub const STATEMENT_DEPTH_MAX: usize = 200;
 
+/// Productions nested in one another that the parser may enter: a parenthesis takes up to three. More
+/// than [`STATEMENT_DEPTH_MAX`] because NOT and unary operators nest without parentheses.
+pub const PARSER_RECURSION_MAX: usize = 700;
+
 /// Stack of a parser thread. The parser recurses once a chained operator when it drops its tree.
 pub const PARSER_STACK_BYTES: usize = 64 << 20;
 
@@ -58,6 +62,9 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Bytes of a file that the configuration names: a password, a key, certificates. The bundle of all
 /// authorities of a distribution has about 250 KiB.
 pub const NAMED_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// How long `check` waits for one server's answers; reading a catalog of 10,000 tables takes seconds.
+pub const CHECK_NODE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Digits of a numeric shard key, and the highest power of ten in its exponent. PostgreSQL allows 147,455
 /// digits; comparing two numbers writes out the difference of their exponents.
@@ -143,3 +150,6 @@ pub const CATALOG_REFRESH: Duration = Duration::from_secs(30);
 
 /// How soon a catalog that couldn't be read is tried again.
 pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
+
+/// How long a new statement waits for the catalog to be read again after DDL.
+pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ use crate::types::limits::{CLIENTS_MAX, POOL_SIZE_MAX, PREPARED_STATEMENTS_MAX, 
 mod buckets;
 mod databases;
 mod node;
+mod placement;
 mod secret;
 mod tables;
 mod users;
@@ -85,23 +86,7 @@ fn server(
         .admin
         .as_ref()
         .and_then(|admin| values::address("admin", admin, example, notes));
-    if let (Some(raw), Some(address)) = (&raw.admin, admin)
-        && listen.contains(&address)
-        && address.port() != 0
-    {
-        let what = format!("`admin` and `listen` are both {address}");
-        notes.mistake(&raw.span(), what, format!("write admin = \"{example}\""));
-    }
-    if let (AuthenticationMethod::Trust, Some(method)) = (authentication, &raw.authentication)
-        && let Some(open) = listen.iter().find(|address| !address.ip().is_loopback())
-    {
-        let what = format!("everyone who can reach {open} gets in without a password");
-        notes.warning(
-            &method.span(),
-            what,
-            "write authentication = \"scram-sha-256\"",
-        );
-    }
+    dangers(raw, &listen, admin, authentication, notes);
     ServerConfig {
         listen,
         unix_socket_directory: unix_socket_directory(raw, surroundings, notes),
@@ -134,6 +119,37 @@ fn server(
             defaults::STARTUP_TIMEOUT,
             notes,
         ),
+    }
+}
+
+/// What is right by itself, but not together.
+fn dangers(
+    raw: &RawServer<'_>,
+    listen: &[SocketAddr],
+    admin: Option<SocketAddr>,
+    authentication: AuthenticationMethod,
+    notes: &mut Notes<'_>,
+) {
+    if let (Some(raw), Some(address)) = (&raw.admin, admin)
+        && listen.contains(&address)
+        && address.port() != 0
+    {
+        let what = format!("`admin` and `listen` are both {address}");
+        notes.mistake(
+            &raw.span(),
+            what,
+            "write another port, as in admin = \"127.0.0.1:6433\"",
+        );
+    }
+    if let (AuthenticationMethod::Trust, Some(method)) = (authentication, &raw.authentication)
+        && let Some(open) = listen.iter().find(|address| !address.ip().is_loopback())
+    {
+        let what = format!("everyone who can reach {open} gets in without a password");
+        notes.warning(
+            &method.span(),
+            what,
+            "write authentication = \"scram-sha-256\"",
+        );
     }
 }
 

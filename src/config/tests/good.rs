@@ -139,13 +139,6 @@ fn tables_have_schemas_groups_and_placements() {
         (sharded(&loaded, "items").0, sharded(&loaded, "orders").0),
         ("buyer", "user_id")
     );
-    assert!(matches!(
-        table(&loaded, "items").kind,
-        TableKind::Sharded {
-            key_type: Some(KeyType::Int8),
-            ..
-        }
-    ));
     assert_eq!(table(&loaded, "events").schema, "audit");
     assert_eq!(table(&loaded, "users").schema, "public");
     assert!(matches!(

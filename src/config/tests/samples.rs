@@ -1,7 +1,7 @@
 //! `config/minimal.toml` and `config/full.toml`.
 
 use super::*;
-use crate::config::raw;
+use crate::config::{keys, raw};
 
 const MINIMAL: &str = include_str!("../../../config/minimal.toml");
 const FULL: &str = include_str!("../../../config/full.toml");
@@ -50,7 +50,7 @@ fn full_mentions_every_key() {
     let mut notes = mistake::Notes::new(FULL);
     let tree = toml::de::DeTable::parse(FULL).expect("it is TOML");
     raw::read(tree.get_ref(), &mut notes);
-    let all = raw::ALL
+    let all = keys::ALL
         .iter()
         .flat_map(|kind| kind.keys.iter().map(|key| (kind.title, key.name)));
     let missing: Vec<_> = all.filter(|key| !notes.keys_seen.contains(key)).collect();

@@ -87,7 +87,9 @@ fn date_and_time(text: &str) -> Result<(i64, &str), KeyError> {
     let midnight = i64::from(days) * MICROSECONDS_PER_DAY;
     match rest.strip_prefix(['T', ' ']) {
         Some(time) => time_of_day(time).map(|(time, rest)| (midnight + time, rest)),
-        None => Ok((midnight, rest)),
+        None if rest.is_empty() => Ok((midnight, rest)),
+        // A zone is only certain to be one behind a time.
+        None => Err(KeyError::Unrecognised),
     }
 }
 
@@ -97,6 +99,8 @@ fn time_of_day(text: &str) -> Result<(i64, &str), KeyError> {
     let (minutes, rest) = digits(expect(rest, ":")?, 2)?;
     let (seconds, rest) = match rest.strip_prefix(':') {
         Some(rest) => digits(rest, 2)?,
+        // To PostgreSQL `10:20.5` is ten minutes and 20.5 seconds.
+        None if rest.starts_with('.') => return Err(KeyError::Unrecognised),
         None => (0, rest),
     };
     // 24:00 and a 60th second are allowed by PostgreSQL and carried over; they aren't worth a rule.
@@ -116,8 +120,8 @@ fn time_of_day(text: &str) -> Result<(i64, &str), KeyError> {
     Ok((whole + i64::from(fraction) * 10_i64.pow(missing), rest))
 }
 
-/// `Z` or `+HH[[:]MM[:SS]]`: seconds east of UTC. Without it the session's TimeZone decides, and the
-/// meaning of a zone's name depends on the server's files.
+/// `Z` or `+HH[MM]` or `+HH:MM[:SS]`: seconds east of UTC. Without it the session's TimeZone decides,
+/// and the meaning of a zone's name depends on the server's files.
 fn zone_seconds(text: &str) -> Result<i64, KeyError> {
     let (sign, rest) = match text.as_bytes().first() {
         None => return Err(KeyError::DependsOnSettings),
@@ -127,14 +131,16 @@ fn zone_seconds(text: &str) -> Result<i64, KeyError> {
         Some(_) => return Err(KeyError::DependsOnSettings),
     };
     let (hours, rest) = digits(rest, 2)?;
-    let (minutes, rest) = match rest.strip_prefix(':') {
-        Some(rest) => digits(rest, 2)?,
-        None if rest.is_empty() => (0, rest),
-        None => digits(rest, 2)?,
-    };
-    let (seconds, rest) = match rest.strip_prefix(':') {
-        Some(rest) => digits(rest, 2)?,
-        None => (0, rest),
+    let (minutes, seconds, rest) = match rest.strip_prefix(':') {
+        Some(rest) => {
+            let (minutes, rest) = digits(rest, 2)?;
+            match rest.strip_prefix(':') {
+                Some(rest) => digits(rest, 2).map(|(seconds, rest)| (minutes, seconds, rest))?,
+                None => (minutes, 0, rest),
+            }
+        }
+        None if rest.is_empty() => (0, 0, rest),
+        None => digits(rest, 2).map(|(minutes, rest)| (minutes, 0, rest))?,
     };
     if !rest.is_empty() || i64::from(hours) > ZONE_HOURS_MAX || minutes > 59 || seconds > 59 {
         return Err(KeyError::Unrecognised);

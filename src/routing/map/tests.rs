@@ -32,6 +32,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         reads: ReadPolicy::Primary,
         safe_functions: Vec::new(),
         buckets: None,
+        pool_size: 20,
     }
 }
 

@@ -35,6 +35,7 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         reads: ReadPolicy::Primary,
         safe_functions: Vec::new(),
         buckets: None,
+        pool_size: 20,
     };
     (name.to_owned(), database)
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::continuation;
+use super::strings::continuation;
 use super::{LexOptions, Literal, LiteralKind, TokenKind, Tokens};
 
 /// PostgreSQL keeps this many bytes of an identifier (NAMEDATALEN - 1).

@@ -1,5 +1,5 @@
 //! PostgreSQL's lexical rules (documentation section 4.1, as in scan.l of versions 14 to 17). In:
-//! bytes. Out: one token at a time with its span, and the place of the last routing hint.
+//! bytes. Out: each token with its span, given to a [`Sink`], and the place of the last routing hint.
 //!
 //! Knows nothing of keywords. Where versions differ, the token that an older version rejects is read
 //! as the newer ones do; junk that newer ones reject (`1abc`) is read as version 14 did, in two
@@ -8,16 +8,24 @@
 
 use std::ops::Range;
 
-use super::classes::{
-    BEGIN, Begin, DIGIT, IDENT, IDENT_START, OPERATOR, SPACE, STRING_STOP, has, run,
-};
-use super::tokens::{Token, TokenKind};
-use super::{LexError, LiteralKind};
+use super::classes::{BEGIN, Begin, DIGIT, IDENT, IDENT_START, OPERATOR, has, run};
+use super::comments::{block_comment, hint, line_end};
+use super::numbers::{long_number, number_goes_on};
+use super::strings::{dollar_string, quoted, string};
+use super::tokens::TokenKind;
+use super::{LexError, LexOptions, LiteralKind};
 
-/// Reads tokens one by one. After an error it must not be asked again.
-pub(super) struct Scanner<'a> {
-    pub(super) sql: &'a [u8],
-    pub(super) at: usize,
+/// What is made of the tokens.
+pub(super) trait Sink {
+    /// If the scan is to pause behind each token.
+    const PAUSES: bool;
+
+    fn token(&mut self, kind: TokenKind, span: Range<usize>);
+}
+
+/// How far a scan has come.
+pub(super) struct Scan {
+    at: usize,
     standard_conforming_strings: bool,
     /// Up to here operators are known to be single signs: keeps a long row of them from being read
     /// again for each.
@@ -26,10 +34,10 @@ pub(super) struct Scanner<'a> {
     pub(super) hint: Option<Range<usize>>,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(sql: &'a [u8], standard_conforming_strings: bool) -> Self {
+impl Scan {
+    pub(super) fn new(options: &LexOptions) -> Self {
+        let standard_conforming_strings = options.standard_conforming_strings;
         Self {
-            sql,
             at: 0,
             standard_conforming_strings,
             signs_until: 0,
@@ -37,77 +45,95 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Gives the next token to the sink, or all that follow if the sink doesn't pause. After an error
+    /// it must not be called again.
     #[inline(always)]
-    pub(super) fn peek(&self, ahead: usize) -> Option<u8> {
-        self.sql.get(self.at + ahead).copied()
-    }
-
-    #[inline(always)]
-    pub(super) fn token(&mut self, kind: TokenKind, end: usize) -> Result<Option<Token>, LexError> {
-        let span = self.at..end;
-        self.at = end;
-        Ok(Some(Token { kind, span }))
-    }
-
-    /// The next token; `None` at the end.
-    #[inline(always)]
-    pub(super) fn next(&mut self) -> Result<Option<Token>, LexError> {
-        loop {
-            let Some(byte) = self.peek(0) else {
-                return Ok(None);
-            };
-            match BEGIN[byte as usize] {
-                Begin::Space => self.at += 1,
-                Begin::Word => return self.word(byte),
-                Begin::Digit => return self.number(),
+    pub(super) fn run<S: Sink>(&mut self, sql: &[u8], sink: &mut S) -> Result<(), LexError> {
+        // Kept out of `self` so that it stays in a register.
+        let mut at = self.at;
+        // What is frequent goes to the sink with a kind that is known where it stands, so that the
+        // sink's own distinctions cost nothing; what is rare goes there together.
+        macro_rules! emit {
+            ($kind:expr, $end:expr) => {{
+                let end = $end;
+                sink.token($kind, at..end);
+                at = after(sql, end);
+                if S::PAUSES {
+                    break;
+                }
+                continue;
+            }};
+        }
+        while let Some(&byte) = sql.get(at) {
+            let (kind, end) = match BEGIN[byte as usize] {
+                Begin::Space => {
+                    at += 1;
+                    continue;
+                }
+                Begin::Word => {
+                    let end = run(sql, at + 1, IDENT);
+                    // A prefix counts only when it is the whole word and touches the quote.
+                    if end == at + 1 && matches!(sql.get(end), Some(b'\'' | b'&')) {
+                        self.prefixed(sql, at)?
+                    } else {
+                        emit!(TokenKind::Word, end)
+                    }
+                }
+                Begin::DoubleQuote => emit!(TokenKind::QuotedIdent, quoted(sql, at, 1)?),
+                Begin::Comma => emit!(TokenKind::Punct(b','), at + 1),
+                Begin::Open => emit!(TokenKind::Punct(b'('), at + 1),
+                Begin::Close => emit!(TokenKind::Punct(b')'), at + 1),
+                Begin::Digit => {
+                    let end = run(sql, at + 1, DIGIT);
+                    if !number_goes_on(sql, end) {
+                        emit!(TokenKind::Literal(LiteralKind::Integer), end)
+                    }
+                    let fraction_end = run(sql, end + 1, DIGIT);
+                    if fraction_end > end + 1
+                        && sql.get(end) == Some(&b'.')
+                        && !number_goes_on(sql, fraction_end)
+                    {
+                        emit!(TokenKind::Literal(LiteralKind::Decimal), fraction_end)
+                    }
+                    long_number(sql, at)
+                }
                 Begin::Quote => {
                     let kind = self.plain_string_kind(LiteralKind::String);
-                    return self.string(1, kind);
+                    emit!(TokenKind::Literal(kind), string(sql, at, 1, kind)?)
                 }
-                Begin::DoubleQuote => return self.quoted(1, TokenKind::QuotedIdent),
-                Begin::Dollar => return self.dollar(),
-                Begin::Operator => match (byte, self.peek(1)) {
-                    (b'-', Some(b'-')) => self.line_comment()?,
-                    (b'/', Some(b'*')) => self.block_comment()?,
-                    _ => return self.operator(),
+                Begin::Dot => match sql.get(at + 1) {
+                    Some(b'.') => (TokenKind::Operator, at + 2),
+                    Some(&next) if has(next, DIGIT) => long_number(sql, at),
+                    _ => emit!(TokenKind::Punct(b'.'), at + 1),
                 },
-                Begin::Dot => match self.peek(1) {
-                    Some(b'.') => return self.token(TokenKind::Operator, self.at + 2),
-                    Some(next) if has(next, DIGIT) => return self.number(),
-                    _ => return self.token(TokenKind::Punct(byte), self.at + 1),
+                Begin::Operator => match (byte, sql.get(at + 1)) {
+                    (b'-', Some(b'-')) => {
+                        at = line_end(sql, at + 2).ok_or(LexError { at })?;
+                        continue;
+                    }
+                    (b'/', Some(b'*')) => {
+                        let end = block_comment(sql, at)?;
+                        self.hint = hint(sql, at..end).or(self.hint.take());
+                        at = end;
+                        continue;
+                    }
+                    (_, Some(&next)) if has(next, OPERATOR) && at >= self.signs_until => {
+                        (TokenKind::Operator, self.long_operator(sql, at))
+                    }
+                    _ => emit!(TokenKind::Operator, at + 1),
                 },
-                Begin::Colon => match self.peek(1) {
-                    Some(b':' | b'=') => return self.token(TokenKind::Operator, self.at + 2),
-                    _ => return self.token(TokenKind::Punct(byte), self.at + 1),
+                Begin::Colon => match sql.get(at + 1) {
+                    Some(b':' | b'=') => (TokenKind::Operator, at + 2),
+                    _ => (TokenKind::Punct(b':'), at + 1),
                 },
-                Begin::Nul => return Err(LexError { at: self.at }),
-                Begin::Other => return self.token(TokenKind::Punct(byte), self.at + 1),
-            }
+                Begin::Dollar => dollar(sql, at)?,
+                Begin::Nul => return Err(LexError { at }),
+                Begin::Other => (TokenKind::Punct(byte), at + 1),
+            };
+            emit!(kind, end)
         }
-    }
-
-    #[inline(always)]
-    fn word(&mut self, first: u8) -> Result<Option<Token>, LexError> {
-        let end = run(self.sql, self.at + 1, IDENT);
-        // A prefix counts only when it is the whole word and touches the quote.
-        if end == self.at + 1 && matches!(self.sql.get(end), Some(b'\'' | b'&')) {
-            return self.prefixed(first, end);
-        }
-        self.token(TokenKind::Word, end)
-    }
-
-    fn prefixed(&mut self, first: u8, end: usize) -> Result<Option<Token>, LexError> {
-        match (first.to_ascii_lowercase(), self.peek(1), self.peek(2)) {
-            (b'e', Some(b'\''), _) => self.string(2, LiteralKind::EscapeString),
-            (b'b' | b'x', Some(b'\''), _) => self.string(2, LiteralKind::BitString),
-            (b'n', Some(b'\''), _) => {
-                let kind = self.plain_string_kind(LiteralKind::NationalString);
-                self.string(2, kind)
-            }
-            (b'u', Some(b'&'), Some(b'\'')) => self.string(3, LiteralKind::UnicodeString),
-            (b'u', Some(b'&'), Some(b'"')) => self.quoted(3, TokenKind::UnicodeIdent),
-            _ => self.token(TokenKind::Word, end),
-        }
+        self.at = at;
+        Ok(())
     }
 
     fn plain_string_kind(&self, standard: LiteralKind) -> LiteralKind {
@@ -118,116 +144,30 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A string whose opening quote ends `open` bytes from here.
-    #[inline(always)]
-    fn string(&mut self, open: usize, kind: LiteralKind) -> Result<Option<Token>, LexError> {
-        let escapes = kind == LiteralKind::EscapeString;
-        let mut at = self.at + open;
-        loop {
-            let Some(&byte) = self.sql.get(at) else {
-                return Err(LexError { at: self.at });
-            };
-            if !has(byte, STRING_STOP) {
-                at += 1;
-                continue;
+    /// A word of one byte with a quote or an ampersand behind it.
+    fn prefixed(&self, sql: &[u8], at: usize) -> Result<(TokenKind, usize), LexError> {
+        let literal = |open, kind| Ok((TokenKind::Literal(kind), string(sql, at, open, kind)?));
+        let prefix = sql.get(at).map(u8::to_ascii_lowercase);
+        match (prefix, sql.get(at + 1), sql.get(at + 2)) {
+            (Some(b'e'), Some(b'\''), _) => literal(2, LiteralKind::EscapeString),
+            (Some(b'b' | b'x'), Some(b'\''), _) => literal(2, LiteralKind::BitString),
+            (Some(b'n'), Some(b'\''), _) => {
+                literal(2, self.plain_string_kind(LiteralKind::NationalString))
             }
-            match byte {
-                b'\'' if self.sql.get(at + 1) == Some(&b'\'') => at += 2,
-                b'\'' => match continuation(self.sql, at + 1) {
-                    Some(next) => at = next,
-                    None => return self.token(TokenKind::Literal(kind), at + 1),
-                },
-                // The byte after a backslash can't end the string, but it may be a NUL.
-                b'\\' if escapes && self.sql.get(at + 1) != Some(&0) => at += 2,
-                0 => return Err(LexError { at }),
-                _ => at += 1,
+            (Some(b'u'), Some(b'&'), Some(b'\'')) => literal(3, LiteralKind::UnicodeString),
+            (Some(b'u'), Some(b'&'), Some(b'"')) => {
+                Ok((TokenKind::UnicodeIdent, quoted(sql, at, 3)?))
             }
+            _ => Ok((TokenKind::Word, at + 1)),
         }
     }
 
-    /// A quoted identifier whose opening quote ends `open` bytes from here.
-    #[inline(always)]
-    fn quoted(&mut self, open: usize, kind: TokenKind) -> Result<Option<Token>, LexError> {
-        let mut at = self.at + open;
-        loop {
-            match self.sql.get(at) {
-                Some(b'"') if self.sql.get(at + 1) == Some(&b'"') => at += 2,
-                Some(b'"') => return self.token(kind, at + 1),
-                Some(0) => return Err(LexError { at }),
-                Some(_) => at += 1,
-                None => return Err(LexError { at: self.at }),
-            }
-        }
-    }
-
-    fn dollar(&mut self) -> Result<Option<Token>, LexError> {
-        match self.peek(1) {
-            Some(next) if has(next, DIGIT) => {
-                let end = run(self.sql, self.at + 1, DIGIT);
-                // No client can bind more than 65,535 parameters, and PostgreSQL lets larger numbers wrap.
-                let number = self
-                    .sql
-                    .get(self.at + 1..end)
-                    .and_then(|digits| std::str::from_utf8(digits).ok());
-                match number.and_then(|digits| digits.parse().ok()) {
-                    Some(number) => self.token(TokenKind::Parameter(number), end),
-                    None => Err(LexError { at: self.at }),
-                }
-            }
-            Some(b'$') => self.dollar_string(self.at + 2),
-            Some(next) if has(next, IDENT_START) => {
-                let mut end = self.at + 2;
-                while self
-                    .sql
-                    .get(end)
-                    .is_some_and(|&byte| byte != b'$' && has(byte, IDENT))
-                {
-                    end += 1;
-                }
-                match self.sql.get(end) {
-                    Some(b'$') => self.dollar_string(end + 1),
-                    _ => self.token(TokenKind::Punct(b'$'), self.at + 1),
-                }
-            }
-            _ => self.token(TokenKind::Punct(b'$'), self.at + 1),
-        }
-    }
-
-    /// `$tag$...$tag$`; `open` is behind the opening tag. Any occurrence of the tag ends it, also one
-    /// whose first `$` could be the last of another tag.
-    fn dollar_string(&mut self, open: usize) -> Result<Option<Token>, LexError> {
-        let tag = self.sql.get(self.at..open).unwrap_or_default();
-        let mut at = open;
-        loop {
-            match self.sql.get(at) {
-                Some(b'$') if self.sql.get(at..at + tag.len()) == Some(tag) => {
-                    return self.token(
-                        TokenKind::Literal(LiteralKind::DollarString),
-                        at + tag.len(),
-                    );
-                }
-                Some(0) => return Err(LexError { at }),
-                Some(_) => at += 1,
-                None => return Err(LexError { at: self.at }),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn operator(&mut self) -> Result<Option<Token>, LexError> {
-        match self.peek(1) {
-            Some(next) if has(next, OPERATOR) && self.at >= self.signs_until => {
-                self.long_operator()
-            }
-            _ => self.token(TokenKind::Operator, self.at + 1),
-        }
-    }
-
-    fn long_operator(&mut self) -> Result<Option<Token>, LexError> {
-        let mut end = self.at + 1;
-        while let Some(&byte) = self.sql.get(end) {
+    /// The end of an operator of several bytes.
+    fn long_operator(&mut self, sql: &[u8], at: usize) -> usize {
+        let mut end = at + 1;
+        while let Some(&byte) = sql.get(end) {
             let comment = matches!(
-                (byte, self.sql.get(end + 1)),
+                (byte, sql.get(end + 1)),
                 (b'-', Some(b'-')) | (b'/', Some(b'*'))
             );
             if comment || !has(byte, OPERATOR) {
@@ -237,7 +177,7 @@ impl<'a> Scanner<'a> {
         }
         // A trailing + or - belongs to the operator only if it has a character that standard SQL
         // doesn't use, so that `a=-1` needs no space.
-        let all = self.sql.get(self.at..end).unwrap_or_default();
+        let all = sql.get(at..end).unwrap_or_default();
         let unusual = |byte: &u8| {
             matches!(
                 byte,
@@ -246,83 +186,54 @@ impl<'a> Scanner<'a> {
         };
         if !all.iter().any(unusual) {
             self.signs_until = end;
-            while end > self.at + 1 && matches!(self.sql.get(end - 1), Some(b'+' | b'-')) {
+            while end > at + 1 && matches!(sql.get(end - 1), Some(b'+' | b'-')) {
                 end -= 1;
             }
         }
-        self.token(TokenKind::Operator, end)
-    }
-
-    fn line_comment(&mut self) -> Result<(), LexError> {
-        self.at = line_end(self.sql, self.at + 2).ok_or(LexError { at: self.at })?;
-        Ok(())
-    }
-
-    fn block_comment(&mut self) -> Result<(), LexError> {
-        let mut at = self.at + 2;
-        let mut depth = 1;
-        while depth > 0 {
-            match (self.sql.get(at), self.sql.get(at + 1)) {
-                (None, _) => return Err(LexError { at: self.at }),
-                (Some(0), _) => return Err(LexError { at }),
-                (Some(b'*'), Some(b'/')) => {
-                    depth -= 1;
-                    at += 2;
-                }
-                (Some(b'/'), Some(b'*')) => {
-                    depth += 1;
-                    at += 2;
-                }
-                _ => at += 1,
-            }
-        }
-        self.note_hint(self.at + 2, at - 2);
-        self.at = at;
-        Ok(())
-    }
-
-    fn note_hint(&mut self, start: usize, end: usize) {
-        let body = self.sql.get(start..end).unwrap_or_default();
-        if let Some(hint) = body.trim_ascii_start().strip_prefix(b"shardway:") {
-            let start = end - hint.trim_ascii_start().len();
-            self.hint = Some(start..start + hint.trim_ascii().len());
-        }
+        end
     }
 }
 
-/// The end of the line that `at` is in; `None` if a NUL comes first.
-fn line_end(sql: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match sql.get(at) {
-            None | Some(b'\n' | b'\r') => return Some(at),
-            Some(0) => return None,
-            Some(_) => at += 1,
-        }
-    }
-}
-
-/// Strings that are separated by white space with a newline in it are one string (section 4.1.2.1).
-/// In: the position behind a closing quote. Out: the position behind the next opening one.
+/// Behind the blank that usually follows a token.
 #[inline(always)]
-pub(super) fn continuation(sql: &[u8], at: usize) -> Option<usize> {
-    match sql.get(at) {
-        Some(&byte) if has(byte, SPACE) || byte == b'-' => continuation_far(sql, at),
-        _ => None,
-    }
+fn after(sql: &[u8], end: usize) -> usize {
+    end + usize::from(sql.get(end) == Some(&b' '))
 }
 
-fn continuation_far(sql: &[u8], mut at: usize) -> Option<usize> {
-    let mut newline = false;
-    loop {
-        match sql.get(at)? {
-            b'\n' | b'\r' => {
-                newline = true;
-                at += 1;
+/// A parameter, a dollar-quoted string, or a dollar that means nothing.
+fn dollar(sql: &[u8], at: usize) -> Result<(TokenKind, usize), LexError> {
+    let string = |open| {
+        Ok((
+            TokenKind::Literal(LiteralKind::DollarString),
+            dollar_string(sql, at, open)?,
+        ))
+    };
+    match sql.get(at + 1) {
+        Some(&next) if has(next, DIGIT) => {
+            let end = run(sql, at + 1, DIGIT);
+            // No client can bind more than 65,535 parameters, and PostgreSQL lets larger numbers wrap.
+            let number = sql
+                .get(at + 1..end)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
+            match number.and_then(|digits| digits.parse().ok()) {
+                Some(number) => Ok((TokenKind::Parameter(number), end)),
+                None => Err(LexError { at }),
             }
-            b'-' if sql.get(at + 1) == Some(&b'-') => at = line_end(sql, at + 2)?,
-            b'\'' => return newline.then_some(at + 1),
-            &byte if has(byte, SPACE) => at += 1,
-            _ => return None,
         }
+        Some(b'$') => string(at + 2),
+        Some(&next) if has(next, IDENT_START) => {
+            let mut end = at + 2;
+            while sql
+                .get(end)
+                .is_some_and(|&byte| byte != b'$' && has(byte, IDENT))
+            {
+                end += 1;
+            }
+            match sql.get(end) {
+                Some(b'$') => string(end + 1),
+                _ => Ok((TokenKind::Punct(b'$'), at + 1)),
+            }
+        }
+        _ => Ok((TokenKind::Punct(b'$'), at + 1)),
     }
 }

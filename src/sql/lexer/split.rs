@@ -29,44 +29,55 @@ enum Before {
 }
 
 pub(super) struct Splitter {
-    /// First and last byte of the statement under way.
-    span: Option<Range<usize>>,
+    /// Where the statement under way began; `None` between statements.
+    start: Option<usize>,
     head: Head,
+    /// Set while a token may change `start` or `head`: most of the time it is not.
+    attentive: bool,
     before: Before,
     /// Bodies of BEGIN ATOMIC that are open.
     atomic: usize,
     parentheses: usize,
     cases: usize,
     deepest: usize,
-    /// Set while the token at hand is the first of its statement.
-    first: bool,
+    /// The end of the last token.
+    end: usize,
 }
 
-impl Default for Splitter {
-    fn default() -> Self {
+/// What a token is to the statements.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Inside,
+    /// The first of a statement that isn't the first.
+    First,
+    /// A semicolon that ends a statement.
+    Divider,
+}
+
+impl Splitter {
+    pub(super) fn new() -> Self {
         Self {
-            span: None,
+            start: None,
             head: Head::Start,
+            attentive: true,
             before: Before::Anything,
             atomic: 0,
             parentheses: 0,
             cases: 0,
             deepest: 0,
-            first: false,
+            end: 0,
         }
     }
-}
 
-impl Splitter {
-    /// Takes note of a token; true if it is a semicolon that ends a statement.
+    /// Takes note of a token.
     #[inline(always)]
-    pub(super) fn divides(
+    pub(super) fn note(
         &mut self,
         sql: &[u8],
         kind: TokenKind,
         span: &Range<usize>,
         statements: &mut Vec<Range<usize>>,
-    ) -> bool {
+    ) -> Role {
         match kind {
             TokenKind::Punct(b'(' | b'[') => {
                 self.parentheses += 1;
@@ -75,33 +86,25 @@ impl Splitter {
             TokenKind::Punct(b')' | b']') => self.parentheses = self.parentheses.saturating_sub(1),
             TokenKind::Punct(b';') if self.parentheses == 0 && self.atomic == 0 => {
                 self.finish(statements);
-                return true;
+                return Role::Divider;
             }
             TokenKind::Word => self.word(sql, span),
             _ => {}
         }
-        if self.head != Head::Plain {
-            self.follow(sql, kind, span);
+        self.end = span.end;
+        if self.attentive {
+            self.follow(sql, kind, span, statements)
+        } else {
+            Role::Inside
         }
-        self.first = self.span.is_none();
-        match &mut self.span {
-            Some(statement) => statement.end = span.end,
-            None => self.span = Some(span.clone()),
-        }
-        false
     }
 
-    /// True if the token just noted begins a statement that isn't the first.
-    #[inline(always)]
-    pub(super) fn starts_another(&self, statements: &[Range<usize>]) -> bool {
-        self.first && !statements.is_empty()
-    }
-
+    /// Ends the statement under way, if there is one.
     pub(super) fn finish(&mut self, statements: &mut Vec<Range<usize>>) {
-        statements.extend(self.span.take());
+        statements.extend(self.start.map(|start| start..self.end));
         *self = Self {
             deepest: self.deepest,
-            ..Self::default()
+            ..Self::new()
         };
     }
 
@@ -116,21 +119,39 @@ impl Splitter {
 
     #[inline(always)]
     fn word(&mut self, sql: &[u8], span: &Range<usize>) {
-        let length = span.end - span.start;
-        if length == 4 && is(sql, span, b"case") {
-            self.cases += 1;
-            self.note_depth();
-        } else if length == 3 && is(sql, span, b"end") {
-            self.cases = self.cases.saturating_sub(1);
+        match span.end - span.start {
+            4 if is(sql, span, b"case") => {
+                self.cases += 1;
+                self.note_depth();
+            }
+            3 if is(sql, span, b"end") => self.cases = self.cases.saturating_sub(1),
+            _ => {}
         }
     }
 
-    #[cold]
-    fn follow(&mut self, sql: &[u8], kind: TokenKind, span: &Range<usize>) {
+    fn follow(
+        &mut self,
+        sql: &[u8],
+        kind: TokenKind,
+        span: &Range<usize>,
+        statements: &[Range<usize>],
+    ) -> Role {
+        let first = self.start.is_none();
+        self.start = self.start.or(Some(span.start));
         if self.head == Head::Routine {
             self.follow_body(sql, kind, span);
-            return;
+        } else {
+            self.follow_head(sql, kind, span);
         }
+        self.attentive = self.head != Head::Plain;
+        if first && !statements.is_empty() {
+            Role::First
+        } else {
+            Role::Inside
+        }
+    }
+
+    fn follow_head(&mut self, sql: &[u8], kind: TokenKind, span: &Range<usize>) {
         let word = |name| kind == TokenKind::Word && is(sql, span, name);
         self.head = match self.head {
             Head::Start if word(b"create") => Head::Create,

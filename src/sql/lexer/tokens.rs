@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::Scanner;
+use super::scan::{Scan, Sink};
 use super::{LexOptions, LiteralKind};
 
 /// One token and its place.
@@ -33,16 +33,30 @@ pub enum TokenKind {
 ///
 /// Meant for texts that [`super::lex`] accepted: it ends at the first lexical error as if the text did.
 pub struct Tokens<'a> {
-    scanner: Scanner<'a>,
+    sql: &'a [u8],
+    scan: Scan,
     ended: bool,
 }
 
 impl<'a> Tokens<'a> {
     pub fn new(sql: &'a [u8], options: &LexOptions) -> Self {
         Self {
-            scanner: Scanner::new(sql, options.standard_conforming_strings),
+            sql,
+            scan: Scan::new(options),
             ended: false,
         }
+    }
+}
+
+/// Keeps the one token it was given.
+struct Last(Option<Token>);
+
+impl Sink for Last {
+    const PAUSES: bool = true;
+
+    #[inline(always)]
+    fn token(&mut self, kind: TokenKind, span: Range<usize>) {
+        self.0 = Some(Token { kind, span });
     }
 }
 
@@ -50,11 +64,10 @@ impl Iterator for Tokens<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
-        if self.ended {
-            return None;
+        let mut last = Last(None);
+        if !self.ended {
+            self.ended = self.scan.run(self.sql, &mut last).is_err() || last.0.is_none();
         }
-        let token = self.scanner.next().ok().flatten();
-        self.ended = token.is_none();
-        token
+        last.0
     }
 }

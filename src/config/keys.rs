@@ -1,0 +1,151 @@
+//! Every key that the file may have, by section, with an example for messages.
+
+use super::reader::{SectionKind, key};
+
+pub(super) const FILE: SectionKind = SectionKind {
+    title: "the file",
+    keys: &[
+        key("server", "[server]"),
+        key("pool", "[pool]"),
+        key("log", "[log]"),
+        key("user", "[[user]]"),
+        key("database", "[database.shop]"),
+    ],
+};
+
+pub(super) const SERVER: SectionKind = SectionKind {
+    title: "[server]",
+    keys: &[
+        key("listen", "listen = \"127.0.0.1:6432\""),
+        key(
+            "unix_socket_directory",
+            "unix_socket_directory = \"/run/shardway\"",
+        ),
+        key("admin", "admin = \"127.0.0.1:6433\""),
+        key("workers", "workers = 4"),
+        key(
+            "tls",
+            "tls = { certificate = \"server.crt\", key = \"server.key\" }",
+        ),
+        key("authentication", "authentication = \"scram-sha-256\""),
+        key("max_clients", "max_clients = 1000"),
+        key("drain_timeout", "drain_timeout = \"30s\""),
+        key("startup_timeout", "startup_timeout = \"10s\""),
+    ],
+};
+
+pub(super) const TLS: SectionKind = SectionKind {
+    title: "[server.tls]",
+    keys: &[
+        key("certificate", "certificate = \"server.crt\""),
+        key("key", "key = \"server.key\""),
+        key("required", "required = true"),
+    ],
+};
+
+pub(super) const POOL: SectionKind = SectionKind {
+    title: "[pool]",
+    keys: &[
+        key("size", "size = 20"),
+        key("wait_timeout", "wait_timeout = \"30s\""),
+        key("connect_timeout", "connect_timeout = \"5s\""),
+        key("idle_timeout", "idle_timeout = \"10m\""),
+        key("max_lifetime", "max_lifetime = \"1h\""),
+        key("max_connects", "max_connects = 8"),
+        key("max_prepared_statements", "max_prepared_statements = 500"),
+    ],
+};
+
+pub(super) const LOG: SectionKind = SectionKind {
+    title: "[log]",
+    keys: &[
+        key("format", "format = \"human\""),
+        key("level", "level = \"info\""),
+    ],
+};
+
+pub(super) const USER: SectionKind = SectionKind {
+    title: "[[user]]",
+    keys: &[
+        key("name", "name = \"shop\""),
+        key("password", "password = { env = \"SHOP_PASSWORD\" }"),
+        key("server_user", "server_user = \"shop\""),
+        key(
+            "server_password",
+            "server_password = { env = \"SHOP_PASSWORD\" }",
+        ),
+        key("admin", "admin = true"),
+        key("databases", "databases = [\"shop\"]"),
+    ],
+};
+
+pub(super) const SECRET: SectionKind = SectionKind {
+    title: "a password",
+    keys: &[
+        key("env", "{ env = \"SHOP_PASSWORD\" }"),
+        key("file", "{ file = \"/run/secrets/shop\" }"),
+    ],
+};
+
+pub(super) const DATABASE: SectionKind = SectionKind {
+    title: "[database.NAME]",
+    keys: &[
+        key("home", "home = \"a\""),
+        key("reads", "reads = \"primary\""),
+        key("safe_functions", "safe_functions = [\"public.slugify\"]"),
+        key(
+            "buckets",
+            "buckets = { a = [\"0-2047\"], b = [\"2048-4095\"] }",
+        ),
+        key("pool_size", "pool_size = 20"),
+        key("shard", "[database.shop.shard.a]"),
+        key("table", "[database.shop.table.users]"),
+    ],
+};
+
+pub(super) const SHARD: SectionKind = SectionKind {
+    title: "[database.NAME.shard.NAME]",
+    keys: &[
+        key("primary", "primary = \"postgres://10.0.0.1:5432/shop\""),
+        key("replicas", "replicas = [\"postgres://10.0.0.2:5432/shop\"]"),
+    ],
+};
+
+pub(super) const TABLE: SectionKind = SectionKind {
+    title: "[database.NAME.table.NAME]",
+    keys: &[
+        key("key", "key = \"id\""),
+        key("type", "type = \"int8\""),
+        key("colocate", "colocate = \"users\""),
+        key(
+            "range",
+            "range = [ { until = \"2026-01-01\", shard = \"a\" }, { shard = \"b\" } ]",
+        ),
+        key(
+            "list",
+            "list = [ { values = [\"eu\", \"uk\"], shard = \"a\" }, { values = [\"us\"], shard = \"b\" } ]",
+        ),
+        key("reference", "reference = true"),
+    ],
+};
+
+pub(super) const RANGE: SectionKind = SectionKind {
+    title: "a range",
+    keys: &[
+        key("until", "until = \"2026-01-01\""),
+        key("shard", "shard = \"a\""),
+    ],
+};
+
+pub(super) const LIST: SectionKind = SectionKind {
+    title: "a list entry",
+    keys: &[
+        key("values", "values = [\"eu\", \"uk\"]"),
+        key("shard", "shard = \"a\""),
+    ],
+};
+
+/// Every kind of section.
+pub(super) const ALL: &[&SectionKind] = &[
+    &FILE, &SERVER, &TLS, &POOL, &LOG, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST,
+];

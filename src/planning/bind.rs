@@ -1,0 +1,207 @@
+//! One call: its values choose among the routes of a template.
+
+use super::evaluate::Call;
+use super::plan::{Plan, Refusal, Why};
+use super::refusal;
+use super::route::{Keyed, Override, Route, Routed, Rows, Use, show};
+use super::scene::Hint;
+use super::template::{Parameters, Template};
+use crate::routing::key;
+use crate::sql::Lexed;
+use crate::types::{KeyType, ShardId, ShardSet};
+
+pub fn bind(
+    template: &Template,
+    sql: &[u8],
+    lexed: &Lexed,
+    parameters: Option<Parameters<'_>>,
+    session_hint: Option<&Hint>,
+) -> Result<Plan, Refusal> {
+    let binding = Binding { template, call: Call { sql, lexed, parameters, occurrences: &template.occurrences } };
+    let written;
+    let hint = match &lexed.hint {
+        None => session_hint,
+        Some(span) => {
+            written = binding.written_hint(span.clone())?;
+            Some(&written)
+        }
+    };
+    if template.map.shard_count() == 1 {
+        return binding.only_shard(hint);
+    }
+    if let Some(refusal) = &template.batch {
+        return Err(refusal.clone());
+    }
+    match hint {
+        Some(Hint::Shard(name)) => binding.on_shard(name),
+        Some(Hint::Key(value)) => binding.combine(|routed| binding.by_key(routed, value)),
+        None => binding.combine(|routed| binding.route(routed)),
+    }
+}
+
+struct Binding<'a> {
+    template: &'a Template,
+    call: Call<'a>,
+}
+
+impl Binding<'_> {
+    fn written_hint(&self, span: std::ops::Range<usize>) -> Result<Hint, Refusal> {
+        let body = String::from_utf8_lossy(self.call.sql.get(span).unwrap_or_default());
+        Hint::parse(&body).ok_or_else(|| refusal::bad_hint(&body))
+    }
+
+    fn shard_named(&self, name: &str) -> Result<ShardId, Refusal> {
+        let map = &self.template.map;
+        map.shard_by_name(name).ok_or_else(|| {
+            let known: Vec<&str> = map.shard_ids().map(|shard| map.shard_name(shard)).collect();
+            refusal::no_such_shard(name, &known.join(", "))
+        })
+    }
+
+    fn is_touched(&self) -> bool {
+        use crate::sql::Command;
+        use crate::sql::command::SessionCommand as Session;
+        self.template.statements.iter().all(|statement| match &statement.command {
+            Command::Empty | Command::Transaction(_) => true,
+            Command::Session(Session::Declare { .. } | Session::Listen | Session::Unlisten { .. } | Session::Notify | Session::Load) => false,
+            Command::Session(Session::Prepare { .. } | Session::Execute { .. }) => false,
+            Command::Session(_) => true,
+            Command::Ordinary(_) => false,
+        })
+    }
+
+    fn only_shard(&self, hint: Option<&Hint>) -> Result<Plan, Refusal> {
+        if let Some(Hint::Shard(name)) = hint {
+            self.shard_named(name)?;
+        }
+        if self.is_touched() {
+            return Ok(Plan::Touched);
+        }
+        Ok(Plan::Single { shard: self.template.map.home(), why: Why::OnlyShard })
+    }
+
+    /// The client names the shard. Rows whose place is known still don't go anywhere else.
+    fn on_shard(&self, name: &str) -> Result<Plan, Refusal> {
+        let shard = self.shard_named(name)?;
+        if self.template.routes.iter().all(|routed| matches!(routed.route, Route::Touched)) {
+            return Ok(Plan::Touched);
+        }
+        for routed in &self.template.routes {
+            match &routed.route {
+                Route::Refused(refusal, Override::Never) => return Err(refusal.clone()),
+                Route::Keyed(keyed) => {
+                    for new in keyed.uses.iter().filter(|uses| matches!(uses.rows, Rows::New(_))) {
+                        self.agrees(new, shard)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Plan::Single { shard, why: Why::Hint })
+    }
+
+    /// That what is known of a use doesn't contradict a hint. Not knowing is what hints are for.
+    fn agrees(&self, uses: &Use, shard: ShardId) -> Result<(), Refusal> {
+        match uses.reach(&self.call) {
+            Ok(reached) if reached.shards.iter().any(|reached| *reached != shard) && matches!(uses.rows, Rows::New(_)) => {
+                Err(refusal::hint_disagrees(&uses.display))
+            }
+            Ok(reached) if !reached.shards.is_empty() && !reached.shards.contains(&shard) => Err(refusal::hint_disagrees(&uses.display)),
+            Ok(_) => Ok(()),
+            // Rows without a key, or with one that has no shard, are errors whatever the hint.
+            Err(refusal) if refusal.state != crate::types::SqlState::FEATURE_NOT_SUPPORTED => Err(refusal),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The client gives the key of the statement's sharded tables.
+    fn by_key(&self, routed: &Routed, value: &str) -> Result<Plan, Refusal> {
+        let overridable = match &routed.route {
+            Route::Keyed(_) | Route::Refused(_, Override::Key) => true,
+            Route::Refused(refusal, _) => return Err(refusal.clone()),
+            Route::Touched | Route::Home | Route::Any => false,
+        };
+        if !overridable {
+            return self.route(routed);
+        }
+        let mut shard = None;
+        for (table, sharded) in &routed.sharded {
+            let bad = || refusal::hint_value(value, table, &sharded.key);
+            let key = match sharded.key_type {
+                Some(key_type) => key::from_text(key_type, value).map_err(|_| bad())?,
+                None => [KeyType::Int8, KeyType::Uuid, KeyType::Text]
+                    .into_iter()
+                    .find_map(|key_type| key::from_text(key_type, value).ok())
+                    .ok_or_else(bad)?,
+            };
+            let found = sharded.placement.shard_of(&key).map_err(|_| bad())?;
+            if shard.is_some_and(|shard| shard != found) {
+                return Err(refusal::several_shards("a hint with a key"));
+            }
+            shard = Some(found);
+        }
+        let shard = shard.ok_or_else(refusal::hint_not_applicable)?;
+        if let Route::Keyed(keyed) = &routed.route {
+            keyed.uses.iter().try_for_each(|uses| self.agrees(uses, shard))?;
+        }
+        Ok(Plan::Single { shard, why: Why::Hint })
+    }
+
+    fn route(&self, routed: &Routed) -> Result<Plan, Refusal> {
+        match &routed.route {
+            Route::Touched => Ok(Plan::Touched),
+            Route::Home => Ok(Plan::Single { shard: self.template.map.home(), why: Why::Home }),
+            Route::Any => Ok(Plan::Any),
+            Route::Refused(refusal, _) => Err(refusal.clone()),
+            Route::Keyed(keyed) => self.keyed(keyed),
+        }
+    }
+
+    fn keyed(&self, keyed: &Keyed) -> Result<Plan, Refusal> {
+        let mut shards = Vec::new();
+        let mut why = None;
+        for uses in &keyed.uses {
+            let reached = uses.reach(&self.call)?;
+            if why.is_none() && !reached.shards.is_empty() {
+                why = Some(match &reached.key {
+                    Some(key) => Why::Key(describe(uses, &show(key))),
+                    None => Why::Range(format!("{}.{}", uses.display, uses.sharded.key)),
+                });
+            }
+            shards.extend(reached.shards);
+        }
+        match ShardSet::from_shards(shards) {
+            // Nothing can be found on any shard, which one of them may say.
+            None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
+            Some(shards) => match (shards.single(), &keyed.spread) {
+                (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
+                (None, Ok(())) => Ok(Plan::Scatter { shards }),
+                (None, Err(refusal)) => Err(refusal.clone()),
+            },
+        }
+    }
+
+    /// All statements of a text go to one shard; those that don't mind go along.
+    fn combine(&self, plan: impl Fn(&Routed) -> Result<Plan, Refusal>) -> Result<Plan, Refusal> {
+        if let [only] = &*self.template.routes {
+            return plan(only);
+        }
+        let mut all = Plan::Touched;
+        for routed in &self.template.routes {
+            all = match (all, plan(routed)?) {
+                (all, Plan::Touched) => all,
+                (Plan::Touched | Plan::Any, plan @ (Plan::Single { .. } | Plan::Any)) => plan,
+                (all @ Plan::Single { .. }, Plan::Any) => all,
+                (Plan::Single { shard, why }, Plan::Single { shard: other, .. }) if shard == other => Plan::Single { shard, why },
+                (_, Plan::Single { .. }) => return Err(refusal::batch("must all concern the same shard")),
+                (_, Plan::Scatter { .. }) | (Plan::Scatter { .. }, _) => return Err(refusal::batch("can't go to several shards")),
+            };
+        }
+        Ok(all)
+    }
+}
+
+fn describe(uses: &Use, value: &str) -> String {
+    let assumed = if uses.sharded.key_type.is_none() { " (key type assumed)" } else { "" };
+    format!("{}.{} = {value}{assumed}", uses.display, uses.sharded.key)
+}

@@ -1,0 +1,266 @@
+//! Builds templates: divides a text into statements, recognises each, and finds its route.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::ddl::{self, Definition, Suspects};
+use super::effects::{self, Text};
+use super::plan::Refusal;
+use super::query;
+use super::refusal;
+use super::route::{Override, Route, Routed};
+use super::scene::{Names, Scene};
+use super::tables::{self, Location};
+use super::template::{StatementTemplate, Template};
+use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
+use crate::sql::parse::Piece;
+use crate::sql::{Command, LexOptions, Lexed, TokenKind, Tokens, recognise};
+
+/// EXPLAIN within EXPLAIN isn't SQL, but costs a recursion.
+const WRAPPERS_MAX: usize = 4;
+
+pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Template {
+    let options = LexOptions { standard_conforming_strings: names.standard_conforming_strings };
+    let pieces = pieces(sql, &options);
+    let functions = scene.functions();
+    let several = scene.map.shard_count() > 1;
+    let mut template = Template {
+        statements: Box::default(),
+        normalized: lexed.normalized.clone().into_boxed_slice(),
+        shaping: Box::default(),
+        routes: Box::default(),
+        batch: None,
+        occurrences: occurrences(&pieces, lexed.parameters),
+        map: Arc::clone(&scene.map),
+    };
+    let (mut statements, mut routes, mut shaping) = (Vec::new(), Vec::new(), Vec::new());
+    for span in &lexed.statements {
+        let text = Text { sql, pieces: within(&pieces, span) };
+        let tokens: Vec<_> = text.pieces.iter().map(|piece| piece.token.clone()).collect();
+        let command = recognise(sql, &tokens);
+        shaping.extend(shaping_literals(text, &command));
+        if several {
+            routes.push(route(text, &command, scene, names, WRAPPERS_MAX));
+        }
+        statements.push(StatementTemplate {
+            access: effects::access(text, &command, scene, names),
+            effects: effects::effects(text, &command, &functions),
+            command,
+        });
+    }
+    if several {
+        template.batch = batch(&statements);
+    }
+    template.statements = statements.into_boxed_slice();
+    template.routes = routes.into_boxed_slice();
+    template.shaping = shaping.into_boxed_slice();
+    template
+}
+
+fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
+    let mut literals = 0;
+    let piece = |token: crate::sql::Token| {
+        let literal = matches!(token.kind, TokenKind::Literal(_)).then(|| {
+            literals += 1;
+            literals - 1
+        });
+        Piece { token, literal }
+    };
+    Tokens::new(sql, options).map(piece).collect()
+}
+
+fn within<'a>(pieces: &'a [Piece], span: &Range<usize>) -> &'a [Piece] {
+    let start = pieces.partition_point(|piece| piece.token.span.start < span.start);
+    let end = pieces.partition_point(|piece| piece.token.span.start < span.end);
+    pieces.get(start..end).unwrap_or_default()
+}
+
+fn occurrences(pieces: &[Piece], parameters: u16) -> Box<[u32]> {
+    let mut counts = vec![0; usize::from(parameters)];
+    for piece in pieces {
+        if let TokenKind::Parameter(number) = piece.token.kind
+            && let Some(count) = usize::from(number).checked_sub(1).and_then(|position| counts.get_mut(position))
+        {
+            *count += 1;
+        }
+    }
+    counts.into_boxed_slice()
+}
+
+/// Values of EXPLAIN's options may be literals: `(ANALYZE 0)`.
+fn shaping_literals(text: Text<'_>, command: &Command) -> Vec<(usize, Box<[u8]>)> {
+    if !matches!(command, Command::Ordinary(Verb::Explain { .. })) || !text.punct(1, b'(') {
+        return Vec::new();
+    }
+    let options = text.range(1..ddl::closing(text, 1));
+    let literal = |piece: &Piece| Some((piece.literal?, text.sql.get(piece.token.span.clone())?.into()));
+    options.pieces.iter().filter_map(literal).collect()
+}
+
+/// Names mean what they mean when the text arrives: a text that changes that midway isn't planned.
+fn batch(statements: &[StatementTemplate]) -> Option<Refusal> {
+    let (last, before) = statements.split_last()?;
+    let renames = |statement: &StatementTemplate| {
+        let changes_names = |name: &str| matches!(name, "search_path" | "role" | "session_authorization" | "standard_conforming_strings");
+        let command = match &statement.command {
+            Command::Session(SessionCommand::Set { setting, .. }) => changes_names(&setting.name) || setting.name.starts_with("shardway."),
+            Command::Session(SessionCommand::Reset { name, .. }) => changes_names(name) || name.starts_with("shardway."),
+            Command::Session(SessionCommand::ResetAll | SessionCommand::DiscardAll | SessionCommand::DiscardTemp) => true,
+            Command::Transaction(TransactionCommand::Rollback { .. } | TransactionCommand::RollbackTo(_)) => true,
+            _ => false,
+        };
+        command || statement.effects.creates_temporary || !statement.effects.settings.is_empty()
+    };
+    let ordinary = |statement: &StatementTemplate| matches!(statement.command, Command::Ordinary(_));
+    let first = before.iter().position(renames)?;
+    let goes_by_names = before.iter().skip(first + 1).chain([last]).any(ordinary);
+    goes_by_names.then(|| refusal::batch("can't change settings, temporary tables or transactions that decide what the names in later ones mean"))
+}
+
+fn routed(route: Route) -> Routed {
+    Routed { route, sharded: Vec::new() }
+}
+
+fn refused(refusal: Refusal) -> Routed {
+    routed(Route::Refused(refusal, Override::Shard))
+}
+
+/// The route of one statement on a database with several shards. `wrappers` bounds what may be
+/// wrapped into each other.
+fn route(text: Text<'_>, command: &Command, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
+    match command {
+        Command::Empty => routed(Route::Touched),
+        Command::Transaction(TransactionCommand::TwoPhase) => refused(refusal::two_phase()),
+        Command::Transaction(_) => routed(Route::Touched),
+        Command::Session(command) => session(text, command, scene, names),
+        Command::Ordinary(verb) => ordinary(text, *verb, scene, names, wrappers),
+    }
+}
+
+fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Names) -> Routed {
+    match command {
+        SessionCommand::Prepare { .. } => refused(refusal::sql_prepare("PREPARE")),
+        SessionCommand::Execute { .. } => refused(refusal::sql_prepare("EXECUTE")),
+        SessionCommand::Declare { .. } => {
+            let query = (0..text.pieces.len()).find(|at| text.is(*at, "for")).map_or(text.pieces.len(), |at| at + 1);
+            on_one_shard(query::route(text.from(query), scene, names), refusal::cursor())
+        }
+        SessionCommand::Listen | SessionCommand::Unlisten { .. } | SessionCommand::Notify | SessionCommand::Load => routed(Route::Home),
+        SessionCommand::Set { .. }
+        | SessionCommand::Reset { .. }
+        | SessionCommand::ResetAll
+        | SessionCommand::Show { .. }
+        | SessionCommand::ShowAll
+        | SessionCommand::DiscardAll
+        | SessionCommand::DiscardTemp
+        | SessionCommand::DiscardPlans
+        | SessionCommand::DiscardSequences
+        | SessionCommand::Deallocate { .. }
+        | SessionCommand::Fetch { .. }
+        | SessionCommand::CloseCursor { .. } => routed(Route::Touched),
+    }
+}
+
+/// As the query, but not on several shards.
+fn on_one_shard(mut inner: Routed, why: Refusal) -> Routed {
+    if let Route::Keyed(keyed) = &mut inner.route
+        && keyed.spread.is_ok()
+    {
+        keyed.spread = Err(why);
+    }
+    inner
+}
+
+fn ordinary(text: Text<'_>, verb: Verb, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
+    match verb {
+        Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Merge => query::route(text, scene, names),
+        Verb::Copy(direction) => copy(text, direction, scene, names),
+        Verb::Explain { .. } => match wrappers.checked_sub(1) {
+            Some(wrappers) => explain(text, scene, names, wrappers),
+            None => refused(refusal::explain()),
+        },
+        Verb::Ddl => definition(text, scene, names),
+        Verb::Procedure => refused(refusal::procedure(&text.name(0).unwrap_or_default().to_ascii_uppercase())),
+        Verb::Other => match ddl::other(text, &Suspects::new(scene, names)) {
+            Ok(()) => routed(Route::Home),
+            Err(refusal) => refused(refusal),
+        },
+    }
+}
+
+fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    match ddl::definition(text, &Suspects::new(scene, names)) {
+        Definition::Home => routed(Route::Home),
+        Definition::Refused(refusal) => refused(refusal),
+        Definition::AsQuery { what, query } => {
+            let inner = query::route(text.range(query..without_data(text)), scene, names);
+            match inner.route {
+                // A copy of a reference table on the home shard is as good as any.
+                Route::Home | Route::Any => routed(Route::Home),
+                Route::Refused(..) => inner,
+                Route::Keyed(_) | Route::Touched => Routed { route: Route::Refused(refusal::makes_table(what), Override::Shard), sharded: inner.sharded },
+            }
+        }
+    }
+}
+
+/// Where `WITH [NO] DATA` begins, or the end.
+fn without_data(text: Text<'_>) -> usize {
+    let end = text.pieces.len();
+    for words in [3, 2] {
+        let Some(start) = end.checked_sub(words) else { continue };
+        if text.is(start, "with") && text.is(end - 1, "data") && (words == 2 || text.is(start + 1, "no")) {
+            return start;
+        }
+    }
+    end
+}
+
+/// The statement that is explained.
+fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
+    let mut at = 1;
+    if text.punct(at, b'(') && !text.is_any(at + 1, &["select", "values", "with", "table"]) && !text.punct(at + 1, b'(') {
+        at = ddl::closing(text, at) + 1;
+    }
+    while text.is_any(at, &["analyze", "analyse", "verbose"]) {
+        at += 1;
+    }
+    let inner = text.from(at);
+    let tokens: Vec<_> = inner.pieces.iter().map(|piece| piece.token.clone()).collect();
+    match recognise(text.sql, &tokens) {
+        command @ (Command::Ordinary(_) | Command::Session(SessionCommand::Declare { .. } | SessionCommand::Execute { .. })) => {
+            route(inner, &command, scene, names, wrappers)
+        }
+        _ => refused(refusal::not_parsed()),
+    }
+}
+
+fn copy(text: Text<'_>, direction: CopyDirection, scene: &Scene, names: &Names) -> Routed {
+    if direction == CopyDirection::ServerSide {
+        return refused(refusal::server_file());
+    }
+    if text.punct(1, b'(') {
+        let end = ddl::closing(text, 1);
+        let inner = query::route(text.range(2..end), scene, names);
+        return on_one_shard(inner, refusal::copy("query over several shards"));
+    }
+    let at = 1 + usize::from(text.is(1, "binary"));
+    let Some((table, behind)) = ddl::table_name(text, at) else { return refused(refusal::not_parsed()) };
+    let found = tables::find(scene, names, &table);
+    if let Some(refusal) = found.refusal {
+        return refused(refusal);
+    }
+    match (&found.location, direction) {
+        (Location::Sharded(sharded), _) => Routed {
+            route: Route::Refused(refusal::copy(&found.display), Override::Key),
+            sharded: vec![(found.display.clone(), sharded.clone())],
+        },
+        (Location::Reference, CopyDirection::ToStdout) => routed(Route::Any),
+        (Location::Reference, _) => refused(refusal::reference_write(&found.display)),
+        // WHERE may call functions; everything else behind the name is words of COPY and columns.
+        (Location::Home | Location::System, _) => {
+            let filter = (behind..text.pieces.len()).find(|at| text.is(*at, "where")).unwrap_or(text.pieces.len());
+            if Suspects::new(scene, names).provably_home(text.from(filter)) { routed(Route::Home) } else { refused(refusal::not_parsed()) }
+        }
+    }
+}

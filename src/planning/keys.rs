@@ -1,0 +1,301 @@
+//! What a statement says of shard keys. In: a [`Statement`] and where its tables are. Out: for each
+//! use of a sharded table the tests that the keys of its rows pass wherever they matter, and between
+//! keys the equalities that hold.
+//!
+//! A row *matters* if the result could differ without it. A filter narrows the rows that matter of
+//! those relations only that it `restricts`; an equality of two keys carries what is known of one
+//! over to the other if it restricts the other.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::tables::{Found, Location};
+use crate::routing::Sharded;
+use crate::sql::statement::{Column, Constant, Limit, Operand, Predicate, Scope, Source, Statement};
+use crate::types::KeyType;
+
+/// A condition on the key of one relation, on values that are known when a call is bound.
+#[derive(Clone, Debug)]
+pub enum Test {
+    OneOf(Vec<Constant>),
+    AnyOf(Constant),
+    Between { low: Option<Bound>, high: Option<Bound> },
+    /// One of these conjunctions.
+    Either(Vec<Vec<Test>>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Bound {
+    pub value: Constant,
+    pub inclusive: bool,
+}
+
+/// A relation of a scope.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub scope: usize,
+    pub relation: usize,
+}
+
+/// A use of a sharded table.
+#[derive(Debug)]
+pub struct Node {
+    pub place: Place,
+    pub sharded: Sharded,
+    pub display: String,
+    /// Its own, and those that equalities carry over.
+    pub tests: Vec<Arc<Test>>,
+    /// The nodes whose tests hold for this one.
+    from: Vec<usize>,
+}
+
+/// An equality of two keys, by the filter that it comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    pub scope: usize,
+    pub filter: usize,
+    /// Positions in [`Keys::nodes`].
+    pub nodes: (usize, usize),
+}
+
+#[derive(Debug)]
+pub struct Keys {
+    pub nodes: Vec<Node>,
+    pub links: Vec<Link>,
+}
+
+/// Where each relation of each scope is; `None` for what isn't a table.
+pub type Locations = Vec<Vec<Option<Found>>>;
+
+impl Keys {
+    pub fn of(statement: &Statement, locations: &Locations) -> Self {
+        let mut keys = Self { nodes: Vec::new(), links: Vec::new() };
+        for (scope, found) in locations.iter().enumerate() {
+            for (relation, found) in found.iter().enumerate() {
+                let Some(Found { location: Location::Sharded(sharded), display, .. }) = found else { continue };
+                keys.nodes.push(Node {
+                    place: Place { scope, relation },
+                    sharded: sharded.clone(),
+                    display: display.clone(),
+                    tests: Vec::new(),
+                    from: Vec::new(),
+                });
+            }
+        }
+        let resolver = Resolver { statement, locations };
+        for (scope, this) in statement.scopes.iter().enumerate() {
+            for (filter, _) in this.filters.iter().enumerate() {
+                keys.filter(&resolver, scope, this, filter);
+            }
+        }
+        keys.carry();
+        keys
+    }
+
+    fn position(&self, place: Place) -> Option<usize> {
+        self.nodes.iter().position(|node| node.place == place)
+    }
+
+    /// The node whose key this column is, seen from a place of its scope.
+    pub fn node_of(&self, statement: &Statement, locations: &Locations, scope: usize, visible: &Range<usize>, column: &Column) -> Option<usize> {
+        let place = Resolver { statement, locations }.resolve(scope, visible, column)?;
+        self.position(place)
+    }
+
+    fn filter(&mut self, resolver: &Resolver<'_>, scope: usize, this: &Scope, position: usize) {
+        let Some(filter) = this.filters.get(position) else { return };
+        let mut equal = |one: Place, other: Place| {
+            let (Some(a), Some(b)) = (self.position(one), self.position(other)) else { return };
+            if a == b || !self.comparable(a, b) {
+                return;
+            }
+            let mut carry = |from: usize, to: usize, place: Place| {
+                if place.scope == scope && filter.restricts.contains(&place.relation)
+                    && let Some(node) = self.nodes.get_mut(to)
+                {
+                    node.from.push(from);
+                }
+            };
+            carry(a, b, other);
+            carry(b, a, one);
+            if one.scope == scope && other.scope == scope {
+                self.links.push(Link { scope, filter: position, nodes: (a, b) });
+            }
+        };
+        match &filter.predicate {
+            Predicate::Equal(Operand::Column(one), Operand::Column(other)) => {
+                if let (Some(one), Some(other)) =
+                    (resolver.resolve(scope, &filter.visible, one), resolver.resolve(scope, &filter.visible, other))
+                {
+                    equal(one, other);
+                }
+            }
+            Predicate::Using { name, left, right } => {
+                let is_key = |relation: &&usize| resolver.key(scope, **relation).is_some_and(|key| *key == **name);
+                let place = |relation: &usize| Place { scope, relation: *relation };
+                for one in left.iter().filter(is_key) {
+                    for other in right.iter().filter(is_key) {
+                        equal(place(one), place(other));
+                    }
+                }
+            }
+            predicate => {
+                for (node, test) in self.tests(resolver, scope, &filter.visible, predicate) {
+                    let Some(node) = self.nodes.get_mut(node) else { continue };
+                    // What an inner scope asks of an outer row doesn't narrow the outer rows.
+                    if node.place.scope == scope && filter.restricts.contains(&node.place.relation) {
+                        node.tests.push(Arc::new(test));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tests that a predicate makes, each with its node.
+    fn tests(&self, resolver: &Resolver<'_>, scope: usize, visible: &Range<usize>, predicate: &Predicate) -> Vec<(usize, Test)> {
+        let node = |column: &Column| resolver.resolve(scope, visible, column).and_then(|place| self.position(place));
+        let one = |column: &Column, test: Test| node(column).map(|node| (node, test)).into_iter().collect();
+        match predicate {
+            Predicate::Equal(Operand::Column(column), Operand::Constant(value)) => one(column, Test::OneOf(vec![value.clone()])),
+            Predicate::OneOf(column, values) => one(column, Test::OneOf(values.clone())),
+            Predicate::AnyOf(column, value) => one(column, Test::AnyOf(value.clone())),
+            Predicate::Range { column, low, high } => one(column, Test::Between { low: low.as_ref().map(bound), high: high.as_ref().map(bound) }),
+            Predicate::Either(branches) => self.either(resolver, scope, visible, branches),
+            Predicate::Equal(..) | Predicate::Using { .. } => Vec::new(),
+        }
+    }
+
+    /// Those nodes that every branch says something of.
+    fn either(&self, resolver: &Resolver<'_>, scope: usize, visible: &Range<usize>, branches: &[Vec<Predicate>]) -> Vec<(usize, Test)> {
+        let mut by_branch = branches.iter().map(|branch| {
+            let tests = branch.iter().flat_map(|predicate| self.tests(resolver, scope, visible, predicate));
+            let mut by_node: Vec<(usize, Vec<Test>)> = Vec::new();
+            for (node, test) in tests {
+                match by_node.iter_mut().find(|(known, _)| *known == node) {
+                    Some((_, tests)) => tests.push(test),
+                    None => by_node.push((node, vec![test])),
+                }
+            }
+            by_node
+        });
+        let Some(first) = by_branch.next() else { return Vec::new() };
+        let mut common: Vec<(usize, Vec<Vec<Test>>)> = first.into_iter().map(|(node, tests)| (node, vec![tests])).collect();
+        for branch in by_branch {
+            common.retain_mut(|(node, conjunctions)| {
+                let found = branch.iter().find(|(other, _)| other == node);
+                conjunctions.extend(found.map(|(_, tests)| tests.clone()));
+                found.is_some()
+            });
+        }
+        common.into_iter().map(|(node, conjunctions)| (node, Test::Either(conjunctions))).collect()
+    }
+
+    /// If equality of the two keys means that their values are written and placed alike.
+    fn comparable(&self, one: usize, other: usize) -> bool {
+        let (Some(one), Some(other)) = (self.nodes.get(one), self.nodes.get(other)) else { return false };
+        let integer = |key_type| matches!(key_type, KeyType::Int2 | KeyType::Int4 | KeyType::Int8);
+        match (one.sharded.key_type, other.sharded.key_type) {
+            (Some(one), Some(other)) => one == other || integer(one) && integer(other),
+            _ => one.sharded.group == other.sharded.group,
+        }
+    }
+
+    /// Gives each node the tests of all nodes from which equalities lead to it.
+    fn carry(&mut self) {
+        let own: Vec<Vec<Arc<Test>>> = self.nodes.iter_mut().map(|node| std::mem::take(&mut node.tests)).collect();
+        let from: Vec<Vec<usize>> = self.nodes.iter().map(|node| node.from.clone()).collect();
+        for (position, node) in self.nodes.iter_mut().enumerate() {
+            let mut reached = vec![false; own.len()];
+            let mut open = vec![position];
+            while let Some(next) = open.pop() {
+                let Some(seen) = reached.get_mut(next).filter(|seen| !**seen) else { continue };
+                *seen = true;
+                node.tests.extend(own.get(next).into_iter().flatten().cloned());
+                open.extend(from.get(next).into_iter().flatten());
+            }
+        }
+    }
+}
+
+fn bound(limit: &Limit) -> Bound {
+    Bound { value: limit.value.clone(), inclusive: limit.inclusive }
+}
+
+/// Finds the sharded relation whose key a column is.
+struct Resolver<'a> {
+    statement: &'a Statement,
+    locations: &'a Locations,
+}
+
+impl<'a> Resolver<'a> {
+    fn found(&self, scope: usize, relation: usize) -> Option<&'a Found> {
+        self.locations.get(scope)?.get(relation)?.as_ref()
+    }
+
+    /// The key of a sharded relation under its own name.
+    fn key(&self, scope: usize, relation: usize) -> Option<&'a String> {
+        let renamed = self.statement.scopes.get(scope)?.relations.get(relation)?.renamed;
+        match &self.found(scope, relation)?.location {
+            Location::Sharded(sharded) if !renamed => Some(&sharded.key),
+            _ => None,
+        }
+    }
+
+    /// `None` wherever there is any doubt.
+    fn resolve(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Place> {
+        match &column.qualifier {
+            None => self.unqualified(scope, visible, &column.name),
+            Some(_) => {
+                let place = self.qualified(scope, visible, column)?;
+                (**self.key(place.scope, place.relation)? == *column.name).then_some(place)
+            }
+        }
+    }
+
+    /// Never leaves the scope: which outer column an unqualified name means depends on all columns of
+    /// the inner tables.
+    fn unqualified(&self, scope: usize, visible: &Range<usize>, name: &str) -> Option<Place> {
+        let this = self.statement.scopes.get(scope)?;
+        if this.natural {
+            return None;
+        }
+        let is_key = |relation: &usize| self.key(scope, *relation).is_some_and(|key| key == name);
+        if this.merged.iter().any(|merged| **merged == *name) {
+            // The merged column has the value of any relation that an outer join never leaves out.
+            let mut plain = Vec::new();
+            for tree in &this.from {
+                tree.plain(&mut plain);
+            }
+            let relation = plain.into_iter().find(|relation| is_key(relation) && visible.contains(relation))?;
+            return Some(Place { scope, relation });
+        }
+        let mut candidates = (0..this.relations.len()).filter(is_key);
+        let relation = candidates.next()?;
+        // If two tables have it, PostgreSQL rejects the statement.
+        (candidates.next().is_none() && visible.contains(&relation)).then_some(Place { scope, relation })
+    }
+
+    fn qualified(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Place> {
+        let qualifier = column.qualifier.as_ref()?;
+        let (mut scope, mut visible) = (scope, visible.clone());
+        loop {
+            let this = self.statement.scopes.get(scope)?;
+            let mut candidates =
+                this.relations.iter().enumerate().filter(|(_, relation)| relation.may_be_called(qualifier)).map(|(position, _)| position);
+            let Some(relation) = candidates.next() else {
+                // Not here at all: the scope around it.
+                let parent = this.parent.as_ref()?;
+                (scope, visible) = (parent.scope, parent.visible.clone());
+                continue;
+            };
+            let certain = candidates.next().is_none() && visible.contains(&relation) && self.schema_fits(this, scope, relation, qualifier.schema.as_deref());
+            return certain.then_some(Place { scope, relation });
+        }
+    }
+
+    fn schema_fits(&self, this: &Scope, scope: usize, relation: usize, schema: Option<&str>) -> bool {
+        let Some(schema) = schema else { return true };
+        let unaliased = this.relations.get(relation).is_some_and(|relation| relation.alias.is_none() && matches!(relation.source, Source::Table(_)));
+        unaliased && self.found(scope, relation).is_some_and(|found| found.schema == schema)
+    }
+}

@@ -1,0 +1,151 @@
+//! The routes of queries and data-modifying commands. In: tokens and the scene. Out: a [`Routed`].
+
+use super::ddl::Suspects;
+use super::effects::Text;
+use super::functions::Class;
+use super::keys::{Keys, Locations};
+use super::plan::Refusal;
+use super::refusal;
+use super::route::{Keyed, Override, Route, Routed, Rows, Use};
+use super::scatter;
+use super::scene::{Names, Scene};
+use super::tables::{self, Found, Location};
+use super::writes;
+use crate::sql::parse;
+use crate::sql::statement::{Kind, Source, Statement, Write};
+
+/// Uses of sharded tables in one statement that are followed. PostgreSQL's own planner gives up on
+/// exhaustive search at 12 tables in one join.
+const USES_MAX: usize = 200;
+
+/// Where a query is to be answered on a database with several shards.
+pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    let Ok(statement) = parse::parse(text.sql, text.pieces) else {
+        let home = Suspects::new(scene, names).provably_home(text);
+        let route = if home { Route::Home } else { Route::Refused(refusal::not_parsed(), Override::Shard) };
+        return Routed { route, sharded: Vec::new() };
+    };
+    let locations = locations(&statement, scene, names);
+    let mut sharded = Vec::new();
+    for found in locations.iter().flatten().flatten() {
+        match (&found.stands_for, &found.location) {
+            (Some(table), _) => sharded.push((found.display.clone(), table.clone())),
+            (None, Location::Sharded(table)) => sharded.push((found.display.clone(), table.clone())),
+            _ => {}
+        }
+    }
+    let route = match planned(&statement, &locations, scene) {
+        Ok(route) => route,
+        Err((refusal, who)) => Route::Refused(refusal, who),
+    };
+    Routed { route, sharded }
+}
+
+fn locations(statement: &Statement, scene: &Scene, names: &Names) -> Locations {
+    let locate = |source: &Source| match source {
+        Source::Table(table) => Some(tables::find(scene, names, table)),
+        Source::Common | Source::Derived(_) | Source::Function => None,
+    };
+    statement.scopes.iter().map(|scope| scope.relations.iter().map(|relation| locate(&relation.source)).collect()).collect()
+}
+
+type Planned<T> = Result<T, (Refusal, Override)>;
+
+fn planned(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Route> {
+    let all = || locations.iter().flatten().flatten();
+    if let Some((found, refusal)) = all().find_map(|found| Some((found, found.refusal.clone()?))) {
+        let who = if found.stands_for.is_some() { Override::Key } else { Override::Shard };
+        return Err((refusal, who));
+    }
+    for write in &statement.writes {
+        if let Some(Found { location: Location::Reference, display, .. }) = target(write, locations) {
+            return Err((refusal::reference_write(display), Override::Shard));
+        }
+    }
+    let first = |is: fn(&Location) -> bool| all().find(|found| is(&found.location)).map(|found| found.display.as_str());
+    let home = first(|location| matches!(location, Location::Home));
+    let system = first(|location| matches!(location, Location::System));
+    let Some(sharded) = first(|location| matches!(location, Location::Sharded(_))) else {
+        let only_reference = home.is_none() && system.is_none() && all().next().is_some();
+        return without_sharded(statement, scene, only_reference);
+    };
+    if let Some(home) = home {
+        return Err((refusal::home_and_sharded(home, sharded), Override::Shard));
+    }
+    if let Some(system) = system {
+        return Err((refusal::system_and_sharded(system, sharded), Override::Shard));
+    }
+    let functions = scene.functions();
+    for call in &statement.calls {
+        match functions.class(call.schema.as_deref(), &call.name) {
+            Class::HomeBound => return Err((refusal::function_and_sharded(&call.name, sharded), Override::Shard)),
+            Class::ReadsTables => return Err((refusal::reads_tables(&call.name), Override::Key)),
+            Class::Unknown => return Err((refusal::unknown_function(&call.name), Override::Key)),
+            _ => {}
+        }
+    }
+    if statement.scopes.iter().any(|scope| scope.features.into) {
+        return Err((refusal::makes_table("SELECT INTO"), Override::Shard));
+    }
+    keyed(statement, locations, scene).map(Route::Keyed)
+}
+
+fn target<'a>(write: &Write, locations: &'a Locations) -> Option<&'a Found> {
+    let (Write::Insert { scope, target, .. } | Write::Update { scope, target, .. } | Write::Delete { scope, target } | Write::Merge { scope, target, .. }) =
+        write;
+    locations.get(*scope)?.get(*target)?.as_ref()
+}
+
+/// Home tables, reference tables, or no table at all.
+fn without_sharded(statement: &Statement, scene: &Scene, only_reference: bool) -> Planned<Route> {
+    let functions = scene.functions();
+    let mut any = only_reference && statement.writes.is_empty();
+    for call in &statement.calls {
+        match functions.class(call.schema.as_deref(), &call.name) {
+            Class::Unknown => return Err((refusal::unknown_function(&call.name), Override::Shard)),
+            Class::ReadsTables => return Err((refusal::reads_tables(&call.name), Override::Shard)),
+            Class::HomeBound | Class::Server => any = false,
+            Class::Harmless | Class::Moment | Class::Aggregate | Class::Window => {}
+        }
+    }
+    for scope in &statement.scopes {
+        if scope.features.into {
+            return Err((refusal::makes_table("SELECT INTO"), Override::Shard));
+        }
+        // Locks must meet each other; copies differ in what the system columns say.
+        any &= !scope.features.locking;
+    }
+    any &= !statement.system_columns;
+    Ok(if any { Route::Any } else { Route::Home })
+}
+
+fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Keyed> {
+    let keys = Keys::of(statement, locations);
+    if keys.nodes.len() > USES_MAX {
+        return Err((refusal::too_many_relations(), Override::Shard));
+    }
+    let mut uses = Vec::new();
+    for node in &keys.nodes {
+        if writes::is_insert_target(statement, node.place) {
+            continue;
+        }
+        uses.push(Use {
+            display: node.display.clone(),
+            sharded: node.sharded.clone(),
+            rows: Rows::Matching(node.tests.clone()),
+            cuts: false,
+        });
+    }
+    let mut spread = scatter::check(statement, &keys, &scene.functions());
+    for write in &statement.writes {
+        let Some(found) = target(write, locations) else { continue };
+        let Location::Sharded(sharded) = &found.location else { continue };
+        let table = writes::Target { found, sharded, statement, locations, keys: &keys, scene };
+        uses.extend(table.new_rows(write)?);
+        spread = Err(table.spread(write));
+    }
+    if statement.kind == Kind::Merge && spread.is_err() {
+        spread = Err(refusal::merge());
+    }
+    Ok(Keyed { uses, spread })
+}

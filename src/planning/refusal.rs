@@ -1,0 +1,335 @@
+//! The texts of refusals, all in one place so that they speak with one voice.
+
+use super::plan::Refusal;
+use crate::types::SqlState;
+
+const NAME_THE_SHARD: &str = "Name the shard with a comment /* shardway: shard=NAME */, or give the key that is meant with /* shardway: key=VALUE */.";
+const NAME_ONE_SHARD: &str = "Run it on each shard that needs it, with a comment /* shardway: shard=NAME */ in front.";
+
+pub fn not_parsed() -> Refusal {
+    Refusal::new(
+        "this statement can't be understood well enough to know its shard",
+        "It may name sharded or reference tables, and parts of its syntax aren't known to Shardway",
+        NAME_THE_SHARD,
+    )
+}
+
+/// Why a SELECT isn't simply run on each shard: the clause or the like.
+pub fn not_concatenable(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} over several shards is not supported"),
+        "The statement doesn't restrict the shard key to one shard, and its result isn't simply the shards' results one after the other",
+        "Compare the shard key with a constant or a parameter (=, IN, = ANY), joined tables included.",
+    )
+}
+
+pub fn unbound(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} is sharded, and the statement doesn't say which value of {key} it is about"),
+        "Several shards would have to work together",
+        format!("Compare {key} with a constant or a parameter, or join it to a table where that is done. {NAME_THE_SHARD}"),
+    )
+}
+
+pub fn several_shards(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} on several shards is not supported"),
+        "The keys in this statement belong to more than one shard",
+        "Use one statement for each shard.",
+    )
+}
+
+pub fn home_and_sharded(home: &str, sharded: &str) -> Refusal {
+    Refusal::new(
+        format!("tables {home} and {sharded} can't be used together: they live on different shards"),
+        format!("{home} is not sharded, so it is on the home shard only"),
+        format!("Make {home} a reference table, or use two statements."),
+    )
+}
+
+pub fn system_and_sharded(system: &str, sharded: &str) -> Refusal {
+    Refusal::new(
+        format!("{system} can't be used together with the sharded table {sharded}"),
+        "Each shard has system catalogs of its own",
+        NAME_THE_SHARD,
+    )
+}
+
+pub fn function_and_sharded(function: &str, sharded: &str) -> Refusal {
+    Refusal::new(
+        format!("{function}() can't be used together with the sharded table {sharded}"),
+        "The function's state is the home shard's: a sequence, a lock, a transaction or the session",
+        "Call it in a statement of its own.",
+    )
+}
+
+pub fn unknown_function(function: &str) -> Refusal {
+    Refusal::new(
+        format!("function {function}() may read tables on other shards"),
+        "It is user-defined and not immutable, or isn't known",
+        format!("Add it to safe_functions in the configuration if it reads and writes no table. {NAME_THE_SHARD}"),
+    )
+}
+
+pub fn reads_tables(function: &str) -> Refusal {
+    Refusal::new(
+        format!("function {function}() is not supported on several shards"),
+        "It reads tables, files or large objects that are named in its arguments",
+        NAME_THE_SHARD,
+    )
+}
+
+pub fn function_in_scatter(function: &str) -> Refusal {
+    Refusal::new(
+        format!("{function}() over several shards is not supported"),
+        "Its value differs from shard to shard",
+        "Compare the shard key with a constant or a parameter, or pass the value as a parameter.",
+    )
+}
+
+pub fn reference_write(table: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} is a reference table: writing it on all shards is not supported yet"),
+        "Every shard has a copy, and they would differ",
+        NAME_ONE_SHARD,
+    )
+}
+
+pub fn view_of_sharded(view: &str, table: &str) -> Refusal {
+    Refusal::new(
+        format!("view {view} reads the sharded table {table}"),
+        "What a view does with the shard key isn't known to Shardway",
+        format!("Query {table} itself. {NAME_THE_SHARD}"),
+    )
+}
+
+pub fn view_function(view: &str) -> Refusal {
+    Refusal::new(
+        format!("view {view} calls functions that may read tables on other shards"),
+        "A function that it calls is volatile, user-defined or reads tables by name",
+        NAME_THE_SHARD,
+    )
+}
+
+pub fn rules(table: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} has rewrite rules"),
+        "What they do to a statement isn't known to Shardway",
+        NAME_THE_SHARD,
+    )
+}
+
+pub fn inherits(table: &str, parent: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} is a part of {parent}, which is not placed as it is"),
+        "Partitions and inheriting tables are where their parent is; they can't be used by themselves",
+        format!("Use {parent}, or configure {table} as well. {NAME_THE_SHARD}"),
+    )
+}
+
+pub fn key_type(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("the type of column {key} of table {table} can't be a shard key"),
+        "Shard keys are smallint, integer, bigint, text, varchar or uuid; with ranges also date, timestamp, timestamptz and numeric",
+        "Change the column's type, or the configuration.",
+    )
+}
+
+pub fn key_left_out(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("INSERT into the sharded table {table} must give a value for its shard key {key}"),
+        "A default or a trigger would choose it on the server, when the row's shard must already be known",
+        format!("List {key} among the columns and give its value."),
+    )
+}
+
+pub fn key_unknown(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("the value of the shard key {key} for table {table} can't be told before the statement runs"),
+        "It has to be a constant, a parameter or integer arithmetic on constants, of a type that fits the column",
+        "Compute the value in the application and pass it as a parameter.",
+    )
+}
+
+pub fn no_column_list(table: &str) -> Refusal {
+    Refusal::new(
+        format!("INSERT into the sharded table {table} needs a list of columns"),
+        "The order of its columns isn't known here",
+        format!("Write INSERT INTO {table} (...) VALUES (...)."),
+    )
+}
+
+pub fn null_key(table: &str, key: &str) -> Refusal {
+    Refusal {
+        state: SqlState::NULL_NOT_ALLOWED,
+        ..Refusal::new(
+            format!("null value in shard key {key} of table {table}"),
+            "A row without a key has no shard",
+            "Give the key a value.",
+        )
+    }
+}
+
+pub fn no_place(table: &str, key: &str, value: &str) -> Refusal {
+    Refusal {
+        state: SqlState::CHECK_VIOLATION,
+        ..Refusal::new(
+            format!("no shard holds {key} = {value} of table {table}"),
+            "The value is outside every range or list of the configuration",
+            "Add a range or a list for it to the configuration.",
+        )
+    }
+}
+
+pub fn key_change(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("changing the shard key {key} of table {table} is not supported"),
+        "The row would have to move to another shard",
+        "Delete the row and insert it again, or leave the key out of SET.",
+    )
+}
+
+pub fn insert_query(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("INSERT into {table} from a query is not supported unless its rows stay on one shard"),
+        format!("The query's column for {key} is not known to have one value"),
+        "Select from a colocated table with its shard key compared to a constant, and insert that key; or insert the rows one by one.",
+    )
+}
+
+pub fn merge() -> Refusal {
+    Refusal::new(
+        "MERGE into a sharded table is not supported unless its shard key is compared with a constant",
+        "Rows of several shards could match",
+        "Use INSERT ... ON CONFLICT or UPDATE with the shard key.",
+    )
+}
+
+pub fn makes_table(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} is not supported on several shards"),
+        "The new table would be on one shard only, its rows on another",
+        "Create the table first, then insert into it.",
+    )
+}
+
+pub fn ddl(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} is not supported on several shards yet"),
+        "It changes what every shard must have alike",
+        NAME_ONE_SHARD,
+    )
+}
+
+pub fn maintenance(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} without a list of unsharded tables is not supported on several shards"),
+        "It works on one server",
+        NAME_ONE_SHARD,
+    )
+}
+
+pub fn procedure(what: &str) -> Refusal {
+    Refusal::new(format!("{what} may use tables on any shard"), "What the procedure does isn't known to Shardway", NAME_THE_SHARD)
+}
+
+pub fn sql_prepare(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} is not supported on several shards"),
+        "A statement prepared by SQL lives on one server",
+        "Use prepared statements of the protocol, as drivers do.",
+    )
+}
+
+pub fn two_phase() -> Refusal {
+    Refusal::new(
+        "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported on several shards",
+        "A prepared transaction lives on one server",
+        NAME_ONE_SHARD,
+    )
+}
+
+pub fn copy(table: &str) -> Refusal {
+    Refusal::new(
+        format!("COPY of table {table} is not supported on several shards yet"),
+        "Its rows would have to be divided by shard or collected from all",
+        "Use COPY (SELECT ... WHERE key = ...) TO STDOUT, or INSERT; or name a shard with /* shardway: shard=NAME */.",
+    )
+}
+
+pub fn server_file() -> Refusal {
+    Refusal::new(
+        "COPY with a file or program of the server is not supported on several shards",
+        "The file is on one server",
+        "Use COPY ... FROM STDIN or TO STDOUT (psql: \\copy).",
+    )
+}
+
+pub fn cursor() -> Refusal {
+    Refusal::new(
+        "a cursor over several shards is not supported",
+        "DECLARE opens the cursor on one server",
+        "Restrict the shard key to one value, or run the query without a cursor.",
+    )
+}
+
+pub fn explain() -> Refusal {
+    Refusal::new("EXPLAIN of such a statement is not supported on several shards", "", "")
+}
+
+pub fn batch(what: &str) -> Refusal {
+    Refusal::new(
+        format!("several statements in one query string {what}"),
+        "They run in one transaction, on one shard",
+        "Send them one by one.",
+    )
+}
+
+pub fn no_such_shard(name: &str, known: &str) -> Refusal {
+    Refusal {
+        state: SqlState::INVALID_PARAMETER_VALUE,
+        ..Refusal::new(format!("there is no shard \"{name}\""), format!("The shards are {known}"), "")
+    }
+}
+
+pub fn bad_hint(body: &str) -> Refusal {
+    Refusal {
+        state: SqlState::INVALID_PARAMETER_VALUE,
+        ..Refusal::new(
+            format!("the hint \"{body}\" is not understood"),
+            "",
+            "Write /* shardway: key=VALUE */ or /* shardway: shard=NAME */.",
+        )
+    }
+}
+
+pub fn hint_value(value: &str, table: &str, key: &str) -> Refusal {
+    Refusal {
+        state: SqlState::INVALID_PARAMETER_VALUE,
+        ..Refusal::new(
+            format!("the hint's key \"{value}\" is no value of {key} of table {table}, or has no shard"),
+            "",
+            "Write the value as PostgreSQL would read it, or name the shard.",
+        )
+    }
+}
+
+pub fn hint_disagrees(table: &str) -> Refusal {
+    Refusal::new(
+        format!("the hint and the statement disagree about the shard of table {table}"),
+        "The keys in the statement belong to another shard",
+        "Leave the hint out, or correct it.",
+    )
+}
+
+pub fn hint_not_applicable() -> Refusal {
+    Refusal::new(
+        "a key can't say where this statement belongs",
+        "Which sharded tables it uses isn't known",
+        "Name the shard: /* shardway: shard=NAME */.",
+    )
+}
+
+pub fn too_many_relations() -> Refusal {
+    Refusal { state: SqlState::STATEMENT_TOO_COMPLEX, ..Refusal::new("the statement joins too many sharded tables", "", "") }
+}

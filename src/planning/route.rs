@@ -1,0 +1,205 @@
+//! What a template knows of each statement's way, and how a call's values decide it. In: a [`Route`]
+//! and the values of one call. Out: a shard, shards, or a [`Refusal`].
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::evaluate::{Call, Value};
+use super::keys::{self, Test};
+use super::plan::Refusal;
+use super::refusal;
+use crate::routing::{NoPlace, Sharded};
+use crate::sql::statement::Constant;
+use crate::types::{KeyValue, ShardId};
+
+/// Of one statement.
+#[derive(Debug)]
+pub struct Routed {
+    pub route: Route,
+    /// The sharded tables that a hint's key is for, each with its name.
+    pub sharded: Vec<(String, Sharded)>,
+}
+
+#[derive(Debug)]
+pub enum Route {
+    /// Goes wherever the rest of its batch or its transaction goes.
+    Touched,
+    Home,
+    /// Reference tables only.
+    Any,
+    Keyed(Keyed),
+    Refused(Refusal, Override),
+}
+
+/// Who may say that a statement is to be run all the same.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Override {
+    /// Nobody: it would leave rows where they aren't found again.
+    Never,
+    /// The client, by naming the shard.
+    Shard,
+    /// The client, by naming the shard or the key.
+    Key,
+}
+
+#[derive(Debug)]
+pub struct Keyed {
+    pub uses: Vec<Use>,
+    /// If it may run on several shards, each giving a part of the answer; otherwise why not.
+    pub spread: Result<(), Refusal>,
+}
+
+/// A use of a sharded table.
+#[derive(Debug)]
+pub struct Use {
+    pub display: String,
+    pub sharded: Sharded,
+    pub rows: Rows,
+    /// The column cuts trailing blanks: varchar(n).
+    pub cuts: bool,
+}
+
+#[derive(Debug)]
+pub enum Rows {
+    /// Rows that are there, whose keys pass these tests.
+    Matching(Vec<Arc<Test>>),
+    /// New rows with these keys.
+    New(Vec<Constant>),
+}
+
+/// What a use of a table comes to.
+#[derive(Debug)]
+pub struct Reached {
+    /// Ascending; empty: no row can match.
+    pub shards: Vec<ShardId>,
+    /// A key that was compared with, for explanations.
+    pub key: Option<KeyValue>,
+}
+
+impl Use {
+    /// # Errors
+    /// For new rows whose shard isn't known.
+    pub fn reach(&self, call: &Call<'_>) -> Result<Reached, Refusal> {
+        match &self.rows {
+            Rows::Matching(tests) => Ok(self.matching(tests, call)),
+            Rows::New(keys) => self.new_rows(keys, call),
+        }
+    }
+
+    fn matching(&self, tests: &[Arc<Test>], call: &Call<'_>) -> Reached {
+        let mut reached = Reached { shards: self.sharded.placement.shards().to_vec(), key: None };
+        for test in tests {
+            let shards = self.test(test, call, &mut reached.key);
+            reached.shards.retain(|shard| shards.contains(shard));
+        }
+        reached
+    }
+
+    /// The shards that may hold rows that pass the test.
+    fn test(&self, test: &Test, call: &Call<'_>, key: &mut Option<KeyValue>) -> Vec<ShardId> {
+        let all = || self.sharded.placement.shards().to_vec();
+        match test {
+            Test::OneOf(values) => {
+                let mut shards = Vec::new();
+                for value in values {
+                    match call.value(value, self.sharded.key_type) {
+                        Value::Unknown => return all(),
+                        Value::Null => {}
+                        Value::Known(value) => match self.add(value, &mut shards, key) {
+                            Some(()) => {}
+                            None => return all(),
+                        },
+                    }
+                }
+                shards
+            }
+            Test::AnyOf(array) => {
+                let Some(values) = call.elements(array, self.sharded.key_type) else { return all() };
+                let mut shards = Vec::new();
+                for value in values {
+                    if self.add(value, &mut shards, key).is_none() {
+                        return all();
+                    }
+                }
+                shards
+            }
+            Test::Between { low, high } => {
+                let (Some(low), Some(high)) = (self.bound(low.as_ref(), call), self.bound(high.as_ref(), call)) else { return Vec::new() };
+                self.sharded.placement.shards_between(low.as_ref(), high.as_ref())
+            }
+            Test::Either(branches) => {
+                let mut shards = Vec::new();
+                for branch in branches {
+                    let mut passing = all();
+                    for test in branch {
+                        let found = self.test(test, call, key);
+                        passing.retain(|shard| found.contains(shard));
+                    }
+                    shards.extend(passing);
+                }
+                shards
+            }
+        }
+    }
+
+    /// `None` when it can't be told where the key is.
+    fn add(&self, value: KeyValue, shards: &mut Vec<ShardId>, key: &mut Option<KeyValue>) -> Option<()> {
+        match self.sharded.placement.shard_of(&value) {
+            Ok(shard) => shards.push(shard),
+            Err(NoPlace::OtherType) => return None,
+            // No row has such a key.
+            Err(NoPlace::AboveRanges | NoPlace::NotListed) => {}
+        }
+        key.get_or_insert(value);
+        Some(())
+    }
+
+    /// `None`: compared with NULL, which nothing passes.
+    fn bound(&self, bound: Option<&keys::Bound>, call: &Call<'_>) -> Option<Bound<KeyValue>> {
+        let Some(bound) = bound else { return Some(Bound::Unbounded) };
+        match call.value(&bound.value, self.sharded.key_type) {
+            Value::Null => None,
+            Value::Unknown => Some(Bound::Unbounded),
+            Value::Known(value) if bound.inclusive => Some(Bound::Included(value)),
+            Value::Known(value) => Some(Bound::Excluded(value)),
+        }
+    }
+
+    fn new_rows(&self, keys: &[Constant], call: &Call<'_>) -> Result<Reached, Refusal> {
+        let mut reached = Reached { shards: Vec::new(), key: None };
+        let column = &self.sharded.key;
+        for key in keys {
+            let value = match call.value(key, self.sharded.key_type) {
+                Value::Null => return Err(refusal::null_key(&self.display, column)),
+                Value::Unknown => return Err(refusal::key_unknown(&self.display, column)),
+                Value::Known(KeyValue::Text(text)) if self.cuts && text.ends_with(' ') => {
+                    return Err(refusal::key_unknown(&self.display, column));
+                }
+                Value::Known(value) => value,
+            };
+            match self.sharded.placement.shard_of(&value) {
+                Ok(shard) => reached.shards.push(shard),
+                Err(NoPlace::OtherType) => return Err(refusal::key_unknown(&self.display, column)),
+                Err(NoPlace::AboveRanges | NoPlace::NotListed) => {
+                    return Err(refusal::no_place(&self.display, column, &show(&value)));
+                }
+            }
+            reached.key.get_or_insert(value);
+        }
+        reached.shards.sort_unstable();
+        reached.shards.dedup();
+        Ok(reached)
+    }
+}
+
+/// A key as people write it.
+pub fn show(value: &KeyValue) -> String {
+    match value {
+        KeyValue::Int(value) => value.to_string(),
+        KeyValue::Text(text) => format!("'{text}'"),
+        KeyValue::Uuid(bytes) => uuid::Uuid::from_bytes(*bytes).to_string(),
+        KeyValue::Date(days) => format!("day {days} since 2000-01-01"),
+        KeyValue::Timestamp(microseconds) | KeyValue::TimestampTz(microseconds) => format!("{microseconds} us since 2000-01-01"),
+        KeyValue::Numeric(value) => value.to_string(),
+    }
+}

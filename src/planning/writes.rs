@@ -1,0 +1,166 @@
+//! Where new rows go, and changes of keys. In: a write whose target is sharded. Out: the keys of the
+//! rows it makes, as uses of the table.
+
+use super::keys::{Keys, Locations, Node, Place};
+use super::plan::Refusal;
+use super::refusal;
+use super::route::{Override, Rows, Use};
+use super::scene::Scene;
+use super::tables::Found;
+use crate::routing::Sharded;
+use crate::sql::statement::{Assignment, Constant, InsertSource, Name, Operand, Statement, Write};
+
+/// The sharded target of a write.
+pub struct Target<'a> {
+    pub found: &'a Found,
+    pub sharded: &'a Sharded,
+    pub statement: &'a Statement,
+    pub locations: &'a Locations,
+    pub keys: &'a Keys,
+    pub scene: &'a Scene,
+}
+
+type Written<T> = Result<T, (Refusal, Override)>;
+
+/// Rows of the target of an INSERT aren't looked for: conflicting ones have the key of a new one.
+pub fn is_insert_target(statement: &Statement, place: Place) -> bool {
+    statement.writes.iter().any(|write| matches!(write, Write::Insert { scope, target, .. } if *scope == place.scope && *target == place.relation))
+}
+
+impl Target<'_> {
+    /// Why such a write can't go to several shards.
+    pub fn spread(&self, write: &Write) -> Refusal {
+        match write {
+            Write::Insert { source: InsertSource::Query(_), .. } => refusal::insert_query(&self.found.display, &self.sharded.key),
+            Write::Insert { .. } => refusal::several_shards("INSERT"),
+            Write::Update { assignments, .. } if assignments.iter().any(|set| *set.column == *self.sharded.key) => {
+                refusal::key_change(&self.found.display, &self.sharded.key)
+            }
+            Write::Update { .. } | Write::Delete { .. } => refusal::unbound(&self.found.display, &self.sharded.key),
+            Write::Merge { .. } => refusal::merge(),
+        }
+    }
+
+    /// # Errors
+    /// Where the shard of a row can't be known.
+    pub fn new_rows(&self, write: &Write) -> Written<Vec<Use>> {
+        match write {
+            Write::Insert { scope: _, target: _, columns, source, conflict_sets } => {
+                if conflict_sets.iter().any(|column| **column == *self.sharded.key) {
+                    return Err((self.key_change(), Override::Never));
+                }
+                self.insert(columns, source).map(|rows| vec![self.uses(rows)])
+            }
+            Write::Update { assignments, .. } => self.assigned(assignments),
+            Write::Delete { .. } => Ok(Vec::new()),
+            Write::Merge { scope, assignments, inserts, .. } => {
+                let mut uses = self.assigned(assignments)?;
+                for insert in inserts {
+                    let position = self.position(&insert.columns)?;
+                    let value = insert.values.get(position).ok_or_else(|| self.left_out())?;
+                    uses.push(self.uses(self.from_operand(value, *scope)?));
+                }
+                Ok(uses)
+            }
+        }
+    }
+
+    fn uses(&self, rows: Rows) -> Use {
+        let column = self.scene.catalog.as_ref().and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name)?.column(&self.sharded.key));
+        Use {
+            display: self.found.display.clone(),
+            sharded: self.sharded.clone(),
+            rows,
+            cuts: column.is_some_and(|column| column.type_modifier.is_some()),
+        }
+    }
+
+    fn key_change(&self) -> Refusal {
+        refusal::key_change(&self.found.display, &self.sharded.key)
+    }
+
+    fn left_out(&self) -> (Refusal, Override) {
+        (refusal::key_left_out(&self.found.display, &self.sharded.key), Override::Shard)
+    }
+
+    fn unknown(&self) -> (Refusal, Override) {
+        (refusal::key_unknown(&self.found.display, &self.sharded.key), Override::Key)
+    }
+
+    /// Where the key is among the columns; without a list, among all columns of the table.
+    fn position(&self, columns: &[Name]) -> Written<usize> {
+        if columns.is_empty() {
+            let relation = self.scene.catalog.as_ref().and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name));
+            let position = relation.and_then(|relation| relation.columns.iter().position(|column| column.name == self.sharded.key));
+            return position.ok_or_else(|| (refusal::no_column_list(&self.found.display), Override::Key));
+        }
+        columns.iter().position(|column| **column == *self.sharded.key).ok_or_else(|| self.left_out())
+    }
+
+    fn insert(&self, columns: &[Name], source: &InsertSource) -> Written<Rows> {
+        if matches!(source, InsertSource::DefaultValues) {
+            return Err(self.left_out());
+        }
+        let position = self.position(columns)?;
+        match source {
+            InsertSource::DefaultValues => Err(self.left_out()),
+            InsertSource::Rows(rows) => {
+                let key = |row: &Vec<Operand>| match row.get(position) {
+                    Some(Operand::Constant(constant)) => Ok(constant.clone()),
+                    None | Some(Operand::Default) => Err(self.left_out()),
+                    Some(Operand::Column(_) | Operand::Opaque) => Err(self.unknown()),
+                };
+                rows.iter().map(key).collect::<Written<Vec<Constant>>>().map(Rows::New)
+            }
+            InsertSource::Query(scope) => {
+                let query = self.statement.scopes.get(*scope).filter(|query| {
+                    let features = &query.features;
+                    !(features.set_operation || features.values || features.grouping_sets)
+                });
+                let refused = || (refusal::insert_query(&self.found.display, &self.sharded.key), Override::Key);
+                let output = query.and_then(|query| query.outputs.get(position)).ok_or_else(refused)?;
+                self.from_operand(output, *scope).map_err(|_| refused())
+            }
+        }
+    }
+
+    /// A value in terms of the columns of a scope.
+    fn from_operand(&self, operand: &Operand, scope: usize) -> Written<Rows> {
+        match operand {
+            Operand::Constant(constant) => Ok(Rows::New(vec![constant.clone()])),
+            Operand::Default => Err(self.left_out()),
+            Operand::Opaque => Err(self.unknown()),
+            Operand::Column(column) => {
+                let relations = self.statement.scopes.get(scope).map_or(0, |scope| scope.relations.len());
+                let node = self.keys.node_of(self.statement, self.locations, scope, &(0..relations), column);
+                let node = node.and_then(|node| self.keys.nodes.get(node)).ok_or_else(|| self.unknown())?;
+                if self.is_plain(node, scope) && node.sharded.key_type == self.sharded.key_type {
+                    Ok(Rows::Matching(node.tests.clone()))
+                } else {
+                    Err(self.unknown())
+                }
+            }
+        }
+    }
+
+    /// If the node's rows are never replaced by nulls.
+    fn is_plain(&self, node: &Node, scope: usize) -> bool {
+        let mut plain = Vec::new();
+        for tree in self.statement.scopes.get(scope).into_iter().flat_map(|scope| &scope.from) {
+            tree.plain(&mut plain);
+        }
+        node.place.scope == scope && plain.contains(&node.place.relation)
+    }
+
+    /// A key that is set to a constant stays on its shard if the constant belongs there.
+    fn assigned(&self, assignments: &[Assignment]) -> Written<Vec<Use>> {
+        let mut uses = Vec::new();
+        for set in assignments.iter().filter(|set| *set.column == *self.sharded.key) {
+            match &set.value {
+                Operand::Constant(constant) => uses.push(self.uses(Rows::New(vec![constant.clone()]))),
+                _ => return Err((self.key_change(), Override::Never)),
+            }
+        }
+        Ok(uses)
+    }
+}

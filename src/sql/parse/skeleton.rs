@@ -1,0 +1,110 @@
+//! The text that the parser is given: the statement's tokens, one space between any two, comments
+//! gone, each literal replaced by one of the same kind that says which literal it is.
+
+use std::fmt::Write as _;
+
+use super::{Lowered, NotParsed, Piece};
+use crate::sql::lexer::{LiteralKind, TokenKind};
+use crate::types::limits;
+
+/// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
+/// could be read as two, which may both be right where they stand: `id =@ 5` is not `id = (@ 5)`.
+const OPERATORS: &[&str] = &[
+    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#", "<<", ">>", "~", "~*",
+    "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>", "<@", "@@", "?", "?|", "?&", "@?", "#-", "::",
+    "=>", "<->",
+];
+
+/// # Errors
+/// [`NotParsed`] beyond the limits, for text that isn't UTF-8, and for tokens that the parser reads
+/// differently from PostgreSQL.
+pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
+    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX {
+        return Err(NotParsed);
+    }
+    let mut text = String::with_capacity(pieces.iter().map(|piece| piece.token.span.len().min(64) + 1).sum());
+    let mut glued = true;
+    for (position, piece) in pieces.iter().enumerate() {
+        let source = source(sql, piece)?;
+        if is_only_of_table(sql, pieces, position) {
+            continue;
+        }
+        let is_dot = piece.token.kind == TokenKind::Punct(b'.');
+        if !glued && !is_dot {
+            text.push(' ');
+        }
+        glued = is_dot;
+        match piece.token.kind {
+            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => text.push_str(source),
+            TokenKind::Literal(kind) => {
+                if glued || matches!(neighbour(pieces, position), Some(TokenKind::Literal(_))) {
+                    return Err(NotParsed);
+                }
+                literal(&mut text, kind, piece.literal.ok_or(NotParsed)?)?;
+            }
+            TokenKind::Operator if OPERATORS.contains(&source) => text.push_str(source),
+            TokenKind::Punct(byte @ (b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':')) => text.push(char::from(byte)),
+            TokenKind::Operator | TokenKind::Punct(_) | TokenKind::UnicodeIdent => return Err(NotParsed),
+        }
+    }
+    Ok(text)
+}
+
+fn source<'a>(sql: &'a [u8], piece: &Piece) -> Lowered<&'a str> {
+    let bytes = sql.get(piece.token.span.clone()).ok_or(NotParsed)?;
+    // A string of any size isn't looked at: the position stands for it.
+    if matches!(piece.token.kind, TokenKind::Literal(_)) {
+        return Ok("");
+    }
+    std::str::from_utf8(bytes).map_err(|_| NotParsed)
+}
+
+fn neighbour(pieces: &[Piece], position: usize) -> Option<TokenKind> {
+    pieces.get(position + 1).map(|piece| piece.token.kind)
+}
+
+fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> {
+    let written = match kind {
+        LiteralKind::Integer => write!(text, "{ordinal}"),
+        LiteralKind::Decimal => write!(text, "{ordinal}.5"),
+        LiteralKind::BitString => write!(text, "B'{ordinal}'"),
+        // Their values have other types or rules; nothing is lost by not reading them.
+        LiteralKind::UnicodeString | LiteralKind::NationalString => return Err(NotParsed),
+        LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => write!(text, "'{ordinal}'"),
+    };
+    written.map_err(|_| NotParsed)
+}
+
+/// `FROM ONLY t`, which the parser takes for a table of the name `only`. ONLY is reserved: before a
+/// name or a parenthesis, behind one of these, it can't be anything else.
+fn is_only_of_table(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
+    let word = |position: Option<usize>| {
+        let piece = pieces.get(position?)?;
+        (piece.token.kind == TokenKind::Word).then(|| sql.get(piece.token.span.clone()).unwrap_or_default())
+    };
+    let is = |position: Option<usize>, words: &[&str]| {
+        word(position).is_some_and(|found| words.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes())))
+    };
+    let before = position.checked_sub(1);
+    let behind_comma = before.and_then(|before| pieces.get(before)).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
+    is(Some(position), &["only"])
+        && (behind_comma || is(before, &["from", "join", "update", "using", "into", "lateral"]))
+        && matches!(
+            neighbour(pieces, position),
+            Some(TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Punct(b'('))
+        )
+}
+
+fn deepest(pieces: &[Piece]) -> usize {
+    let mut depth = 0_usize;
+    let mut deepest = 0;
+    for piece in pieces {
+        match piece.token.kind {
+            TokenKind::Punct(b'(' | b'[') => depth += 1,
+            TokenKind::Punct(b')' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
