@@ -19,12 +19,22 @@ pub struct Run {
 
 /// # Errors
 /// pgbench's own words when it failed, or when a client of it was aborted.
-pub fn run(servers: &Servers, workload: &Workload, contender: &Contender, options: &Options) -> Result<Run, String> {
+pub fn run(
+    servers: &Servers,
+    workload: &Workload,
+    contender: &Contender,
+    options: &Options,
+) -> Result<Run, String> {
     let script = servers.cluster.directory().join("pgbench.sql");
     let mut pgbench = servers.pgbench();
     let threads = workload.clients.min(2).to_string();
     pgbench.args(["--no-vacuum", "--protocol", workload.protocol.name()]);
-    pgbench.args(["--client", &workload.clients.to_string(), "--jobs", &threads]);
+    pgbench.args([
+        "--client",
+        &workload.clients.to_string(),
+        "--jobs",
+        &threads,
+    ]);
     pgbench.args(["--time", &options.seconds.to_string()]);
     match own_script(workload) {
         None => {
@@ -44,7 +54,9 @@ pub fn run(servers: &Servers, workload: &Workload, contender: &Contender, option
     if transactions < 1.0 {
         return Err(text);
     }
-    let cpu = before.zip(after).map(|(before, after)| (after - before) * 1e6 / transactions);
+    let cpu = before
+        .zip(after)
+        .map(|(before, after)| (after - before) * 1e6 / transactions);
     Ok(Run { throughput, cpu })
 }
 
@@ -53,16 +65,26 @@ pub fn run(servers: &Servers, workload: &Workload, contender: &Contender, option
 fn own_script(workload: &Workload) -> Option<String> {
     let rows = match (workload.script, workload.placement) {
         (Script::SelectOnly, Placement::OneShard) => return None,
-        (Script::SelectOnly, Placement::TwoShards) => "SELECT abalance FROM pgbench_accounts WHERE aid = :aid;",
-        (Script::ThousandRows, _) => "SELECT * FROM pgbench_accounts WHERE aid BETWEEN :aid AND :aid + 999;",
+        (Script::SelectOnly, Placement::TwoShards) => {
+            "SELECT abalance FROM pgbench_accounts WHERE aid = :aid;"
+        }
+        (Script::ThousandRows, _) => {
+            "SELECT * FROM pgbench_accounts WHERE aid BETWEEN :aid AND :aid + 999;"
+        }
     };
     Some(format!("\\set aid random(1, {})\n{rows}\n", ACCOUNTS - 999))
 }
 
 fn number(text: &str, label: &str) -> Result<f64, String> {
     let rest = text.split_once(label).map(|(_, rest)| rest);
-    let digits = rest.map(|rest| rest.split(|end: char| !end.is_ascii_digit() && end != '.').next().unwrap_or(""));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| format!("pgbench did not say \"{label}\":\n{text}"))
+    let digits = rest.map(|rest| {
+        rest.split(|end: char| !end.is_ascii_digit() && end != '.')
+            .next()
+            .unwrap_or("")
+    });
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| format!("pgbench did not say \"{label}\":\n{text}"))
 }
 
 /// CPU time of a process with all of its threads, those that have ended included: user and system time
@@ -71,10 +93,20 @@ pub fn cpu_seconds(pid: u32) -> Result<f64, String> {
     let path = format!("/proc/{pid}/stat");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     // The second field is the program's name in parentheses and may contain anything.
-    let fields: Vec<&str> = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let fields: Vec<&str> = text
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .collect();
     // Fields 14 and 15, of which the first here is the third.
-    let ticks = |field: usize| fields.get(field - 3).and_then(|ticks| ticks.parse::<f64>().ok());
-    let (user, system) = ticks(14).zip(ticks(15)).ok_or_else(|| format!("{path} is not as proc(5) says: {text}"))?;
+    let ticks = |field: usize| {
+        fields
+            .get(field - 3)
+            .and_then(|ticks| ticks.parse::<f64>().ok())
+    };
+    let (user, system) = ticks(14)
+        .zip(ticks(15))
+        .ok_or_else(|| format!("{path} is not as proc(5) says: {text}"))?;
     Ok((user + system) / ticks_per_second())
 }
 
@@ -83,6 +115,7 @@ fn ticks_per_second() -> f64 {
     *TICKS.get_or_init(|| {
         let told = output(Command::new("getconf").arg("CLK_TCK")).ok();
         // What Linux tells user space on every architecture but the oldest.
-        told.and_then(|text| text.trim().parse().ok()).unwrap_or(100.0)
+        told.and_then(|text| text.trim().parse().ok())
+            .unwrap_or(100.0)
     })
 }

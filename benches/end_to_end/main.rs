@@ -50,25 +50,38 @@ fn main() -> ExitCode {
 /// A thousand clients here and in the proxy need more descriptors than most shells allow: starts this
 /// program again below a shell that has raised the limit. Goes on as it is where that can't be done.
 fn raise_limit_of_files() {
-    let Ok(program) = std::env::current_exe() else { return };
-    let script = "ulimit -n 8192 2>/dev/null || ulimit -n $(ulimit -H -n) 2>/dev/null; exec \"$0\" \"$@\"";
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let script =
+        "ulimit -n 8192 2>/dev/null || ulimit -n $(ulimit -H -n) 2>/dev/null; exec \"$0\" \"$@\"";
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg(program).args(std::env::args_os().skip(1)).env(RAISED, "1");
+    shell
+        .arg("-c")
+        .arg(script)
+        .arg(program)
+        .args(std::env::args_os().skip(1))
+        .env(RAISED, "1");
     eprintln!("could not raise the limit of open files: {}", shell.exec());
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let workloads: Vec<Workload> = workloads::all().into_iter().filter(|one| options.wants(&one.name())).collect();
+    let workloads: Vec<Workload> = workloads::all()
+        .into_iter()
+        .filter(|one| options.wants(&one.name()))
+        .collect();
     let with_idle = options.wants(idle::NAME);
     if workloads.is_empty() && !with_idle {
         return Err("no row has such a name".to_owned());
     }
-    let servers = Servers::start(&mut |line| eprintln!("{line}"))?;
+    let servers = Servers::start(&options.shardway, &mut |line| eprintln!("{line}"))?;
     let contenders = Contenders::start(&servers)?;
     if !contenders.has_pgbouncer() {
-        println!("PgBouncer is not installed (Debian: apt-get install pgbouncer): its column and the ratios are left out.");
+        println!(
+            "PgBouncer is not installed (Debian: apt-get install pgbouncer): its column and the ratios are left out."
+        );
     }
-    let mut report = Report::new(&contenders);
+    let report = Report::new(&contenders);
     report.introduce(&servers, options);
     let mut figures = vec![Figures::default(); workloads.len()];
     for round in 1..=options.rounds {

@@ -1,5 +1,7 @@
 //! What the command line asks for.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// Measures Shardway beside PgBouncer and a direct connection.
@@ -18,6 +20,9 @@ struct Arguments {
     /// Only rows whose name contains this, as in "prepared" or "16 clients".
     #[arg(long, value_name = "PATTERN")]
     only: Option<String>,
+    /// Another build of Shardway than the one just made.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_shardway"))]
+    shardway: PathBuf,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -27,6 +32,7 @@ struct Arguments {
 pub struct Options {
     pub rounds: usize,
     pub seconds: u32,
+    pub shardway: PathBuf,
     only: Option<String>,
 }
 
@@ -43,7 +49,12 @@ impl Options {
         if rounds == 0 || seconds == 0 {
             return Err("--rounds and --seconds must be at least 1".to_owned());
         }
-        Ok(Some(Self { rounds, seconds, only: arguments.only }))
+        Ok(Some(Self {
+            rounds,
+            seconds,
+            shardway: arguments.shardway,
+            only: arguments.only,
+        }))
     }
 
     pub fn wants(&self, name: &str) -> bool {

@@ -30,11 +30,23 @@ impl Figures {
     }
 
     fn throughput(&self, kind: Kind) -> Option<f64> {
-        median(self.runs.get(&kind)?.iter().map(|run| run.throughput).collect())
+        median(
+            self.runs
+                .get(&kind)?
+                .iter()
+                .map(|run| run.throughput)
+                .collect(),
+        )
     }
 
     fn cpu(&self, kind: Kind) -> Option<f64> {
-        median(self.runs.get(&kind)?.iter().filter_map(|run| run.cpu).collect())
+        median(
+            self.runs
+                .get(&kind)?
+                .iter()
+                .filter_map(|run| run.cpu)
+                .collect(),
+        )
     }
 }
 
@@ -71,13 +83,18 @@ impl<'a> Report<'a> {
         if workloads.is_empty() {
             return;
         }
-        println!("\nTransactions per second, and CPU microseconds of the proxy per transaction; in brackets the ratio to");
+        println!(
+            "\nTransactions per second, and CPU microseconds of the proxy per transaction; in brackets the ratio to"
+        );
         println!("PgBouncer's CPU time and its limit. PgBouncer has one database with all rows.\n");
         println!(
             "| {:38} | {:>7} | {:^16} | {:^36} | {:^36} |",
             "", "direct", "PgBouncer", "Shardway, workers = 1", "Shardway, default workers"
         );
-        println!("|{:-<40}|{:->8}:|{:->17}:|{:->37}:|{:->37}:|", "", "", "", "", "");
+        println!(
+            "|{:-<40}|{:->8}:|{:->17}:|{:->37}:|{:->37}:|",
+            "", "", "", "", ""
+        );
         for (workload, figures) in workloads.iter().zip(figures) {
             println!(
                 "| {:38} | {:>7} | {:>16} | {:>36} | {:>36} |",
@@ -85,7 +102,11 @@ impl<'a> Report<'a> {
                 number(figures.throughput(Kind::Direct)),
                 plain(figures, Kind::PgBouncer),
                 compared(figures, Kind::OneWorker, workload.limits.one_worker),
-                compared(figures, Kind::DefaultWorkers, workload.limits.default_workers),
+                compared(
+                    figures,
+                    Kind::DefaultWorkers,
+                    workload.limits.default_workers
+                ),
             );
         }
         self.failures(workloads, figures);
@@ -98,18 +119,30 @@ impl<'a> Report<'a> {
             }
         }
         if let Err(reason) = self.contenders.parts()
-            && workloads.iter().any(|workload| workload.placement == Placement::TwoShards)
+            && workloads
+                .iter()
+                .any(|workload| workload.placement == Placement::TwoShards)
         {
-            println!("\nTHE FIGURES FOR TWO SHARDS DON'T COUNT: the answers are not right: {}", reason.trim());
+            println!(
+                "\nTHE FIGURES FOR TWO SHARDS DON'T COUNT: the answers are not right: {}",
+                reason.trim()
+            );
         }
     }
 
     pub fn idle(&self, all: &[Idle]) {
-        println!("\nMemory of each of {} clients that ran a statement and are idle ({}):", idle::CLIENTS, idle::NAME);
+        println!(
+            "\nMemory of each of {} clients that ran a statement and are idle ({}):",
+            idle::CLIENTS,
+            idle::NAME
+        );
         for one in all {
             let verdict = match one.name {
                 "PgBouncer" => String::new(),
-                _ => format!(" (limit {IDLE_KIB_MAX} KiB: {})", verdict(one.kib < IDLE_KIB_MAX)),
+                _ => format!(
+                    " (limit {IDLE_KIB_MAX} KiB: {})",
+                    verdict(one.kib < IDLE_KIB_MAX)
+                ),
             };
             println!("  {:26} {:5.1} KiB{verdict}", one.name, one.kib);
         }
@@ -132,7 +165,10 @@ fn compared(figures: &Figures, kind: Kind, limit: f64) -> String {
     match figures.cpu(kind).zip(figures.cpu(Kind::PgBouncer)) {
         Some((own, other)) if other > 0.0 => {
             let ratio = own / other;
-            format!("{plain} [{ratio:.2}, {limit:.2}: {}]", verdict(ratio <= limit))
+            format!(
+                "{plain} [{ratio:.2}, {limit:.2}: {}]",
+                verdict(ratio <= limit)
+            )
         }
         _ => plain,
     }
