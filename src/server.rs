@@ -358,7 +358,7 @@ async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database
         if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &database)) {
             return;
         }
-        if !database.is_single() || database.nodes().count() > 1 {
+        if !database.is_single() {
             read_catalog(&current, &database).await;
         }
         let pause = if database.planner.has_catalog() { CATALOG_REFRESH } else { CATALOG_RETRY };

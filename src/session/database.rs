@@ -87,13 +87,8 @@ impl Database {
         }
     }
 
-    /// With one shard everything has one place to go, and PostgreSQL itself keeps the transactions.
+    /// One node for everything: no statement has a choice, and PostgreSQL itself keeps the transactions.
     pub fn is_single(&self) -> bool {
-        self.shards.len() == 1
-    }
-
-    /// One node for everything: no statement has a choice.
-    pub fn is_alone(&self) -> bool {
         self.nodes().count() == 1
     }
 

@@ -737,9 +737,9 @@ impl Session {
         let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) else { return Ok(()) };
         let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
         if queued > TURN_BYTES_MAX {
-            match self.run_segment(End::Flush).await {
-                Err(Failure::End(end)) => return Err(end),
-                Ok(_) | Err(_) => {}
+            // Other failures were told to the client, which now is to skip to its Sync.
+            if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
+                return Err(end);
             }
         }
         Ok(())
