@@ -84,6 +84,7 @@ pub async fn welcome(
         scattering: None,
         explaining: None,
         unplaced: Vec::new(),
+        undo: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),
         hint,
