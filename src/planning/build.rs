@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ddl::{self, Definition, Suspects};
-use super::effects::{self, Text};
+use super::effects;
 use super::plan::Refusal;
 use super::query;
 use super::refusal;
@@ -12,6 +12,7 @@ use super::route::{Override, Route, Routed};
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
 use super::template::{StatementTemplate, Template};
+use super::text::Text;
 use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
 use crate::sql::{Command, LexOptions, Lexed, TokenKind, Tokens, recognise};

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::effects::Text;
 use super::functions::Class;
 use super::plan::Refusal;
 use super::refusal;
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
+use super::text::Text;
 use crate::sql::TokenKind;
 use crate::sql::statement::TableName;
 

@@ -101,6 +101,21 @@ const HARMLESS: &[&str] = &[
     "websearch_to_tsquery",
 ];
 
+/// Types whose values are looked up in the catalogs; casts to them are taken for calls.
+const CATALOG_TYPES: &[&str] = &[
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
+
 /// Grammar, not functions, though they look alike.
 const GRAMMAR: &[&str] = &["coalesce", "greatest", "least", "nullif", "row"];
 
@@ -198,10 +213,6 @@ const READ_ONLY: &[&str] = &[
     "pg_type_is_visible",
     "pg_function_is_visible",
     "pg_typeof",
-    "regclass",
-    "regproc",
-    "regprocedure",
-    "regtype",
     "session_user",
     "shobj_description",
     "to_regclass",
@@ -238,7 +249,10 @@ static BUILTIN: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
 
 /// Names that PostgreSQL knows without a definition by a user.
 pub fn is_builtin(name: &str) -> bool {
-    BUILTIN.contains_key(name) || GRAMMAR.contains(&name) || is_bare(name)
+    BUILTIN.contains_key(name)
+        || GRAMMAR.contains(&name)
+        || CATALOG_TYPES.contains(&name)
+        || is_bare(name)
 }
 
 fn is_bare(name: &str) -> bool {
@@ -280,12 +294,11 @@ fn builtin_class(name: &str) -> Class {
             aggregate: true, ..
         }) => Class::Aggregate,
         Some(Builtin { window: true, .. }) => Class::Window,
-        // An aggregate of the past: count(*) FILTER and the like come with their own syntax.
         Some(Builtin {
             immutable: true, ..
         }) => Class::Harmless,
         Some(_) => Class::Server,
-        None if is_bare(name) => Class::Server,
+        None if is_bare(name) || CATALOG_TYPES.contains(&name) => Class::Server,
         None => Class::Unknown,
     }
 }
@@ -351,7 +364,11 @@ impl Functions<'_> {
     pub fn is_read_only(&self, schema: Option<&str>, name: &str) -> bool {
         match self.class(schema, name) {
             Class::Harmless | Class::Moment | Class::Aggregate | Class::Window => true,
-            Class::Server => READ_ONLY.contains(&name) || name.starts_with("has_"),
+            Class::Server => {
+                READ_ONLY.contains(&name)
+                    || CATALOG_TYPES.contains(&name)
+                    || name.starts_with("has_")
+            }
             Class::HomeBound | Class::ReadsTables | Class::Unknown => false,
         }
     }

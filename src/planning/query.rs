@@ -1,7 +1,6 @@
 //! The routes of queries and data-modifying commands. In: tokens and the scene. Out: a [`Routed`].
 
 use super::ddl::Suspects;
-use super::effects::Text;
 use super::functions::Class;
 use super::keys::{Keys, Locations};
 use super::plan::Refusal;
@@ -10,6 +9,7 @@ use super::route::{Keyed, Override, Route, Routed, Rows, Use};
 use super::scatter;
 use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
+use super::text::Text;
 use super::writes;
 use crate::sql::parse;
 use crate::sql::statement::{Attribute, Call, Kind, Source, Statement, Write};

@@ -83,7 +83,7 @@ impl Target<'_> {
                 for insert in inserts {
                     let position = self.position(&insert.columns)?;
                     let value = insert.values.get(position).ok_or_else(|| self.left_out())?;
-                    uses.push(self.uses(self.from_operand(value, *scope)?));
+                    uses.push(self.uses(self.keys_of(value, *scope)?));
                 }
                 Ok(uses)
             }
@@ -177,13 +177,13 @@ impl Target<'_> {
                 let output = query
                     .and_then(|query| query.outputs.get(position))
                     .ok_or_else(refused)?;
-                self.from_operand(output, *scope).map_err(|_| refused())
+                self.keys_of(output, *scope).map_err(|_| refused())
             }
         }
     }
 
     /// A value in terms of the columns of a scope.
-    fn from_operand(&self, operand: &Operand, scope: usize) -> Written<Rows> {
+    fn keys_of(&self, operand: &Operand, scope: usize) -> Written<Rows> {
         match operand {
             Operand::Constant(constant) => Ok(Rows::New(vec![constant.clone()])),
             Operand::Default => Err(self.left_out()),

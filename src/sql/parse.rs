@@ -6,6 +6,7 @@
 //! misread, and nothing is ever printed back. Its tree is read by exhaustive patterns: a clause or an
 //! expression that isn't known here makes the statement not parsed.
 
+mod call;
 mod expression;
 mod from;
 mod names;

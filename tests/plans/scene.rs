@@ -272,13 +272,18 @@ fn catalog() -> Catalog {
     Catalog::new(relations, functions)
 }
 
-/// The plan of a case, a line for each thing worth knowing.
-pub fn render(case: &Case, sql: &str) -> String {
-    let scene = Scene {
+/// The database of a case.
+pub fn scene(case: &Case) -> Scene {
+    Scene {
         map: Arc::new(map(case)),
         catalog: case.catalog.then(|| Arc::new(catalog())),
         safe_functions: Arc::new(BTreeSet::from(["declared_safe".to_owned()])),
-    };
+    }
+}
+
+/// The plan of a case, a line for each thing worth knowing.
+pub fn render(case: &Case, sql: &str) -> String {
+    let scene = scene(case);
     let names = Names {
         search_path: case.path.clone(),
         temporary: case.temporary.clone(),

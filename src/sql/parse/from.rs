@@ -157,21 +157,12 @@ impl Lowering {
                 index_hints,
             } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
                 self.scope(scope).features.sample |= sample.is_some();
-                if let Some(args) = args {
-                    if args.settings.is_some() {
-                        return Err(NotParsed);
-                    }
-                    return self.table_function(scope, name, &args.args, alias.as_ref());
+                match args {
+                    None if *with_ordinality => Err(NotParsed),
+                    None => self.table(scope, name, alias.as_ref()),
+                    Some(args) if args.settings.is_some() => Err(NotParsed),
+                    Some(args) => self.table_function(scope, name, &args.args, alias.as_ref()),
                 }
-                if *with_ordinality {
-                    return Err(NotParsed);
-                }
-                let source = self.source(name)?;
-                let own_name = match source {
-                    Source::Common => Some(names::table(name)?.name),
-                    _ => None,
-                };
-                self.push(scope, source, alias.as_ref(), own_name)
             }
             TableFactor::Derived {
                 lateral,
@@ -213,6 +204,21 @@ impl Lowering {
             } => self.joins(scope, table_with_joins),
             _ => Err(NotParsed),
         }
+    }
+
+    /// A table or a common table expression.
+    fn table(
+        &mut self,
+        scope: usize,
+        name: &ast::ObjectName,
+        alias: Option<&ast::TableAlias>,
+    ) -> Lowered<JoinTree> {
+        let source = self.source(name)?;
+        let own_name = match source {
+            Source::Common => Some(names::table(name)?.name),
+            _ => None,
+        };
+        self.push(scope, source, alias, own_name)
     }
 
     /// A function in FROM sees what is to its left.

@@ -182,10 +182,13 @@ impl Lowering {
         else {
             return Err(NotParsed);
         };
-        let foreign =
-            !(optimizer_hints.is_empty() && lateral_views.is_empty() && connect_by.is_empty())
-                || !(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty());
-        if foreign {
+        let plain = optimizer_hints.is_empty()
+            && lateral_views.is_empty()
+            && connect_by.is_empty()
+            && cluster_by.is_empty()
+            && distribute_by.is_empty()
+            && sort_by.is_empty();
+        if !plain {
             return Err(NotParsed);
         }
         let scope = self.open(parent);

@@ -15,6 +15,11 @@ pub(super) const OPERATORS: &[&str] = &[
     "<@", "@@", "?", "?|", "?&", "@?", "#-", "::", "=>", "<->",
 ];
 
+/// Stands for `OPERATOR(pg_catalog.=)` and its like, of which psql's own queries are full: an operator
+/// of which nothing is concluded. Which way its operands are bound doesn't matter then.
+const QUALIFIED_OPERATOR: &str = " @@";
+const QUALIFIED_OPERATOR_TOKENS: usize = 6;
+
 /// # Errors
 /// [`NotParsed`] beyond the limits, for text that isn't UTF-8, and for tokens that the parser reads
 /// differently from PostgreSQL.
@@ -30,7 +35,11 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
             .sum(),
     );
     let mut glued = true;
+    let mut passed = 0;
     for (position, piece) in pieces.iter().enumerate() {
+        if position < passed {
+            continue;
+        }
         let source = source(sql, piece)?;
         if is_only_of_table(sql, pieces, position) || is_key_of_lock(sql, pieces, position) {
             continue;
@@ -38,6 +47,12 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
         if position == 0 && is(sql, pieces, Some(0), &["table"]) {
             text.push_str("SELECT * FROM");
             glued = false;
+            continue;
+        }
+        if is_qualified_operator(sql, pieces, position) {
+            text.push_str(QUALIFIED_OPERATOR);
+            glued = false;
+            passed = position + QUALIFIED_OPERATOR_TOKENS;
             continue;
         }
         let is_dot = piece.token.kind == TokenKind::Punct(b'.');
@@ -133,6 +148,17 @@ fn is_key_of_lock(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
         }
         _ => false,
     }
+}
+
+/// `OPERATOR(pg_catalog.=)`; those of other schemas may be anything.
+fn is_qualified_operator(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
+    let kind = |ahead: usize| pieces.get(position + ahead).map(|piece| piece.token.kind);
+    is(sql, pieces, Some(position), &["operator"])
+        && kind(1) == Some(TokenKind::Punct(b'('))
+        && is(sql, pieces, Some(position + 2), &["pg_catalog"])
+        && kind(3) == Some(TokenKind::Punct(b'.'))
+        && kind(4) == Some(TokenKind::Operator)
+        && kind(5) == Some(TokenKind::Punct(b')'))
 }
 
 /// If the token is one of these keywords.

@@ -144,7 +144,7 @@ fn what_another_dialect_means_is_not_parsed() {
         "SELECT * FROM t PIVOT (sum(x) FOR y IN (1))",
         "SELECT * EXCEPT (a) FROM t",
         "INSERT IGNORE INTO t VALUES (1)",
-        "SELECT a FROM t WHERE a OPERATOR(pg_catalog.=) 1",
+        "SELECT a FROM t WHERE a OPERATOR(public.=) 1",
         "SELECT * FROM t JOIN u",
         "SELECT * FROM (t JOIN u ON true) AS j",
         "CREATE TABLE t (a int)",

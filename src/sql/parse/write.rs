@@ -85,10 +85,12 @@ impl Lowering {
         else {
             return Err(NotParsed);
         };
-        let foreign =
-            !(optimizer_hints.is_empty() && assignments.is_empty() && after_columns.is_empty())
-                || !(multi_table_into_clauses.is_empty() && multi_table_when_clauses.is_empty());
-        if foreign {
+        let plain = optimizer_hints.is_empty()
+            && assignments.is_empty()
+            && after_columns.is_empty()
+            && multi_table_into_clauses.is_empty()
+            && multi_table_when_clauses.is_empty();
+        if !plain {
             return Err(NotParsed);
         }
         let alias = table_alias
@@ -129,19 +131,15 @@ impl Lowering {
             fetch: None,
             ..
         } = query
+            && let ast::SetExpr::Values(values) = body.as_ref()
         {
-            if let ast::SetExpr::Values(values) = body.as_ref() {
-                // The expressions of VALUES don't see the target.
-                let rows = self.open(parent);
-                self.rows(rows, values)?;
-                return Ok(InsertSource::Rows(
-                    values
-                        .rows
-                        .iter()
-                        .map(|row| row.content.iter().map(predicate::operand).collect())
-                        .collect(),
-                ));
-            }
+            // The expressions of VALUES don't see the target.
+            let rows = self.open(parent);
+            self.rows(rows, values)?;
+            let row = |row: &ast::Parens<Vec<ast::Expr>>| {
+                row.content.iter().map(predicate::operand).collect()
+            };
+            return Ok(InsertSource::Rows(values.rows.iter().map(row).collect()));
         }
         Ok(InsertSource::Query(self.query(query, parent)?))
     }
