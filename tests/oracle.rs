@@ -26,7 +26,7 @@ mod world;
 use run::{Runner, Tally};
 use world::Environment;
 
-const SHOWN_FAILURES: usize = 40;
+const SHOWN_FAILURES: usize = 100;
 
 /// Runs all lists with this many shards.
 fn lists(shards: usize) {
