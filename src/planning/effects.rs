@@ -10,18 +10,8 @@ use crate::sql::command::{CopyDirection, SessionCommand, Verb};
 use crate::sql::{Command, TokenKind};
 
 /// Functions of the grammar that pg_catalog doesn't list under these names.
-const GRAMMAR: &[&str] = &[
-    "coalesce",
-    "extract",
-    "greatest",
-    "grouping",
-    "least",
-    "nullif",
-    "overlay",
-    "position",
-    "substring",
-    "trim",
-];
+const GRAMMAR: &[&str] =
+    &["coalesce", "extract", "greatest", "grouping", "least", "nullif", "overlay", "position", "substring", "trim"];
 
 /// What the statement may leave behind.
 pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> Effects {
@@ -40,24 +30,17 @@ pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> 
                 Some(call) => effects.settings.push(call),
                 None => effects.unknown = true,
             },
-            "pg_advisory_lock"
-            | "pg_advisory_lock_shared"
-            | "pg_try_advisory_lock"
-            | "pg_try_advisory_lock_shared" => {
+            "pg_advisory_lock" | "pg_advisory_lock_shared" | "pg_try_advisory_lock" | "pg_try_advisory_lock_shared" => {
                 effects.takes_advisory_lock = true;
             }
-            name if name.starts_with("pg_advisory_unlock") => {
-                effects.releases_advisory_locks = true
-            }
+            name if name.starts_with("pg_advisory_unlock") => effects.releases_advisory_locks = true,
             "nextval" | "setval" => effects.uses_sequence = true,
             name if GRAMMAR.contains(&name) => {}
             name => {
                 let unknown = functions.class(called.schema.as_deref(), name) == Class::Unknown;
                 // The names of new objects look like calls; a definition runs few functions.
-                let runs = !is_ddl
-                    || functions
-                        .catalog
-                        .is_some_and(|catalog| catalog.functions(None, name).next().is_some());
+                let runs =
+                    !is_ddl || functions.catalog.is_some_and(|catalog| catalog.functions(None, name).next().is_some());
                 effects.unknown |= unknown && runs;
             }
         }
@@ -69,15 +52,14 @@ fn creates_temporary(text: Text<'_>, command: &Command) -> bool {
     let temporary = |at: usize| text.is_any(at, &["temp", "temporary"]);
     let positions = 0..text.pieces.len();
     match command {
-        Command::Ordinary(Verb::Ddl | Verb::Explain { .. })
-        | Command::Session(SessionCommand::Prepare { .. }) => {
+        Command::Ordinary(Verb::Ddl | Verb::Explain { .. }) | Command::Session(SessionCommand::Prepare { .. }) => {
             let creates = |at: &usize| text.is(*at, "create");
             positions.clone().find(creates).is_some_and(|create| {
                 let head = create + 1..create + 6;
                 head.clone().any(temporary)
-                    || head.into_iter().any(|at| {
-                        text.name(at).as_deref() == Some("pg_temp") && text.punct(at + 1, b'.')
-                    })
+                    || head
+                        .into_iter()
+                        .any(|at| text.name(at).as_deref() == Some("pg_temp") && text.punct(at + 1, b'.'))
             }) || select_into_temporary(text)
         }
         Command::Ordinary(Verb::Select) => select_into_temporary(text),
@@ -86,13 +68,10 @@ fn creates_temporary(text: Text<'_>, command: &Command) -> bool {
 }
 
 fn select_into_temporary(text: Text<'_>) -> bool {
-    (0..text.pieces.len())
-        .filter(|at| text.is(*at, "into"))
-        .any(|into| {
-            let next = into + 1 + usize::from(text.is_any(into + 1, &["local", "global"]));
-            text.is_any(next, &["temp", "temporary"])
-                || text.name(next).as_deref() == Some("pg_temp")
-        })
+    (0..text.pieces.len()).filter(|at| text.is(*at, "into")).any(|into| {
+        let next = into + 1 + usize::from(text.is_any(into + 1, &["local", "global"]));
+        text.is_any(next, &["temp", "temporary"]) || text.name(next).as_deref() == Some("pg_temp")
+    })
 }
 
 /// `set_config(name, value, is_local)` with arguments of one token each.
@@ -112,11 +91,7 @@ fn set_config(text: Text<'_>, open: usize) -> Option<SetConfig> {
         at += 1;
         ends.then_some(argument)
     };
-    Some(SetConfig {
-        name: next(b',')?,
-        value: next(b',')?,
-        is_local: next(b')')?,
-    })
+    Some(SetConfig { name: next(b',')?, value: next(b',')?, is_local: next(b')')? })
 }
 
 fn argument(text: Text<'_>, at: usize) -> Option<Argument> {
@@ -135,20 +110,13 @@ pub fn access(text: Text<'_>, command: &Command, scene: &Scene, names: &Names) -
     let reads = match command {
         Command::Ordinary(Verb::Select | Verb::Copy(CopyDirection::ToStdout)) => true,
         Command::Ordinary(Verb::Explain { .. }) => !(0..text.pieces.len()).any(|at| {
-            text.is_any(
-                at,
-                &[
-                    "insert", "update", "delete", "merge", "create", "execute", "declare",
-                    "refresh",
-                ],
-            )
+            text.is_any(at, &["insert", "update", "delete", "merge", "create", "execute", "declare", "refresh"])
         }),
         _ => false,
     };
     let functions = scene.functions();
     let read_only = |called: &Called| {
-        GRAMMAR.contains(&called.name.as_str())
-            || functions.is_read_only(called.schema.as_deref(), &called.name)
+        GRAMMAR.contains(&called.name.as_str()) || functions.is_read_only(called.schema.as_deref(), &called.name)
     };
     let safe = reads
         && !locks_or_makes(text)
@@ -162,9 +130,9 @@ fn locks_or_makes(text: Text<'_>) -> bool {
         text.is(at, "into")
             || text.is(at, "for") && text.is_any(at + 1, &["update", "share", "no", "key"])
             || text.is_any(at, &["insert", "delete", "merge"])
-                && at.checked_sub(1).is_some_and(|before| {
-                    matches!(text.kind(before), Some(TokenKind::Punct(b'(' | b')')))
-                })
+                && at
+                    .checked_sub(1)
+                    .is_some_and(|before| matches!(text.kind(before), Some(TokenKind::Punct(b'(' | b')'))))
             || text.kind(at) == Some(TokenKind::UnicodeIdent)
     })
 }
@@ -174,9 +142,7 @@ fn is_unsafe_view(text: Text<'_>, at: usize, scene: &Scene, names: &Names) -> bo
         return false;
     };
     let is_unsafe = |schema: &str| {
-        catalog
-            .relation(schema, &name)
-            .is_some_and(|relation| relation.is_view() && relation.calls_unsafe_functions)
+        catalog.relation(schema, &name).is_some_and(|relation| relation.is_view() && relation.calls_unsafe_functions)
     };
     if at >= 2 && text.punct(at - 1, b'.') {
         return text.name(at - 2).is_some_and(|schema| is_unsafe(&schema));

@@ -4,8 +4,7 @@
 
 use super::template::{ParameterValue, Parameters};
 use super::typed::{
-    Typed, arithmetic, array_element, cast, convert, fits, guess, integer, key_type_of, oid, read,
-    widths,
+    Typed, arithmetic, array_element, cast, convert, fits, guess, integer, key_type_of, oid, read, widths,
 };
 use crate::routing::key;
 use crate::sql::statement::{BaseType, CastType, Constant};
@@ -42,11 +41,7 @@ impl Call<'_> {
 
     /// The values of an array constant; `None` when they aren't known. NULLs are left out: nothing
     /// equals them.
-    pub fn elements(
-        &self,
-        constant: &Constant,
-        key_type: Option<KeyType>,
-    ) -> Option<Vec<KeyValue>> {
+    pub fn elements(&self, constant: &Constant, key_type: Option<KeyType>) -> Option<Vec<KeyValue>> {
         let key_type = key_type.or_else(|| self.array_type(constant))?;
         let read = |text: &str| key::from_array_text(key_type, text).ok();
         let values = match constant {
@@ -66,9 +61,9 @@ impl Call<'_> {
                     _ if !certain => return None,
                     ParameterValue::Text(text) => read(std::str::from_utf8(text).ok()?)?,
                     // The element's width is its own, not the key's.
-                    ParameterValue::Binary(bytes) => widths(key_type)
-                        .iter()
-                        .find_map(|width| key::from_array_binary(*width, bytes).ok())?,
+                    ParameterValue::Binary(bytes) => {
+                        widths(key_type).iter().find_map(|width| key::from_array_binary(*width, bytes).ok())?
+                    }
                 }
             }
             _ => return None,
@@ -79,9 +74,7 @@ impl Call<'_> {
     fn array_type(&self, constant: &Constant) -> Option<KeyType> {
         match constant {
             Constant::Cast(_, CastType { base, array: true }) => Some(key_type_of(*base)),
-            Constant::Parameter(number) => {
-                array_element(self.parameter(*number)?.0).map(key_type_of)
-            }
+            Constant::Parameter(number) => array_element(self.parameter(*number)?.0).map(key_type_of),
             _ => None,
         }
     }
@@ -93,9 +86,7 @@ impl Call<'_> {
             Constant::Parameter(number) => self.typed_parameter(*number),
             Constant::Negative(inner) => match self.typed(inner) {
                 Typed::Int { value, wide } => integer(value.checked_neg(), wide),
-                Typed::Numeric(text) if !text.starts_with('-') => {
-                    Typed::Numeric(format!("-{text}"))
-                }
+                Typed::Numeric(text) if !text.starts_with('-') => Typed::Numeric(format!("-{text}")),
                 Typed::Null => Typed::Null,
                 _ => Typed::Unknown,
             },
@@ -122,27 +113,17 @@ impl Call<'_> {
         let Some(literal) = self.lexed.literals.get(position) else {
             return Typed::Unknown;
         };
-        let digits = self
-            .sql
-            .get(literal.span.clone())
-            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let digits = self.sql.get(literal.span.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok());
         match literal.kind {
             LiteralKind::Integer => match digits.and_then(|digits| digits.parse::<i64>().ok()) {
-                Some(value) => Typed::Int {
-                    value,
-                    wide: i32::try_from(value).is_err(),
-                },
+                Some(value) => Typed::Int { value, wide: i32::try_from(value).is_err() },
                 None => digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned())),
             },
-            LiteralKind::Decimal => {
-                digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned()))
+            LiteralKind::Decimal => digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned())),
+            LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => {
+                self.literal(position).map_or(Typed::Unknown, Typed::Untyped)
             }
-            LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => self
-                .literal(position)
-                .map_or(Typed::Unknown, Typed::Untyped),
-            LiteralKind::BitString | LiteralKind::UnicodeString | LiteralKind::NationalString => {
-                Typed::Unknown
-            }
+            LiteralKind::BitString | LiteralKind::UnicodeString | LiteralKind::NationalString => Typed::Unknown,
         }
     }
 
@@ -150,14 +131,7 @@ impl Call<'_> {
     fn parameter(&self, number: u16) -> Option<(u32, ParameterValue<'_>)> {
         let parameters = self.parameters?;
         let value = *parameters.values.get(usize::from(number))?;
-        Some((
-            parameters
-                .types
-                .get(usize::from(number))
-                .copied()
-                .unwrap_or(0),
-            value,
-        ))
+        Some((parameters.types.get(usize::from(number)).copied().unwrap_or(0), value))
     }
 
     fn occurs_once(&self, number: u16) -> bool {
@@ -198,15 +172,11 @@ impl Call<'_> {
                 // them; a text may have been cut or padded.
                 Ok(text) => match text.parse::<i64>() {
                     Ok(value) if value.to_string() == text => Typed::Untyped(text.to_owned()),
-                    _ if text.len() < 64 && !text.ends_with(' ') && !text.is_empty() => {
-                        Typed::Untyped(text.to_owned())
-                    }
+                    _ if text.len() < 64 && !text.ends_with(' ') && !text.is_empty() => Typed::Untyped(text.to_owned()),
                     _ => Typed::Unknown,
                 },
             },
-            ParameterValue::Binary(bytes) if self.occurs_once(number) => {
-                Typed::Binary(bytes.to_vec())
-            }
+            ParameterValue::Binary(bytes) if self.occurs_once(number) => Typed::Binary(bytes.to_vec()),
             ParameterValue::Binary(_) => Typed::Unknown,
         }
     }

@@ -73,18 +73,10 @@ pub type Locations = Vec<Vec<Option<Found>>>;
 
 impl Keys {
     pub fn of(statement: &Statement, locations: &Locations) -> Self {
-        let mut keys = Self {
-            nodes: Vec::new(),
-            links: Vec::new(),
-        };
+        let mut keys = Self { nodes: Vec::new(), links: Vec::new() };
         for (scope, found) in locations.iter().enumerate() {
             for (relation, found) in found.iter().enumerate() {
-                let Some(Found {
-                    location: Location::Sharded(sharded),
-                    display,
-                    ..
-                }) = found
-                else {
+                let Some(Found { location: Location::Sharded(sharded), display, .. }) = found else {
                     continue;
                 };
                 keys.nodes.push(Node {
@@ -96,10 +88,7 @@ impl Keys {
                 });
             }
         }
-        let resolver = Resolver {
-            statement,
-            locations,
-        };
+        let resolver = Resolver { statement, locations };
         for (scope, this) in statement.scopes.iter().enumerate() {
             for (filter, _) in this.filters.iter().enumerate() {
                 keys.filter(&resolver, scope, this, filter);
@@ -122,11 +111,7 @@ impl Keys {
         visible: &Range<usize>,
         column: &Column,
     ) -> Option<usize> {
-        let place = Resolver {
-            statement,
-            locations,
-        }
-        .resolve(scope, visible, column)?;
+        let place = Resolver { statement, locations }.resolve(scope, visible, column)?;
         self.position(place)
     }
 
@@ -152,32 +137,20 @@ impl Keys {
             carry(a, b, other);
             carry(b, a, one);
             if one.scope == scope && other.scope == scope {
-                self.links.push(Link {
-                    scope,
-                    filter: position,
-                    nodes: (a, b),
-                });
+                self.links.push(Link { scope, filter: position, nodes: (a, b) });
             }
         };
         match &filter.predicate {
             Predicate::Equal(Operand::Column(one), Operand::Column(other)) => {
-                if let (Some(one), Some(other)) = (
-                    resolver.resolve(scope, &filter.visible, one),
-                    resolver.resolve(scope, &filter.visible, other),
-                ) {
+                if let (Some(one), Some(other)) =
+                    (resolver.resolve(scope, &filter.visible, one), resolver.resolve(scope, &filter.visible, other))
+                {
                     equal(one, other);
                 }
             }
             Predicate::Using { name, left, right } => {
-                let is_key = |relation: &&usize| {
-                    resolver
-                        .key(scope, **relation)
-                        .is_some_and(|key| *key == **name)
-                };
-                let place = |relation: &usize| Place {
-                    scope,
-                    relation: *relation,
-                };
+                let is_key = |relation: &&usize| resolver.key(scope, **relation).is_some_and(|key| *key == **name);
+                let place = |relation: &usize| Place { scope, relation: *relation };
                 for one in left.iter().filter(is_key) {
                     for other in right.iter().filter(is_key) {
                         equal(place(one), place(other));
@@ -190,8 +163,7 @@ impl Keys {
                         continue;
                     };
                     // What an inner scope asks of an outer row doesn't narrow the outer rows.
-                    if node.place.scope == scope && filter.restricts.contains(&node.place.relation)
-                    {
+                    if node.place.scope == scope && filter.restricts.contains(&node.place.relation) {
                         node.tests.push(Arc::new(test));
                     }
                 }
@@ -207,27 +179,17 @@ impl Keys {
         visible: &Range<usize>,
         predicate: &Predicate,
     ) -> Vec<(usize, Test)> {
-        let node = |column: &Column| {
-            resolver
-                .resolve(scope, visible, column)
-                .and_then(|place| self.position(place))
-        };
-        let one = |column: &Column, test: Test| {
-            node(column).map(|node| (node, test)).into_iter().collect()
-        };
+        let node = |column: &Column| resolver.resolve(scope, visible, column).and_then(|place| self.position(place));
+        let one = |column: &Column, test: Test| node(column).map(|node| (node, test)).into_iter().collect();
         match predicate {
             Predicate::Equal(Operand::Column(column), Operand::Constant(value)) => {
                 one(column, Test::OneOf(vec![value.clone()]))
             }
             Predicate::OneOf(column, values) => one(column, Test::OneOf(values.clone())),
             Predicate::AnyOf(column, value) => one(column, Test::AnyOf(value.clone())),
-            Predicate::Range { column, low, high } => one(
-                column,
-                Test::Between {
-                    low: low.as_ref().map(bound),
-                    high: high.as_ref().map(bound),
-                },
-            ),
+            Predicate::Range { column, low, high } => {
+                one(column, Test::Between { low: low.as_ref().map(bound), high: high.as_ref().map(bound) })
+            }
             Predicate::Either(branches) => self.either(resolver, scope, visible, branches),
             Predicate::Equal(..) | Predicate::Using { .. } => Vec::new(),
         }
@@ -242,9 +204,7 @@ impl Keys {
         branches: &[Vec<Predicate>],
     ) -> Vec<(usize, Test)> {
         let mut by_branch = branches.iter().map(|branch| {
-            let tests = branch
-                .iter()
-                .flat_map(|predicate| self.tests(resolver, scope, visible, predicate));
+            let tests = branch.iter().flat_map(|predicate| self.tests(resolver, scope, visible, predicate));
             let mut by_node: Vec<(usize, Vec<Test>)> = Vec::new();
             for (node, test) in tests {
                 match by_node.iter_mut().find(|(known, _)| *known == node) {
@@ -257,10 +217,8 @@ impl Keys {
         let Some(first) = by_branch.next() else {
             return Vec::new();
         };
-        let mut common: Vec<(usize, Vec<Vec<Test>>)> = first
-            .into_iter()
-            .map(|(node, tests)| (node, vec![tests]))
-            .collect();
+        let mut common: Vec<(usize, Vec<Vec<Test>>)> =
+            first.into_iter().map(|(node, tests)| (node, vec![tests])).collect();
         for branch in by_branch {
             common.retain_mut(|(node, conjunctions)| {
                 let found = branch.iter().find(|(other, _)| other == node);
@@ -268,10 +226,7 @@ impl Keys {
                 found.is_some()
             });
         }
-        common
-            .into_iter()
-            .map(|(node, conjunctions)| (node, Test::Either(conjunctions)))
-            .collect()
+        common.into_iter().map(|(node, conjunctions)| (node, Test::Either(conjunctions))).collect()
     }
 
     /// If equality of the two keys means that their values are written and placed alike.
@@ -288,11 +243,7 @@ impl Keys {
 
     /// Gives each node the tests of all nodes from which equalities lead to it.
     fn carry(&mut self) {
-        let own: Vec<Vec<Arc<Test>>> = self
-            .nodes
-            .iter_mut()
-            .map(|node| std::mem::take(&mut node.tests))
-            .collect();
+        let own: Vec<Vec<Arc<Test>>> = self.nodes.iter_mut().map(|node| std::mem::take(&mut node.tests)).collect();
         let from: Vec<Vec<usize>> = self.nodes.iter().map(|node| node.from.clone()).collect();
         for (position, node) in self.nodes.iter_mut().enumerate() {
             let mut reached = vec![false; own.len()];
@@ -302,8 +253,7 @@ impl Keys {
                     continue;
                 };
                 *seen = true;
-                node.tests
-                    .extend(own.get(next).into_iter().flatten().cloned());
+                node.tests.extend(own.get(next).into_iter().flatten().cloned());
                 open.extend(from.get(next).into_iter().flatten());
             }
         }
@@ -311,8 +261,5 @@ impl Keys {
 }
 
 fn bound(limit: &Limit) -> Bound {
-    Bound {
-        value: limit.value.clone(),
-        inclusive: limit.inclusive,
-    }
+    Bound { value: limit.value.clone(), inclusive: limit.inclusive }
 }

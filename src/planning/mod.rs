@@ -31,6 +31,4 @@ mod tests;
 pub use cache::TemplateCache;
 pub use plan::{Access, Plan, Refusal, Why};
 pub use scene::{Hint, Names, Scene};
-pub use template::{
-    Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template,
-};
+pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};

@@ -20,13 +20,7 @@ impl<'a> Resolver<'a> {
 
     /// The key of a sharded relation under its own name.
     pub fn key(&self, scope: usize, relation: usize) -> Option<&'a String> {
-        let renamed = self
-            .statement
-            .scopes
-            .get(scope)?
-            .relations
-            .get(relation)?
-            .renamed;
+        let renamed = self.statement.scopes.get(scope)?.relations.get(relation)?.renamed;
         match &self.found(scope, relation)?.location {
             Location::Sharded(sharded) if !renamed => Some(&sharded.key),
             _ => None,
@@ -58,16 +52,13 @@ impl<'a> Resolver<'a> {
             for tree in &this.from {
                 tree.plain(&mut plain);
             }
-            let relation = plain
-                .into_iter()
-                .find(|relation| is_key(relation) && visible.contains(relation))?;
+            let relation = plain.into_iter().find(|relation| is_key(relation) && visible.contains(relation))?;
             return Some(Place { scope, relation });
         }
         let mut candidates = (0..this.relations.len()).filter(is_key);
         let relation = candidates.next()?;
         // If two tables have it, PostgreSQL rejects the statement.
-        (candidates.next().is_none() && visible.contains(&relation))
-            .then_some(Place { scope, relation })
+        (candidates.next().is_none() && visible.contains(&relation)).then_some(Place { scope, relation })
     }
 
     fn qualified(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Place> {
@@ -94,20 +85,12 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn schema_fits(
-        &self,
-        this: &Scope,
-        scope: usize,
-        relation: usize,
-        schema: Option<&str>,
-    ) -> bool {
+    fn schema_fits(&self, this: &Scope, scope: usize, relation: usize, schema: Option<&str>) -> bool {
         let Some(schema) = schema else { return true };
-        let unaliased = this.relations.get(relation).is_some_and(|relation| {
-            relation.alias.is_none() && matches!(relation.source, Source::Table(_))
-        });
-        unaliased
-            && self
-                .found(scope, relation)
-                .is_some_and(|found| found.schema == schema)
+        let unaliased = this
+            .relations
+            .get(relation)
+            .is_some_and(|relation| relation.alias.is_none() && matches!(relation.source, Source::Table(_)));
+        unaliased && self.found(scope, relation).is_some_and(|found| found.schema == schema)
     }
 }

@@ -36,26 +36,16 @@ fn scene() -> Scene {
     let loaded = Config::from_toml(CONFIG, &|_| None).expect("a valid configuration");
     let database = loaded.config.databases.get("shop").expect("the database");
     let map = ShardMap::new(database, &|_, _, _| Some(KeyType::Int8)).expect("a shard map");
-    Scene {
-        map: Arc::new(map),
-        catalog: None,
-        safe_functions: Arc::default(),
-    }
+    Scene { map: Arc::new(map), catalog: None, safe_functions: Arc::default() }
 }
 
 fn names() -> Names {
-    Names {
-        search_path: vec!["public".to_owned()],
-        temporary: BTreeSet::new(),
-        standard_conforming_strings: true,
-    }
+    Names { search_path: vec!["public".to_owned()], temporary: BTreeSet::new(), standard_conforming_strings: true }
 }
 
 fn lexed(sql: &[u8]) -> Option<Lexed> {
     let mut lexed = Lexed::default();
-    let options = LexOptions {
-        standard_conforming_strings: true,
-    };
+    let options = LexOptions { standard_conforming_strings: true };
     lex(sql, &options, &mut lexed).ok().map(|()| lexed)
 }
 
@@ -81,26 +71,15 @@ fn plan(sql: &str) -> Result<Plan, Refusal> {
 fn a_template_serves_every_statement_of_its_shape() {
     let scene = scene();
     let first = "SELECT * FROM users WHERE id = 1";
-    let template = Template::build(
-        first.as_bytes(),
-        &lexed(first.as_bytes()).expect("lexed"),
-        &scene,
-        &names(),
-    );
+    let template = Template::build(first.as_bytes(), &lexed(first.as_bytes()).expect("lexed"), &scene, &names());
     let cache = TemplateCache::default();
     let fingerprint = names().fingerprint();
-    cache.insert(
-        &lexed(first.as_bytes()).expect("lexed"),
-        fingerprint,
-        Arc::new(template),
-    );
+    cache.insert(&lexed(first.as_bytes()).expect("lexed"), fingerprint, Arc::new(template));
     let mut shards = BTreeSet::new();
     for key in 1..20 {
         let sql = format!("select *\nfrom USERS where id = {key} -- comment");
         let lexed = lexed(sql.as_bytes()).expect("lexed");
-        let template = cache
-            .get(sql.as_bytes(), &lexed, fingerprint)
-            .expect("the same shape");
+        let template = cache.get(sql.as_bytes(), &lexed, fingerprint).expect("the same shape");
         match template.bind(sql.as_bytes(), &lexed, None) {
             Ok(Plan::Single { shard, .. }) => shards.insert(shard),
             other => panic!("{other:?}"),
@@ -108,36 +87,14 @@ fn a_template_serves_every_statement_of_its_shape() {
     }
     assert_eq!(shards.len(), 2);
     let other = "SELECT * FROM users WHERE id = '1'";
-    let other_names = Names {
-        search_path: vec!["x".to_owned()],
-        ..names()
-    };
-    assert!(
-        cache
-            .get(
-                other.as_bytes(),
-                &lexed(other.as_bytes()).expect("lexed"),
-                fingerprint
-            )
-            .is_none()
-    );
-    assert!(
-        cache
-            .get(
-                first.as_bytes(),
-                &lexed(first.as_bytes()).expect("lexed"),
-                other_names.fingerprint()
-            )
-            .is_none()
-    );
+    let other_names = Names { search_path: vec!["x".to_owned()], ..names() };
+    assert!(cache.get(other.as_bytes(), &lexed(other.as_bytes()).expect("lexed"), fingerprint).is_none());
+    assert!(cache.get(first.as_bytes(), &lexed(first.as_bytes()).expect("lexed"), other_names.fingerprint()).is_none());
 }
 
 #[test]
 fn literals_that_shape_a_template_make_variants() {
-    let texts = [
-        "EXPLAIN (ANALYZE 0) SELECT * FROM users",
-        "EXPLAIN (ANALYZE 1) SELECT * FROM users",
-    ];
+    let texts = ["EXPLAIN (ANALYZE 0) SELECT * FROM users", "EXPLAIN (ANALYZE 1) SELECT * FROM users"];
     let cache = TemplateCache::default();
     for text in texts {
         let lexed = lexed(text.as_bytes()).expect("lexed");
@@ -146,11 +103,7 @@ fn literals_that_shape_a_template_make_variants() {
         cache.insert(&lexed, 0, Arc::new(template));
     }
     for text in texts {
-        assert!(
-            cache
-                .get(text.as_bytes(), &lexed(text.as_bytes()).expect("lexed"), 0)
-                .is_some()
-        );
+        assert!(cache.get(text.as_bytes(), &lexed(text.as_bytes()).expect("lexed"), 0).is_some());
     }
     assert_eq!(cache.len(), 1);
 }
@@ -164,27 +117,13 @@ fn refusals_of_planning_are_feature_not_supported() {
 
 #[test]
 fn huge_statements_are_planned_or_refused() {
-    let many = (0..20_000)
-        .map(|key| key.to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
-    assert!(matches!(
-        plan(&format!("SELECT * FROM users WHERE id IN ({many})")),
-        Ok(Plan::Scatter { .. })
-    ));
+    let many = (0..20_000).map(|key| key.to_string()).collect::<Vec<_>>().join(", ");
+    assert!(matches!(plan(&format!("SELECT * FROM users WHERE id IN ({many})")), Ok(Plan::Scatter { .. })));
     let rows = vec!["(1, 'x')"; 20_000].join(", ");
-    assert!(matches!(
-        plan(&format!("INSERT INTO users (id, name) VALUES {rows}")),
-        Ok(Plan::Single { .. })
-    ));
+    assert!(matches!(plan(&format!("INSERT INTO users (id, name) VALUES {rows}")), Ok(Plan::Single { .. })));
     let either = vec!["id = 1"; 20_000].join(" OR ");
-    assert!(matches!(
-        plan(&format!("SELECT count(*) FROM users WHERE {either}")),
-        Ok(Plan::Single { .. })
-    ));
-    let joined: String = (0..300)
-        .map(|number| format!(" JOIN users u{number} ON u{number}.id = u.id"))
-        .collect();
+    assert!(matches!(plan(&format!("SELECT count(*) FROM users WHERE {either}")), Ok(Plan::Single { .. })));
+    let joined: String = (0..300).map(|number| format!(" JOIN users u{number} ON u{number}.id = u.id")).collect();
     assert!(plan(&format!("SELECT * FROM users u{joined} WHERE u.id = 1")).is_err());
 }
 
@@ -328,12 +267,7 @@ fn fragment() -> impl Strategy<Value = String> {
     proptest::sample::select(words.to_vec()).prop_map(str::to_owned)
 }
 
-fn parameters(
-    sql: &[u8],
-    types: &[u32],
-    values: &[Option<Vec<u8>>],
-    binary: bool,
-) -> Option<Result<Plan, Refusal>> {
+fn parameters(sql: &[u8], types: &[u32], values: &[Option<Vec<u8>>], binary: bool) -> Option<Result<Plan, Refusal>> {
     let lexed = lexed(sql)?;
     let template = Template::build(sql, &lexed, &scene(), &names());
     let values: Vec<ParameterValue<'_>> = values
@@ -344,11 +278,7 @@ fn parameters(
             Some(bytes) => ParameterValue::Text(bytes),
         })
         .collect();
-    let parameters = Parameters {
-        types,
-        types_are_certain: false,
-        values: &values,
-    };
+    let parameters = Parameters { types, types_are_certain: false, values: &values };
     Some(template.bind(sql, &lexed, Some(parameters)))
 }
 

@@ -151,18 +151,12 @@ impl<'a> Text<'a> {
     }
 
     pub fn bytes(&self, position: usize) -> &'a [u8] {
-        self.pieces
-            .get(position)
-            .and_then(|piece| self.sql.get(piece.token.span.clone()))
-            .unwrap_or_default()
+        self.pieces.get(position).and_then(|piece| self.sql.get(piece.token.span.clone())).unwrap_or_default()
     }
 
     /// If the token is this keyword.
     pub fn is(&self, position: usize, keyword: &str) -> bool {
-        self.kind(position) == Some(TokenKind::Word)
-            && self
-                .bytes(position)
-                .eq_ignore_ascii_case(keyword.as_bytes())
+        self.kind(position) == Some(TokenKind::Word) && self.bytes(position).eq_ignore_ascii_case(keyword.as_bytes())
     }
 
     pub fn is_any(&self, position: usize, keywords: &[&str]) -> bool {
@@ -184,25 +178,16 @@ impl<'a> Text<'a> {
     }
 
     pub fn from(&self, start: usize) -> Self {
-        Self {
-            sql: self.sql,
-            pieces: self.pieces.get(start..).unwrap_or_default(),
-        }
+        Self { sql: self.sql, pieces: self.pieces.get(start..).unwrap_or_default() }
     }
 
     pub fn range(&self, range: std::ops::Range<usize>) -> Self {
-        Self {
-            sql: self.sql,
-            pieces: self.pieces.get(range).unwrap_or_default(),
-        }
+        Self { sql: self.sql, pieces: self.pieces.get(range).unwrap_or_default() }
     }
 
     /// Everything that looks like a call of a function.
     pub fn calls(&self) -> Vec<Called> {
-        (1..self.pieces.len())
-            .filter(|open| self.punct(*open, b'('))
-            .filter_map(|open| self.called(open))
-            .collect()
+        (1..self.pieces.len()).filter(|open| self.punct(*open, b'(')).filter_map(|open| self.called(open)).collect()
     }
 
     fn called(&self, open: usize) -> Option<Called> {
@@ -213,27 +198,11 @@ impl<'a> Text<'a> {
         }
         let qualified = at >= 2 && self.punct(at - 1, b'.');
         let schema = if qualified { self.name(at - 2) } else { None };
-        let before = if qualified {
-            at.checked_sub(3)
-        } else {
-            at.checked_sub(1)
-        };
+        let before = if qualified { at.checked_sub(3) } else { at.checked_sub(1) };
         // A table with its columns, or an alias with its own.
         let is_table = before.is_some_and(|before| {
-            self.is_any(
-                before,
-                &[
-                    "into",
-                    "as",
-                    "table",
-                    "references",
-                    "index",
-                    "copy",
-                    "analyze",
-                    "with",
-                    "recursive",
-                ],
-            ) || self.punct(before, b')')
+            self.is_any(before, &["into", "as", "table", "references", "index", "copy", "analyze", "with", "recursive"])
+                || self.punct(before, b')')
         });
         (!is_table).then_some(Called { schema, name, open })
     }

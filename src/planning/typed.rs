@@ -59,16 +59,7 @@ pub fn integer(value: Option<i64>, wide: bool) -> Typed {
 
 pub fn arithmetic(operator: Arithmetic, left: Typed, right: Typed) -> Typed {
     match (left, right) {
-        (
-            Typed::Int {
-                value: left,
-                wide: left_wide,
-            },
-            Typed::Int {
-                value: right,
-                wide: right_wide,
-            },
-        ) => {
+        (Typed::Int { value: left, wide: left_wide }, Typed::Int { value: right, wide: right_wide }) => {
             let value = match operator {
                 Arithmetic::Add => left.checked_add(right),
                 Arithmetic::Subtract => left.checked_sub(right),
@@ -106,9 +97,7 @@ pub fn fits(base: BaseType, key_type: KeyType) -> bool {
 
 pub fn widths(key_type: KeyType) -> &'static [KeyType] {
     match key_type {
-        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => {
-            &[KeyType::Int8, KeyType::Int4, KeyType::Int2]
-        }
+        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => &[KeyType::Int8, KeyType::Int4, KeyType::Int2],
         KeyType::Text => &[KeyType::Text],
         KeyType::Uuid => &[KeyType::Uuid],
         KeyType::Date => &[KeyType::Date],
@@ -148,10 +137,7 @@ pub fn read(base: BaseType, value: ParameterValue<'_>) -> Typed {
 
 pub fn typed(key_type: KeyType, value: KeyValue) -> Typed {
     match value {
-        KeyValue::Int(value) => Typed::Int {
-            value,
-            wide: key_type == KeyType::Int8,
-        },
+        KeyValue::Int(value) => Typed::Int { value, wide: key_type == KeyType::Int8 },
         KeyValue::Text(text) => Typed::Text(text.into()),
         value => Typed::Exact(key_type, value),
     }
@@ -170,9 +156,7 @@ pub fn cast(value: Typed, to: BaseType) -> Typed {
         (Typed::Text(text), BaseType::Int2 | BaseType::Int4 | BaseType::Int8 | BaseType::Uuid) => {
             key::from_text(key_type, &text).map_or(Typed::Unknown, |value| typed(key_type, value))
         }
-        (Typed::Int { value, .. }, BaseType::Int2) if i16::try_from(value).is_ok() => {
-            Typed::Int { value, wide: false }
-        }
+        (Typed::Int { value, .. }, BaseType::Int2) if i16::try_from(value).is_ok() => Typed::Int { value, wide: false },
         (Typed::Int { value, .. }, BaseType::Int4) => integer(Some(value), false),
         (Typed::Int { value, .. }, BaseType::Int8) => Typed::Int { value, wide: true },
         (Typed::Int { value, .. }, BaseType::Text) => Typed::Text(value.to_string()),
@@ -190,12 +174,8 @@ pub fn convert(value: Typed, key_type: KeyType) -> Value {
         Typed::Untyped(text) => known(key::from_text(key_type, &text)),
         Typed::Binary(bytes) => known(key::from_binary(key_type, &bytes)),
         Typed::Int { value, .. } if is_integer(key_type) => Value::Known(KeyValue::Int(value)),
-        Typed::Int { value, .. } if key_type == KeyType::Numeric => {
-            known(key::from_text(key_type, &value.to_string()))
-        }
-        Typed::Numeric(text) if key_type == KeyType::Numeric => {
-            known(key::from_text(key_type, &text))
-        }
+        Typed::Int { value, .. } if key_type == KeyType::Numeric => known(key::from_text(key_type, &value.to_string())),
+        Typed::Numeric(text) if key_type == KeyType::Numeric => known(key::from_text(key_type, &text)),
         Typed::Text(text) if key_type == KeyType::Text => Value::Known(KeyValue::Text(text.into())),
         Typed::Exact(own, value) if own == key_type => Value::Known(value),
         _ => Value::Unknown,
@@ -210,11 +190,7 @@ pub fn guess(value: Typed) -> Value {
         Typed::Text(text) => Value::Known(KeyValue::Text(text.into())),
         Typed::Exact(_, value) => Value::Known(value),
         Typed::Untyped(text) => {
-            let uuid = if text.len() >= 32 {
-                key::from_text(KeyType::Uuid, &text).ok()
-            } else {
-                None
-            };
+            let uuid = if text.len() >= 32 { key::from_text(KeyType::Uuid, &text).ok() } else { None };
             match uuid.or_else(|| key::from_text(KeyType::Int8, &text).ok()) {
                 Some(value) => Value::Known(value),
                 None => Value::Known(KeyValue::Text(text.into())),

@@ -37,16 +37,8 @@ impl Lowering {
     }
 
     pub(super) fn function(&mut self, function: &ast::Function, at: &At) -> Lowered<()> {
-        let ast::Function {
-            name,
-            uses_odbc_syntax,
-            parameters,
-            args,
-            within_group,
-            filter,
-            null_treatment: _,
-            over,
-        } = function;
+        let ast::Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment: _, over } =
+            function;
         if *uses_odbc_syntax || !matches!(parameters, ast::FunctionArguments::None) {
             return Err(NotParsed);
         }
@@ -107,14 +99,9 @@ impl Lowering {
         Ok((list.args.len(), is_aggregate))
     }
 
-    pub(super) fn function_arguments(
-        &mut self,
-        arguments: &[ast::FunctionArg],
-        at: &At,
-    ) -> Lowered<()> {
+    pub(super) fn function_arguments(&mut self, arguments: &[ast::FunctionArg], at: &At) -> Lowered<()> {
         for argument in arguments {
-            let (ast::FunctionArg::Named { arg, .. } | ast::FunctionArg::Unnamed(arg)) = argument
-            else {
+            let (ast::FunctionArg::Named { arg, .. } | ast::FunctionArg::Unnamed(arg)) = argument else {
                 return Err(NotParsed);
             };
             match arg {
@@ -139,15 +126,9 @@ impl Lowering {
     pub(super) fn window(&mut self, spec: &ast::WindowSpec, at: &At) -> Lowered<()> {
         self.walk_all(&spec.partition_by, at)?;
         self.order(&spec.order_by, at)?;
-        for bound in spec
-            .window_frame
-            .iter()
-            .flat_map(|frame| [Some(&frame.start_bound), frame.end_bound.as_ref()])
-        {
-            if let Some(
-                ast::WindowFrameBound::Preceding(Some(value))
-                | ast::WindowFrameBound::Following(Some(value)),
-            ) = bound
+        for bound in spec.window_frame.iter().flat_map(|frame| [Some(&frame.start_bound), frame.end_bound.as_ref()]) {
+            if let Some(ast::WindowFrameBound::Preceding(Some(value)) | ast::WindowFrameBound::Following(Some(value))) =
+                bound
             {
                 self.walk(value, at)?;
             }

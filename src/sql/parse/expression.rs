@@ -10,14 +10,8 @@ use crate::sql::statement::{Attribute, Call, Place, TableName};
 const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
 
 impl Lowering {
-    pub(super) fn walk_all<'a>(
-        &mut self,
-        expressions: impl IntoIterator<Item = &'a Expr>,
-        at: &At,
-    ) -> Lowered<()> {
-        expressions
-            .into_iter()
-            .try_for_each(|expression| self.walk(expression, at))
+    pub(super) fn walk_all<'a>(&mut self, expressions: impl IntoIterator<Item = &'a Expr>, at: &At) -> Lowered<()> {
+        expressions.into_iter().try_for_each(|expression| self.walk(expression, at))
     }
 
     pub(super) fn walk_option(&mut self, expression: Option<&Expr>, at: &At) -> Lowered<()> {
@@ -52,42 +46,24 @@ impl Lowering {
             | Expr::Collate { expr: inner, .. }
             | Expr::IsNormalized { expr: inner, .. }
             | Expr::IsJson { expr: inner, .. } => (inner, vec![]),
-            Expr::BinaryOp {
-                op: ast::BinaryOperator::PGCustomBinaryOperator(_),
-                ..
-            }
-            | Expr::UnaryOp {
-                op: ast::UnaryOperator::PGPostfixFactorial,
-                ..
-            } => return Err(NotParsed),
+            Expr::BinaryOp { op: ast::BinaryOperator::PGCustomBinaryOperator(_), .. }
+            | Expr::UnaryOp { op: ast::UnaryOperator::PGPostfixFactorial, .. } => return Err(NotParsed),
             Expr::UnaryOp { expr, .. } => (expr, vec![]),
             Expr::BinaryOp { left, right, .. }
             | Expr::IsDistinctFrom(left, right)
             | Expr::IsNotDistinctFrom(left, right)
             | Expr::AnyOp { left, right, .. }
             | Expr::AllOp { left, right, .. }
-            | Expr::AtTimeZone {
-                timestamp: left,
-                time_zone: right,
-            } => (left, vec![right]),
-            Expr::Cast {
-                kind,
-                expr,
-                data_type,
-                format,
-            } => {
-                if format.is_some()
-                    || !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon)
-                {
+            | Expr::AtTimeZone { timestamp: left, time_zone: right } => (left, vec![right]),
+            Expr::Cast { kind, expr, data_type, format } => {
+                if format.is_some() || !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
                     return Err(NotParsed);
                 }
                 self.cast(data_type, expr, at)?;
                 (expr, vec![])
             }
             Expr::CompoundFieldAccess { root, access_chain } => {
-                access_chain
-                    .iter()
-                    .try_for_each(|access| self.access(access, at))?;
+                access_chain.iter().try_for_each(|access| self.access(access, at))?;
                 (root, vec![])
             }
             Expr::InList { expr, list, .. } => (expr, list.iter().collect()),
@@ -95,29 +71,10 @@ impl Lowering {
                 self.query(subquery, Some(at.parent()))?;
                 (expr, vec![])
             }
-            Expr::Between {
-                expr, low, high, ..
-            } => (expr, vec![low, high]),
-            Expr::Like {
-                any: false,
-                expr,
-                pattern,
-                escape_char,
-                ..
-            }
-            | Expr::ILike {
-                any: false,
-                expr,
-                pattern,
-                escape_char,
-                ..
-            }
-            | Expr::SimilarTo {
-                expr,
-                pattern,
-                escape_char,
-                ..
-            } => {
+            Expr::Between { expr, low, high, .. } => (expr, vec![low, high]),
+            Expr::Like { any: false, expr, pattern, escape_char, .. }
+            | Expr::ILike { any: false, expr, pattern, escape_char, .. }
+            | Expr::SimilarTo { expr, pattern, escape_char, .. } => {
                 self.walk_option(escape_char.as_deref(), at)?;
                 (expr, vec![pattern])
             }
@@ -142,12 +99,7 @@ impl Lowering {
                 self.query(subquery, Some(at.parent())).map(drop)
             }
             Expr::Function(function) => self.function(function, at),
-            Expr::Case {
-                operand,
-                conditions,
-                else_result,
-                ..
-            } => {
+            Expr::Case { operand, conditions, else_result, .. } => {
                 self.walk_option(operand.as_deref(), at)?;
                 for case in conditions {
                     self.walk(&case.condition, at)?;
@@ -170,38 +122,21 @@ impl Lowering {
         match expression {
             Expr::Extract { expr, .. } => self.walk(expr, at),
             Expr::Ceil { expr, field } | Expr::Floor { expr, field } => match field {
-                ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => {
-                    self.walk(expr, at)
-                }
+                ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => self.walk(expr, at),
                 _ => Err(NotParsed),
             },
             Expr::Position { expr, r#in } => self.walk_all([expr.as_ref(), r#in.as_ref()], at),
-            Expr::Substring {
-                expr,
-                substring_from,
-                substring_for,
-                ..
-            } => {
+            Expr::Substring { expr, substring_from, substring_for, .. } => {
                 self.walk(expr, at)?;
                 self.walk_option(substring_from.as_deref(), at)?;
                 self.walk_option(substring_for.as_deref(), at)
             }
-            Expr::Trim {
-                trim_what,
-                expr,
-                trim_characters,
-                ..
-            } => {
+            Expr::Trim { trim_what, expr, trim_characters, .. } => {
                 self.walk_option(trim_what.as_deref(), at)?;
                 self.walk(expr, at)?;
                 self.walk_all(trim_characters.iter().flatten(), at)
             }
-            Expr::Overlay {
-                expr,
-                overlay_what,
-                overlay_from,
-                overlay_for,
-            } => {
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 self.walk_all([expr.as_ref(), overlay_what, overlay_from], at)?;
                 self.walk_option(overlay_for.as_deref(), at)
             }
@@ -245,16 +180,8 @@ impl Lowering {
         let schema = qualifiers.next().transpose()?;
         let name = names::fold(last)?;
         self.out.system_columns |= SYSTEM_COLUMNS.contains(&&*name);
-        let qualifier = Some(TableName {
-            schema,
-            name: table,
-        });
-        self.out.attributes.push(Attribute {
-            qualifier,
-            name,
-            place: at.place,
-            scope: at.scope,
-        });
+        let qualifier = Some(TableName { schema, name: table });
+        self.out.attributes.push(Attribute { qualifier, name, place: at.place, scope: at.scope });
         Ok(())
     }
 
@@ -262,23 +189,14 @@ impl Lowering {
         match access {
             ast::AccessExpr::Dot(Expr::Identifier(field)) => {
                 let name = names::fold(field)?;
-                self.out.attributes.push(Attribute {
-                    qualifier: None,
-                    name,
-                    place: at.place,
-                    scope: at.scope,
-                });
+                self.out.attributes.push(Attribute { qualifier: None, name, place: at.place, scope: at.scope });
                 Ok(())
             }
             // `(row).*`
             ast::AccessExpr::Dot(Expr::Wildcard(_)) => Ok(()),
             ast::AccessExpr::Dot(_) => Err(NotParsed),
             ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => self.walk(index, at),
-            ast::AccessExpr::Subscript(ast::Subscript::Slice {
-                lower_bound,
-                upper_bound,
-                stride: None,
-            }) => {
+            ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, stride: None }) => {
                 self.walk_option(lower_bound.as_ref(), at)?;
                 self.walk_option(upper_bound.as_ref(), at)
             }

@@ -10,9 +10,9 @@ use crate::types::limits;
 /// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
 /// could be read as two, which may both be right where they stand: `id =@ 5` is not `id = (@ 5)`.
 pub(super) const OPERATORS: &[&str] = &[
-    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#",
-    "<<", ">>", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>",
-    "<@", "@@", "?", "?|", "?&", "@?", "#-", "::", "=>", "<->",
+    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#", "<<", ">>", "~",
+    "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>", "<@", "@@", "?", "?|", "?&", "@?",
+    "#-", "::", "=>", "<->",
 ];
 
 /// Stands for `OPERATOR(pg_catalog.=)` and its like, of which psql's own queries are full: an operator
@@ -24,16 +24,10 @@ const QUALIFIED_OPERATOR_TOKENS: usize = 6;
 /// [`NotParsed`] beyond the limits, for text that isn't UTF-8, and for tokens that the parser reads
 /// differently from PostgreSQL.
 pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
-    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX
-    {
+    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX {
         return Err(NotParsed);
     }
-    let mut text = String::with_capacity(
-        pieces
-            .iter()
-            .map(|piece| piece.token.span.len().min(64) + 1)
-            .sum(),
-    );
+    let mut text = String::with_capacity(pieces.iter().map(|piece| piece.token.span.len().min(64) + 1).sum());
     let mut glued = true;
     let mut passed = 0;
     for (position, piece) in pieces.iter().enumerate() {
@@ -61,9 +55,7 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
         }
         glued = is_dot;
         match piece.token.kind {
-            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => {
-                text.push_str(source)
-            }
+            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => text.push_str(source),
             TokenKind::Literal(kind) => {
                 if glued || matches!(neighbour(pieces, position), Some(TokenKind::Literal(_))) {
                     return Err(NotParsed);
@@ -113,17 +105,10 @@ fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> 
 /// name or a parenthesis, behind one of these, it can't be anything else.
 fn is_only_of_table(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
     let before = position.checked_sub(1);
-    let behind_comma = before
-        .and_then(|before| pieces.get(before))
-        .is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
+    let behind_comma =
+        before.and_then(|before| pieces.get(before)).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
     is(sql, pieces, Some(position), &["only"])
-        && (behind_comma
-            || is(
-                sql,
-                pieces,
-                before,
-                &["from", "join", "update", "using", "into", "lateral"],
-            ))
+        && (behind_comma || is(sql, pieces, before, &["from", "join", "update", "using", "into", "lateral"]))
         && matches!(
             neighbour(pieces, position),
             Some(TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Punct(b'('))
@@ -167,10 +152,7 @@ fn is(sql: &[u8], pieces: &[Piece], position: Option<usize>, words: &[&str]) -> 
         return false;
     };
     let found = sql.get(piece.token.span.clone()).unwrap_or_default();
-    piece.token.kind == TokenKind::Word
-        && words
-            .iter()
-            .any(|word| found.eq_ignore_ascii_case(word.as_bytes()))
+    piece.token.kind == TokenKind::Word && words.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn deepest(pieces: &[Piece]) -> usize {

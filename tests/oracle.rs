@@ -1,0 +1,86 @@
+//! The oracle: the same statements on one PostgreSQL with all the data, the truth, and through Shardway over one, two,
+//! three and seven shards. Anything but the same answer or a refusal (0A000) fails.
+//!
+//! `SHARDWAY_ORACLE_ONLY` runs only the entries whose file and line, or whose text, contain it. `SHARDWAY_ORACLE_SEED`
+//! and `SHARDWAY_ORACLE_COUNT` are the random statements' seed and how many there are for each number of shards.
+
+mod support;
+
+#[path = "oracle/compare.rs"]
+mod compare;
+#[path = "oracle/data.rs"]
+mod data;
+#[path = "oracle/list.rs"]
+mod list;
+#[path = "oracle/parameters.rs"]
+mod parameters;
+#[path = "oracle/run.rs"]
+mod run;
+#[path = "oracle/state.rs"]
+mod state;
+#[path = "oracle/wire.rs"]
+mod wire;
+#[path = "oracle/world.rs"]
+mod world;
+
+use run::{Runner, Tally};
+use world::Environment;
+
+const SHOWN_FAILURES: usize = 100;
+
+/// Runs all lists with this many shards.
+fn lists(shards: usize) {
+    let only = std::env::var("SHARDWAY_ORACLE_ONLY").ok();
+    let mut environment = Environment::with(shards);
+    let mut runner = Runner::new(&mut environment);
+    let mut entries = 0;
+    let mut files: Vec<_> = std::fs::read_dir(support::repository_file("tests/oracle/lists"))
+        .expect("the lists are part of the repository")
+        .map(|file| file.expect("the directory can be read").path())
+        .collect();
+    files.sort();
+    for path in files {
+        let text = std::fs::read_to_string(&path).expect("a list can be read");
+        let name = path.file_stem().expect("a list has a name").to_string_lossy();
+        for entry in list::parse(&name, &text) {
+            if only.as_ref().is_none_or(|only| entry.place.contains(only) || entry.sql.contains(only)) {
+                runner.run(&entry);
+                entries += 1;
+            }
+        }
+    }
+    let tally = runner.tally;
+    println!("{entries} entries with {shards} shards");
+    conclude(&tally, &environment);
+}
+
+fn conclude(tally: &Tally, environment: &Environment) {
+    println!("{} answers compared, {} refused, {} failures", tally.compared, tally.refused.len(), tally.failures.len());
+    for refusal in &tally.refused {
+        println!("refused: {refusal}");
+    }
+    let shown: Vec<_> = tally.failures.iter().take(SHOWN_FAILURES).map(String::as_str).collect();
+    if !shown.is_empty() {
+        panic!("{} failures:\n\n{}\n\nShardway's log:\n{}", tally.failures.len(), shown.join("\n\n"), environment.log());
+    }
+}
+
+#[test]
+fn lists_over_one_shard() {
+    lists(1);
+}
+
+#[test]
+fn lists_over_two_shards() {
+    lists(2);
+}
+
+#[test]
+fn lists_over_three_shards() {
+    lists(3);
+}
+
+#[test]
+fn lists_over_seven_shards() {
+    lists(7);
+}

@@ -1,0 +1,58 @@
+-- The tables of the oracle, on the one server with everything and on each shard.
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);
+
+CREATE TABLE users (
+    id bigint PRIMARY KEY, name text NOT NULL, email text, age int CHECK (age >= 0), active bool DEFAULT true, country text
+);
+CREATE TABLE orders (
+    user_id bigint, id bigint, amount numeric(12,2) NOT NULL, status text DEFAULT 'new', placed_at timestamptz,
+    PRIMARY KEY (user_id, id)
+);
+CREATE TABLE order_items (
+    user_id bigint, order_id bigint, line int, product_id int, quantity int DEFAULT 1, price numeric,
+    PRIMARY KEY (user_id, order_id, line),
+    FOREIGN KEY (user_id, order_id) REFERENCES orders (user_id, id)
+);
+CREATE TABLE scores (user_id bigint, id int, value float8, tags text[], mood mood, part percent, PRIMARY KEY (user_id, id));
+CREATE TABLE events (created_at timestamptz, id int, kind text, payload jsonb, PRIMARY KEY (created_at, id));
+CREATE TABLE days (day date PRIMARY KEY, visits int);
+CREATE TABLE levels (level numeric PRIMARY KEY, label text);
+CREATE TABLE accounts (region text, id int, balance numeric NOT NULL, PRIMARY KEY (region, id));
+CREATE TABLE docs (id uuid PRIMARY KEY, body jsonb);
+CREATE TABLE names (name text PRIMARY KEY, n int);
+CREATE TABLE nicknames (nick varchar(20) PRIMARY KEY, n int);
+CREATE TABLE small2 (id int2 PRIMARY KEY, v text);
+CREATE TABLE small4 (id int4 PRIMARY KEY, v text);
+CREATE TABLE parents (id bigint PRIMARY KEY, v text);
+CREATE TABLE children (extra text) INHERITS (parents);
+
+CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(10,2));
+CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
+
+CREATE TABLE settings (key text PRIMARY KEY, value text);
+CREATE TABLE audit (id serial PRIMARY KEY, what text NOT NULL, at timestamptz DEFAULT '2026-01-01 00:00:00+00');
+CREATE TABLE "Mixed Case" ("Id" int PRIMARY KEY, "select" text);
+
+CREATE SCHEMA other;
+CREATE TABLE other.users (id bigint PRIMARY KEY, name text);
+CREATE TABLE other.things (id int PRIMARY KEY, name text);
+
+CREATE VIEW active_users AS SELECT id, name, age FROM users WHERE active;
+CREATE VIEW user_totals AS
+    SELECT u.id, u.name, count(o.id) AS orders, sum(o.amount) AS total
+    FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id, u.name;
+CREATE VIEW loud_settings AS SELECT key, upper(value) AS value FROM settings;
+
+CREATE FUNCTION count_users() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM users';
+CREATE FUNCTION user_name(which bigint) RETURNS text LANGUAGE plpgsql STABLE AS
+    'BEGIN RETURN (SELECT name FROM users WHERE id = which); END';
+CREATE FUNCTION add_user(which bigint) RETURNS void LANGUAGE sql AS
+    'INSERT INTO users (id, name) VALUES (which, ''added'')';
+CREATE FUNCTION twice(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
+
+CREATE TABLE hash_int8 (k int8) PARTITION BY HASH (k);
+CREATE TABLE hash_text (k text) PARTITION BY HASH (k);
+CREATE TABLE hash_uuid (k uuid) PARTITION BY HASH (k);
+CREATE TABLE hash_int2 (k int2) PARTITION BY HASH (k);
+CREATE TABLE hash_int4 (k int4) PARTITION BY HASH (k);
