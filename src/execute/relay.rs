@@ -101,7 +101,12 @@ impl Relay<'_> {
             }
         }
         loop {
-            while let Some(&Expect::Owed(tag)) = self.expects.front() {
+            loop {
+                let tag = match self.expects.front() {
+                    Some(&Expect::Owed(tag)) => tag,
+                    Some(Expect::OwedParse { .. }) => tag::PARSE_COMPLETE,
+                    _ => break,
+                };
                 self.show_seen();
                 backend::empty(&mut self.client.outbound, tag);
                 self.expects.pop_front();
@@ -190,7 +195,7 @@ impl Relay<'_> {
                 Expect::Query { .. },
                 tag::ROW_DESCRIPTION | tag::COPY_OUT | tag::COPY_DATA | tag::COPY_DONE | FUNCTION_RESULT,
             ) => (false, true),
-            (Expect::Parse { shown, .. }, tag::PARSE_COMPLETE) => (true, *shown),
+            (Expect::Parse { client, .. }, tag::PARSE_COMPLETE) => (true, client.is_some()),
             (Expect::Bind, tag::BIND_COMPLETE) => (true, true),
             (Expect::Close { shown }, tag::CLOSE_COMPLETE) => (true, *shown),
             (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => {
@@ -245,12 +250,19 @@ impl Relay<'_> {
         }
         // After an error the server skips everything up to the next Sync.
         while let Some(front) = self.expects.front() {
-            match front {
-                Expect::Sync { .. } | Expect::Query { .. } => break,
-                Expect::Parse { statement: Some(statement), .. } => self.backend.prepared.forget(statement),
+            if matches!(front, Expect::Sync { .. } | Expect::Query { .. }) {
+                break;
+            }
+            match self.expects.pop_front() {
+                Some(Expect::Parse { statement, client }) => {
+                    if let Some(statement) = statement {
+                        self.backend.prepared.forget(&statement);
+                    }
+                    self.outcome.failed_parses.extend(client);
+                }
+                Some(Expect::OwedParse { client }) => self.outcome.failed_parses.push(client),
                 _ => {}
             }
-            self.expects.pop_front();
         }
         Ok(())
     }

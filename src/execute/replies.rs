@@ -17,8 +17,10 @@ pub enum Expect {
     OwnQuery,
     /// Nothing was sent; the client is owed this empty message (ParseComplete, CloseComplete).
     Owed(u8),
-    /// ParseComplete; on an error the backend forgets the statement.
-    Parse { shown: bool, statement: Option<Arc<Statement>> },
+    /// ParseComplete; on an error the backend forgets the statement, and the client has none of that name.
+    Parse { statement: Option<Arc<Statement>>, client: Option<Box<[u8]>> },
+    /// ParseComplete of a statement that the backend has already.
+    OwedParse { client: Box<[u8]> },
     Bind,
     Close { shown: bool },
     /// ParameterDescription, then RowDescription or NoData.
@@ -45,6 +47,8 @@ pub struct Outcome {
     pub sqlstate: Option<[u8; 5]>,
     /// Answers to DescribeStatement, in order.
     pub described: Vec<Box<[u32]>>,
+    /// Names under which the client asked for statements that were not made.
+    pub failed_parses: Vec<Box<[u8]>>,
     /// ParameterStatus messages that the client was shown.
     pub parameters: Vec<(Box<str>, Box<str>)>,
     /// A CopyInResponse came, so the client's own Sync is still to come where it is due.

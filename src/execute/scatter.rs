@@ -132,7 +132,9 @@ fn fits(first: &[u8], other: &[u8]) -> Result<(), RelayError> {
         let other_size = (b.i16()?, b.i32()?);
         let (format, other_format) = (a.i16()?, b.i16()?);
         let own = oid >= FIRST_USER_OID && other_oid >= FIRST_USER_OID;
-        let same_type = oid == other_oid || (own && format == 0);
+        // In binary an enum is its label; an array or composite would carry OIDs of its server. Enums have
+        // four bytes, arrays and composites are of variable length.
+        let same_type = oid == other_oid || (own && (format == 0 || size.0 == 4));
         if name != other_name || !same_type || size.0 != other_size.0 || format != other_format {
             let name = String::from_utf8_lossy(name);
             return Err(RelayError::Disagree(format!("the shards have different types for column \"{name}\"")));

@@ -213,6 +213,12 @@ const READ_ONLY: &[&str] = &[
     "version",
 ];
 
+/// PostgreSQL documentation, Object Identifier Types.
+const CATALOG_CASTS: &[&str] = &[
+    "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc",
+    "regprocedure", "regrole", "regtype",
+];
+
 #[derive(Clone, Copy)]
 struct Builtin {
     immutable: bool,
@@ -238,7 +244,7 @@ static BUILTIN: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
 
 /// Names that PostgreSQL knows without a definition by a user.
 pub fn is_builtin(name: &str) -> bool {
-    BUILTIN.contains_key(name) || GRAMMAR.contains(&name) || is_bare(name)
+    BUILTIN.contains_key(name) || GRAMMAR.contains(&name) || CATALOG_CASTS.contains(&name) || is_bare(name)
 }
 
 fn is_bare(name: &str) -> bool {
@@ -274,6 +280,10 @@ fn builtin_class(name: &str) -> Class {
     }
     if READS_TABLES.contains(&name) || name.starts_with("lo_") {
         return Class::ReadsTables;
+    }
+    // Casts to the types that look names up in the catalogs; only regclass has a function of its name.
+    if CATALOG_CASTS.contains(&name) {
+        return Class::Server;
     }
     match BUILTIN.get(name) {
         Some(Builtin {

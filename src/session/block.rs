@@ -61,10 +61,7 @@ impl Session {
             // Only where the server was lost under the block.
             return self.transaction.in_block();
         }
-        match self.transaction.held() {
-            [only] if only.lease.status != Status::Idle => false,
-            _ => true,
-        }
+        !matches!(self.transaction.held(), [only] if only.lease.status != Status::Idle)
     }
 
     /// A failed block that no server holds: the proxy answers for it.

@@ -79,7 +79,13 @@ impl Drop for UnderWay<'_> {
 /// All clients by the keys they were given.
 #[derive(Debug, Default)]
 pub struct CancelKeys {
-    clients: Mutex<HashMap<u32, (Vec<u8>, Arc<Cancellable>)>>,
+    clients: Mutex<HashMap<u32, Keyed>>,
+}
+
+#[derive(Debug)]
+struct Keyed {
+    secret: Vec<u8>,
+    cancellable: Arc<Cancellable>,
 }
 
 impl CancelKeys {
@@ -92,7 +98,7 @@ impl CancelKeys {
             // Drivers read it as a signed number and print it: positive ones look like process ids.
             let process_id = rand::random::<u32>() >> 1;
             if process_id != 0 && !clients.contains_key(&process_id) {
-                clients.insert(process_id, (secret.clone(), cancellable));
+                clients.insert(process_id, Keyed { secret: secret.clone(), cancellable });
                 return (process_id, secret);
             }
         }
@@ -105,8 +111,8 @@ impl CancelKeys {
     /// The client with that key; the secret is compared in full whatever its first bytes are.
     pub fn find(&self, process_id: u32, secret: &[u8]) -> Option<Arc<Cancellable>> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let (expected, cancellable) = clients.get(&process_id)?;
-        let differing = expected.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b));
-        (expected.len() == secret.len() && differing == 0).then(|| Arc::clone(cancellable))
+        let client = clients.get(&process_id)?;
+        let differing = client.secret.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b));
+        (client.secret.len() == secret.len() && differing == 0).then(|| Arc::clone(&client.cancellable))
     }
 }

@@ -119,6 +119,11 @@ impl Session {
             RelayError::Backend { last_words: Some(ClientFrame(frame)), .. } | RelayError::Ahead(ClientFrame(frame)) => {
                 self.client.outbound.extend_from_slice(&frame);
             }
+            RelayError::Disagree(what) => {
+                let told = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
+                    .hint("Make the tables alike on all shards (shardway check compares them), or ask for text results.");
+                self.say_error(&told);
+            }
             other => {
                 let told = match self.transaction.lease_mut(shard) {
                     Some(lease) => lost(lease, &other.to_string(), may_have_committed && !was_in_block),

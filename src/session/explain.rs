@@ -23,7 +23,7 @@ impl Session {
     /// Remembers what the next relay of this statement has to say first, if it is an EXPLAIN.
     pub(super) fn note_explain(&mut self, template: &Template, sql: &[u8], plan: &Plan) {
         let explains = matches!(&template.statements[..], [only] if matches!(only.command, Command::Ordinary(Verb::Explain { .. })));
-        self.explaining = (explains && !self.database.is_alone() && self.answers_in_text(sql))
+        self.explaining = (explains && !self.database.is_single() && self.answers_in_text(sql))
             .then(|| self.database.planner.describe(plan).into_boxed_str());
     }
 

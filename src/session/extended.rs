@@ -177,6 +177,15 @@ impl Session {
             statement = self.refresh(&statement).await?;
         }
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
+        if message.value_count() != wanted {
+            let text = format!(
+                "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
+                message.value_count(),
+                String::from_utf8_lossy(&statement.name)
+            );
+            return Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, text).into());
+        }
         let (plan, changes) = self.plan_bind(&statement, &message)?;
         if let [only] = &*statement.template.statements
             && self.is_own_command(&only.command)
@@ -544,7 +553,7 @@ impl Session {
             let out = &mut lease.framed.outbound;
             encode::parse(out, b"", &statement.sql, &statement.declared);
             lease.unnamed = Some(statement.sql.clone());
-            self.expects.push_back(Expect::Parse { shown, statement: None });
+            self.expects.push_back(Expect::Parse { statement: None, client: shown.then(|| statement.name.clone()) });
             return;
         };
         let preparation = lease.prepared.touch(shared);
@@ -552,7 +561,7 @@ impl Session {
         match preparation {
             Preparation::Ready => {
                 if shown {
-                    self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
+                    self.expects.push_back(Expect::OwedParse { client: statement.name.clone() });
                 }
             }
             Preparation::Parse { evict } => {
@@ -561,7 +570,8 @@ impl Session {
                     self.expects.push_back(Expect::Close { shown: false });
                 }
                 encode::parse(out, shared.name(), &shared.sql, &shared.types);
-                self.expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
+                let client = shown.then(|| statement.name.clone());
+                self.expects.push_back(Expect::Parse { statement: Some(Arc::clone(shared)), client });
             }
         }
     }
@@ -653,6 +663,9 @@ impl Session {
                 let status = lease.status;
                 if outcome.failed {
                     lease.unnamed = None;
+                    for name in &outcome.failed_parses {
+                        self.statements.remove(name);
+                    }
                 }
                 for (statement, types) in segment.describes.drain(..).zip(&outcome.described) {
                     // A second description says the same.
@@ -724,9 +737,9 @@ impl Session {
         let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) else { return Ok(()) };
         let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
         if queued > TURN_BYTES_MAX {
-            match self.run_segment(End::Flush).await {
-                Err(Failure::End(end)) => return Err(end),
-                Ok(_) | Err(_) => {}
+            // Other failures were told to the client, which now is to skip to its Sync.
+            if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
+                return Err(end);
             }
         }
         Ok(())

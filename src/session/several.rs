@@ -114,6 +114,9 @@ impl Session {
             Ok(scattered) => {
                 drop(pieces);
                 self.note_parameters(&scattered.outcome);
+                for name in &scattered.outcome.failed_parses {
+                    self.statements.remove(name);
+                }
                 Ok((scattered.outcome.failed, scattered.outcome.completed, scattered.rows))
             }
             Err((position, error)) => {

@@ -89,7 +89,7 @@ impl Session {
 
     async fn run_query(&mut self, planned: Planned, len: usize) -> Result<(), SessionEnd> {
         let Planned { template, plan, changes } = planned;
-        if let [] = *template.statements {
+        if template.statements.is_empty() {
             self.client.inbound.advance(len);
             backend::empty(&mut self.client.outbound, tag::EMPTY_QUERY);
             self.say_ready();

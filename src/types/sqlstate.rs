@@ -36,6 +36,7 @@ impl SqlState {
     pub const QUERY_CANCELED: Self = Self("57014");
     pub const ADMIN_SHUTDOWN: Self = Self("57P01");
     pub const CANNOT_CONNECT_NOW: Self = Self("57P03");
+    pub const CONFIGURATION_ERROR: Self = Self("F0000");
     pub const INTERNAL_ERROR: Self = Self("XX000");
 
     pub const fn code(self) -> &'static str {

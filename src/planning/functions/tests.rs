@@ -29,6 +29,8 @@ fn classes_of_some() {
     assert_eq!(class("query_to_xml"), Class::ReadsTables);
     assert_eq!(class("lo_import"), Class::ReadsTables);
     assert_eq!(class("version"), Class::Server);
+    // 'int4'::regtype, as drivers ask for types.
+    assert_eq!(class("regtype"), Class::Server);
     assert_eq!(class("my_function"), Class::Unknown);
 }
 
