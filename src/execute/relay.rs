@@ -142,7 +142,7 @@ impl Relay<'_> {
         let range = self.seen..self.seen + header.len;
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
-        let shown = self.part.shows(header.tag);
+        let shown = matches!(header.tag, tag::NOTICE | tag::PARAMETER_STATUS) && self.part.shows(frame);
         match header.tag {
             tag::PARAMETER_STATUS if !own && shown => self.outcome.note_parameter(frame),
             tag::NOTICE | tag::PARAMETER_STATUS | tag::NOTIFICATION => {
@@ -243,7 +243,7 @@ impl Relay<'_> {
             return Ok(());
         }
         self.outcome.note_error(frame);
-        if self.part.is_silent() {
+        if self.part.hides_errors() {
             self.hide(header.len);
         } else {
             self.seen += header.len;

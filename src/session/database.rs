@@ -38,7 +38,7 @@ pub struct UserPools {
     shards: Vec<ShardPools>,
     reads: ReadPolicy,
     /// What a server reports to a session, by the hash of its start-up settings.
-    pub greetings: Mutex<HashMap<u64, super::welcome::Greeting>>,
+    pub greetings: Mutex<HashMap<u64, Arc<super::welcome::Greeting>>>,
     next: AtomicUsize,
 }
 

@@ -486,8 +486,15 @@ impl Session {
                 Err(other) => return Err(other),
             }
         } else if self.segment.is_some() {
-            let alone = self.transaction.held().len() == 1;
+            let shard = self.segment.as_ref().map(|segment| segment.shard);
+            let resets = self.segment.as_ref().is_some_and(|segment| {
+                segment.executes.iter().flatten().any(Change::resets)
+            });
+            let alone = self.transaction.held().len() == 1 && !resets;
             let answered = self.run_segment(End::Sync { shown: alone }).await?;
+            if let Some(shard) = shard.filter(|_| resets && answered) {
+                self.restore_baseline(shard).await;
+            }
             if !(alone && answered) {
                 self.say_ready();
             }

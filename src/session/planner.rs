@@ -328,15 +328,24 @@ impl Session {
         &self.names
     }
 
+    /// The role that "$user" means.
+    fn role(&self) -> String {
+        let set = ["role", "session_authorization"].into_iter().find_map(|name| match self.state.settings().get(name)? {
+            SettingValue::List(values) => values.first().filter(|role| *role != "none").cloned(),
+            SettingValue::Text(role) => Some(role.clone()).filter(|role| role != "none"),
+        });
+        set.unwrap_or_else(|| self.login.to_string())
+    }
+
     /// After a change of the settings or of the temporary tables.
     pub(super) fn refresh_names(&mut self) {
-        let search_path = match self.state.settings().get("search_path") {
-            None => vec![self.login.to_string(), "public".to_owned()],
+        let search_path = match self.state.search_path() {
+            None => split_identifiers(&self.greeting.search_path),
             Some(SettingValue::List(elements)) => elements.clone(),
             Some(SettingValue::Text(text)) => split_identifiers(text),
         };
         let search_path =
-            search_path.into_iter().map(|name| if name == "$user" { self.login.to_string() } else { name }).collect();
+            search_path.into_iter().map(|name| if name == "$user" { self.role() } else { name }).collect();
         let names = Names {
             search_path,
             temporary: self.temporary.iter().cloned().collect(),

@@ -55,6 +55,7 @@ pub struct Session {
     pub(super) wrote: Vec<crate::types::ShardId>,
     /// Names of the temporary tables that the session made.
     pub(super) temporary: Vec<String>,
+    pub(super) greeting: Arc<super::welcome::Greeting>,
     pub(super) names: Arc<super::planner::KeyedNames>,
     pub(super) standard_conforming_strings: bool,
     pub(super) drain: Arc<Drain>,

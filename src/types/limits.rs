@@ -153,3 +153,6 @@ pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
 
 /// How long a new statement waits for the catalog to be read again after DDL.
 pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Notices of a scatter's first shard that are remembered, so that the others don't repeat them.
+pub const NOTICES_MAX: usize = 100;
