@@ -26,8 +26,6 @@ use crate::types::{ClientError, SqlState};
 
 mod watch;
 
-pub use watch::record_differences;
-
 #[derive(Debug, Error)]
 pub enum ServerError {
     #[error("TLS: {0}")]
