@@ -205,7 +205,7 @@ impl Session {
         self.portals.clear();
         self.cancel.clear().await;
         if !self.state.pins.any() {
-            for held in self.transaction.take_all() {
+            while let Some(held) = self.transaction.take_next() {
                 let mut lease = held.lease;
                 if lease.condition == Condition::Pinned {
                     lease.condition = Condition::Clean;
