@@ -202,6 +202,9 @@ impl Session {
             return;
         }
         self.transaction.forget_writer();
+        if std::mem::take(&mut self.changed_catalog) {
+            self.database.planner.invalidate();
+        }
         self.portals.clear();
         self.cancel.clear().await;
         if !self.state.pins.any() {

@@ -43,6 +43,8 @@ pub struct Session {
     pub(super) segment: Option<Segment>,
     /// The same, for a scatter.
     pub(super) scattering: Option<super::several::ScatterSegment>,
+    /// A definition was changed: what planning knows of the catalog is old once the transaction has ended.
+    pub(super) changed_catalog: bool,
     /// What an EXPLAIN that is about to run says before the server's rows.
     pub(super) explaining: Option<Box<str>>,
     /// Parses that no message has given a place to yet.
