@@ -20,6 +20,7 @@ pub mod protocol;
 pub mod routing;
 pub mod server;
 pub mod session;
+pub mod setup;
 pub mod sql;
 pub mod topology;
 pub mod transaction;

@@ -25,6 +25,11 @@ enum Verb {
         #[arg(long, short, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Create the schema shardway on each shard, and record the placement in it.
+    Setup {
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Print where a statement would go, without any server.
     Plan {
         #[arg(long, short, value_name = "FILE")]
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match (arguments.verb, arguments.config) {
         (Some(Verb::Check { config }), _) => return shardway::check::run(&config),
+        (Some(Verb::Setup { config }), _) => shardway::setup::run(&config),
         (Some(Verb::Plan { config, database, sql }), _) => plan(&config, database.as_deref(), &sql),
         (Some(Verb::Demo(options)), _) => shardway::demo::run(&options).map_err(|error| error.to_string()),
         (None, Some(config)) => serve(&config),

@@ -13,18 +13,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::catalog;
 use crate::config::{Config, ServerConfig};
 use crate::net::{Stream, connect::tune};
-use crate::pool::connect::connect_control;
 use crate::session::authentication::LoginSecrets;
 use crate::session::cancel::CancelKeys;
-use crate::session::database::{Database, Databases, login_of};
+use crate::session::database::Databases;
 use crate::session::startup::{AdmissionContext, Arrival, CONSOLE_DATABASES, admit_unless};
 use crate::session::turn::Drain;
 use crate::session::welcome::welcome;
-use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, REAP_INTERVAL};
+use crate::types::limits::REAP_INTERVAL;
 use crate::types::{ClientError, SqlState};
+
+mod watch;
 
 #[derive(Debug, Error)]
 pub enum ServerError {
@@ -94,7 +94,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServerError::Start)?;
     let mut background = JoinSet::new();
-    background.spawn(watch_catalogs(Arc::clone(&shared)));
+    background.spawn(watch::watch_catalogs(Arc::clone(&shared)));
     background.spawn(reap(Arc::clone(&shared)));
     for address in listeners.tcp_addresses() {
         tracing::info!(%address, "listening");
@@ -308,6 +308,7 @@ async fn drain(shared: &Arc<Shared>) {
     tracing::info!(clients = shared.clients.load(Ordering::Acquire), ?limit, "draining");
     shared.drain.draining.store(true, Ordering::Release);
     shared.drain.changed.notify_waiters();
+    shared.keys.wake_all();
     let emptied = async {
         loop {
             let left = shared.client_left.notified();
@@ -321,6 +322,7 @@ async fn drain(shared: &Arc<Shared>) {
         tracing::warn!(clients = shared.clients.load(Ordering::Acquire), "drain limit reached");
         shared.drain.over.store(true, Ordering::Release);
         shared.drain.changed.notify_waiters();
+        shared.keys.wake_all();
         // Those at rest say good-bye; those in a statement are cut off with the process.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -331,63 +333,6 @@ async fn reap(shared: Arc<Shared>) {
         tokio::time::sleep(REAP_INTERVAL).await;
         for database in shared.current.load_full().databases.all() {
             database.reap();
-        }
-    }
-}
-
-/// Keeps each database's view of the servers' tables, functions and views fresh.
-async fn watch_catalogs(shared: Arc<Shared>) {
-    let mut started = std::collections::HashMap::<String, Arc<Database>>::new();
-    let mut watchers = JoinSet::new();
-    loop {
-        let current = shared.current.load_full();
-        for (name, database) in current.databases.named() {
-            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
-            if !known {
-                started.insert(name.to_owned(), Arc::clone(database));
-                watchers.spawn(watch_catalog(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
-            }
-        }
-        tokio::time::sleep(CATALOG_RETRY).await;
-    }
-}
-
-async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database>) {
-    loop {
-        let current = shared.current.load_full();
-        if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &database)) {
-            return;
-        }
-        if !database.is_single() {
-            read_catalog(&current, &database).await;
-        }
-        let pause = if database.planner.has_catalog() { CATALOG_REFRESH } else { CATALOG_RETRY };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = database.planner.catalog_wanted() => {}
-        }
-    }
-}
-
-/// Asks the home shard's primary, or while it is down any other.
-async fn read_catalog(current: &Current, database: &Database) {
-    let Some(user) = current.admission.config().users.first() else { return };
-    let login = login_of(user);
-    let home = database.config.home;
-    let mut nodes: Vec<_> = database.primaries().collect();
-    nodes.sort_by_key(|node| node.shard != home);
-    for node in nodes {
-        let asked = async {
-            let (client, connection) = connect_control(&node.config, &login).await.map_err(|error| error.to_string())?;
-            let catalog = catalog::load(&client).await.map_err(|error| error.to_string());
-            drop(client);
-            connection.abort();
-            catalog
-        };
-        match tokio::time::timeout(crate::types::limits::CONTROL_CONNECT_TIMEOUT, asked).await {
-            Ok(Ok(catalog)) => return database.planner.adopt_catalog(catalog),
-            Ok(Err(reason)) => tracing::warn!(node = %node.describe(), reason, "catalog not read"),
-            Err(_) => tracing::warn!(node = %node.describe(), "catalog not read in time"),
         }
     }
 }

@@ -10,6 +10,8 @@ mod support;
 mod compare;
 #[path = "oracle/data.rs"]
 mod data;
+#[path = "oracle/generate.rs"]
+mod generate;
 #[path = "oracle/list.rs"]
 mod list;
 #[path = "oracle/parameters.rs"]
@@ -23,10 +25,15 @@ mod wire;
 #[path = "oracle/world.rs"]
 mod world;
 
+use generate::{Generator, Statement};
 use run::{Runner, Tally};
 use world::Environment;
 
-const SHOWN_FAILURES: usize = 40;
+const SHOWN_FAILURES: usize = 100;
+
+/// For each number of shards; several answers are compared for each.
+const RANDOM_STATEMENTS: u64 = 300;
+const SHRINK_STEPS: usize = 30;
 
 /// Runs all lists with this many shards.
 fn lists(shards: usize) {
@@ -52,6 +59,50 @@ fn lists(shards: usize) {
     let tally = runner.tally;
     println!("{entries} entries with {shards} shards");
     conclude(&tally, &environment);
+}
+
+/// What an environment variable says, if it is a number.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// Runs random statements with this many shards.
+fn random(shards: usize) {
+    let seed = number("SHARDWAY_ORACLE_SEED").unwrap_or_else(rand::random);
+    let count = number("SHARDWAY_ORACLE_COUNT").unwrap_or(RANDOM_STATEMENTS);
+    println!("SHARDWAY_ORACLE_SEED={seed} SHARDWAY_ORACLE_COUNT={count}");
+    let mut environment = Environment::with(shards);
+    let mut runner = Runner::new(&mut environment);
+    for number in 0..count {
+        // Each has its own seed, so that what one takes doesn't change the others.
+        let statement = Generator::new(seed.wrapping_add(number)).statement();
+        if !runner.run(&statement.entry(format!("seed {seed} number {number}"))) {
+            shrink(&mut runner, statement);
+        }
+        if runner.tally.failures.len() > SHOWN_FAILURES {
+            break;
+        }
+    }
+    let tally = runner.tally;
+    conclude(&tally, &environment);
+}
+
+/// Adds the smallest statement that still fails to the failures.
+fn shrink(runner: &mut Runner<'_>, mut statement: Statement) {
+    for _ in 0..SHRINK_STEPS {
+        let failures = runner.tally.failures.len();
+        let still_fails = |smaller: &Statement| {
+            let fails = !runner.run(&smaller.entry("smaller".to_owned()));
+            runner.tally.failures.truncate(failures);
+            fails
+        };
+        match statement.smaller().into_iter().find(still_fails) {
+            Some(smaller) => statement = smaller,
+            None => break,
+        }
+    }
+    runner.run(&statement.entry("smallest".to_owned()));
 }
 
 fn conclude(tally: &Tally, environment: &Environment) {
@@ -83,4 +134,19 @@ fn lists_over_three_shards() {
 #[test]
 fn lists_over_seven_shards() {
     lists(7);
+}
+
+#[test]
+fn random_over_two_shards() {
+    random(2);
+}
+
+#[test]
+fn random_over_three_shards() {
+    random(3);
+}
+
+#[test]
+fn random_over_seven_shards() {
+    random(7);
 }

@@ -40,10 +40,7 @@ fn plans_are_as_written() {
         }
     }
     println!("{cases} plans");
-    assert!(
-        differences.is_empty(),
-        "plans differ (UPDATE_PLANS=1 to accept):\n{differences}"
-    );
+    assert!(differences.is_empty(), "plans differ (UPDATE_PLANS=1 to accept):\n{differences}");
 }
 
 /// The file with every plan as it is now.
@@ -90,13 +87,9 @@ fn regenerate(text: &str) -> (String, usize) {
 
 fn difference(out: &mut String, path: &Path, text: &str, fresh: &str) {
     let _ = writeln!(out, "--- {}", path.display());
-    let (old, new): (Vec<&str>, Vec<&str>) =
-        (text.split("\n\n").collect(), fresh.split("\n\n").collect());
+    let (old, new): (Vec<&str>, Vec<&str>) = (text.split("\n\n").collect(), fresh.split("\n\n").collect());
     for position in 0..old.len().max(new.len()) {
-        let (old, new) = (
-            old.get(position).unwrap_or(&""),
-            new.get(position).unwrap_or(&""),
-        );
+        let (old, new) = (old.get(position).unwrap_or(&""), new.get(position).unwrap_or(&""));
         if old.trim_end() != new.trim_end() {
             let _ = writeln!(out, "was:\n{old}\nis:\n{new}\n");
         }

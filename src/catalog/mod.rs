@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::types::KeyType;
 
 mod load;
+pub mod record;
 #[cfg(test)]
 mod tests;
 
@@ -203,6 +204,12 @@ impl Catalog {
     pub fn with_system_relations(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.system_relations = names.into_iter().collect();
         self
+    }
+
+    /// The key type of a column, if it may be a shard key.
+    pub fn key_type(&self, schema: &str, table: &str, column: &str) -> Option<KeyType> {
+        let relation = self.relation(schema, table)?;
+        relation.columns.iter().find(|candidate| candidate.name == column)?.key_type
     }
 
     /// By the names as stored (folded, unquoted); the caller resolves search_path.

@@ -37,8 +37,18 @@ pub async fn run_reporting(backend: &mut Backend, sql: &str) -> Result<Vec<(Stri
     converse(backend).await.map(|answer| answer.parameters)
 }
 
+/// As [`run`], but returns the first column of the first row.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_value(backend: &mut Backend, sql: &str) -> Result<Option<String>, OwnError> {
+    encode::query(&mut backend.framed.outbound, sql.as_bytes());
+    converse(backend).await.map(|answer| answer.value)
+}
+
 #[derive(Default)]
 struct Answer {
+    value: Option<String>,
     tag: String,
     parameters: Vec<(String, String)>,
 }
@@ -112,6 +122,9 @@ async fn answer(backend: &mut Backend) -> Result<Answer, OwnError> {
             Some(&tag::COMMAND_COMPLETE) => {
                 let text = backend::command_tag(frame).unwrap_or_default();
                 answer.tag = String::from_utf8_lossy(text).into_owned();
+            }
+            Some(&tag::DATA_ROW) if answer.value.is_none() => {
+                answer.value = backend::first_text(frame).map(str::to_owned);
             }
             Some(&tag::PARAMETER_STATUS) => {
                 if let Ok((name, value)) = backend::parameter_status(frame) {

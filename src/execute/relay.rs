@@ -150,7 +150,7 @@ impl Relay<'_> {
         let range = self.seen..self.seen + header.len;
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
-        let shown = self.part.shows(header.tag);
+        let shown = matches!(header.tag, tag::NOTICE | tag::PARAMETER_STATUS) && self.part.shows(frame);
         match header.tag {
             tag::PARAMETER_STATUS if !own && shown => self.outcome.note_parameter(frame),
             tag::NOTICE | tag::PARAMETER_STATUS | tag::NOTIFICATION => {
@@ -253,7 +253,7 @@ impl Relay<'_> {
         self.outcome.note_error(frame);
         // What the client still sends of its copy is ignored, as a server would.
         self.copying = None;
-        if self.part.is_silent() {
+        if self.part.hides_errors() {
             self.hide(header.len);
         } else {
             self.seen += header.len;

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::relay::relay_part;
 use super::replies::{Expect, Outcome, RelayError};
@@ -13,7 +14,7 @@ use crate::pool::{Backend, Condition};
 use crate::pool::connect::send_cancel;
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frame::Fields;
-use crate::types::limits::CANCEL_WAIT_MAX;
+use crate::types::limits::{CANCEL_WAIT_MAX, NOTICES_MAX};
 
 /// What of one backend's replies the client gets to see.
 #[derive(Debug)]
@@ -25,6 +26,10 @@ pub struct Part {
     pub suspended: bool,
     /// The first part's RowDescription, which the others must fit.
     description: Option<Vec<u8>>,
+    /// The first command tag.
+    tag: Option<String>,
+    /// Hashes of the notices that were shown: one server would have given each once.
+    notices: Vec<u64>,
     /// Rows of the proxy's own ahead of the server's first row, as encoded messages.
     preface: Option<BytesMut>,
 }
@@ -36,7 +41,7 @@ enum Role {
     First,
     /// Rows and errors.
     Later,
-    /// A session command's answer, which the first backend has given already.
+    /// A session command's answer, which the first backend has given already: errors only.
     Echo,
     /// Nothing: the answer has failed already.
     Silent,
@@ -44,7 +49,7 @@ enum Role {
 
 impl Part {
     pub fn whole() -> Self {
-        Self { role: Role::Whole, rows: 0, suspended: false, description: None, preface: None }
+        Self { role: Role::Whole, rows: 0, suspended: false, description: None, tag: None, notices: Vec::new(), preface: None }
     }
 
     /// For EXPLAIN: these rows come before the server's.
@@ -70,12 +75,23 @@ impl Part {
     }
 
     /// Whether a message that can come at any time is for the client.
-    pub(super) fn shows(&self, tag: u8) -> bool {
+    pub(super) fn shows(&mut self, frame: &[u8]) -> bool {
+        let is_notice = frame.first() == Some(&tag::NOTICE);
         match self.role {
-            Role::Whole | Role::First => true,
-            Role::Later => tag == tag::NOTICE,
+            Role::Whole => true,
+            Role::First => {
+                if is_notice && self.notices.len() < NOTICES_MAX {
+                    self.notices.push(xxh3_64(frame));
+                }
+                true
+            }
+            Role::Later => is_notice && !self.notices.contains(&xxh3_64(frame)),
             Role::Echo | Role::Silent => false,
         }
+    }
+
+    pub(super) fn hides_errors(&self) -> bool {
+        self.role == Role::Silent
     }
 
     /// Whether a reply is for the client; counts rows and compares descriptions on the way.
@@ -87,7 +103,9 @@ impl Part {
             (Role::Whole, _) => Ok(true),
             (Role::Silent | Role::Echo, _) => Ok(false),
             (_, tag::COMMAND_COMPLETE) => {
-                self.rows += backend::tag_rows(backend::command_tag(frame)?);
+                let text = backend::command_tag(frame)?;
+                self.rows += backend::tag_rows(text);
+                self.tag.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
                 Ok(false)
             }
             (_, tag::PORTAL_SUSPENDED) => {
@@ -164,7 +182,8 @@ pub struct Piece<'a> {
 pub struct Scattered {
     /// Of the first backend, but `failed` if any failed.
     pub outcome: Outcome,
-    pub rows: u64,
+    /// The tag of the whole answer, if statements completed.
+    pub tag: Option<String>,
 }
 
 /// Passes on the answers of all pieces; the CommandComplete for all is left to the caller.
@@ -190,7 +209,7 @@ pub async fn scatter(
     for position in 0..pieces.len() {
         let Some(piece) = pieces.get_mut(position) else { break };
         if merge == Merge::Echo {
-            part.role = if position == 0 { Role::Whole } else { Role::Echo };
+            part.role = if position == 0 { Role::First } else { Role::Echo };
         } else if position > 0 {
             part.role = Role::Later;
         }
@@ -212,7 +231,8 @@ pub async fn scatter(
         }
     }
     let outcome = first.unwrap_or_default();
-    Ok(Scattered { outcome, rows: part.rows })
+    let tag = part.tag.map(|tag| if tag.starts_with("SELECT ") { format!("SELECT {}", part.rows) } else { tag });
+    Ok(Scattered { outcome, tag })
 }
 
 /// Cancels and reads to their ends the pieces behind `after`, whose rows nobody wants any more.

@@ -17,15 +17,7 @@ pub fn bind(
     parameters: Option<Parameters<'_>>,
     session_hint: Option<&Hint>,
 ) -> Result<Plan, Refusal> {
-    let binding = Binding {
-        template,
-        call: Call {
-            sql,
-            lexed,
-            parameters,
-            occurrences: &template.occurrences,
-        },
-    };
+    let binding = Binding { template, call: Call { sql, lexed, parameters, occurrences: &template.occurrences } };
     let written;
     let hint = match &lexed.hint {
         None => session_hint,
@@ -69,22 +61,15 @@ impl Binding<'_> {
     fn is_touched(&self) -> bool {
         use crate::sql::Command;
         use crate::sql::command::SessionCommand as Session;
-        self.template
-            .statements
-            .iter()
-            .all(|statement| match &statement.command {
-                Command::Empty | Command::Transaction(_) => true,
-                Command::Session(
-                    Session::Declare { .. }
-                    | Session::Listen
-                    | Session::Unlisten { .. }
-                    | Session::Notify
-                    | Session::Load,
-                ) => false,
-                Command::Session(Session::Prepare { .. } | Session::Execute { .. }) => false,
-                Command::Session(_) => true,
-                Command::Ordinary(_) => false,
-            })
+        self.template.statements.iter().all(|statement| match &statement.command {
+            Command::Empty | Command::Transaction(_) => true,
+            Command::Session(
+                Session::Declare { .. } | Session::Listen | Session::Unlisten { .. } | Session::Notify | Session::Load,
+            ) => false,
+            Command::Session(Session::Prepare { .. } | Session::Execute { .. }) => false,
+            Command::Session(_) => true,
+            Command::Ordinary(_) => false,
+        })
     }
 
     fn only_shard(&self, hint: Option<&Hint>) -> Result<Plan, Refusal> {
@@ -94,50 +79,34 @@ impl Binding<'_> {
         if self.is_touched() {
             return Ok(Plan::Touched);
         }
-        Ok(Plan::Single {
-            shard: self.template.map.home(),
-            why: Why::OnlyShard,
-        })
+        Ok(Plan::Single { shard: self.template.map.home(), why: Why::OnlyShard })
     }
 
     /// The client names the shard. Rows whose place is known still don't go anywhere else.
     fn on_shard(&self, name: &str) -> Result<Plan, Refusal> {
         let shard = self.shard_named(name)?;
-        if self
-            .template
-            .routes
-            .iter()
-            .all(|routed| matches!(routed.route, Route::Touched))
-        {
+        if self.template.routes.iter().all(|routed| matches!(routed.route, Route::Touched)) {
             return Ok(Plan::Touched);
         }
         for routed in &self.template.routes {
             match &routed.route {
                 Route::Refused(refusal, Override::Never) => return Err(refusal.clone()),
                 Route::Keyed(keyed) => {
-                    for new in keyed
-                        .uses
-                        .iter()
-                        .filter(|uses| matches!(uses.rows, Rows::New(_)))
-                    {
+                    for new in keyed.uses.iter().filter(|uses| matches!(uses.rows, Rows::New(_))) {
                         self.agrees(new, shard)?;
                     }
                 }
                 _ => {}
             }
         }
-        Ok(Plan::Single {
-            shard,
-            why: Why::Hint,
-        })
+        Ok(Plan::Single { shard, why: Why::Hint })
     }
 
     /// That what is known of a use doesn't contradict a hint. Not knowing is what hints are for.
     fn agrees(&self, uses: &Use, shard: ShardId) -> Result<(), Refusal> {
         match uses.reach(&self.call) {
             Ok(reached)
-                if reached.shards.iter().any(|reached| *reached != shard)
-                    && matches!(uses.rows, Rows::New(_)) =>
+                if reached.shards.iter().any(|reached| *reached != shard) && matches!(uses.rows, Rows::New(_)) =>
             {
                 Err(refusal::hint_disagrees(&uses.display))
             }
@@ -146,9 +115,7 @@ impl Binding<'_> {
             }
             Ok(_) => Ok(()),
             // Rows without a key, or with one that has no shard, are errors whatever the hint.
-            Err(refusal) if refusal.state != crate::types::SqlState::FEATURE_NOT_SUPPORTED => {
-                Err(refusal)
-            }
+            Err(refusal) if refusal.state != crate::types::SqlState::FEATURE_NOT_SUPPORTED => Err(refusal),
             Err(_) => Ok(()),
         }
     }
@@ -181,24 +148,15 @@ impl Binding<'_> {
         }
         let shard = shard.ok_or_else(refusal::hint_not_applicable)?;
         if let Route::Keyed(keyed) = &routed.route {
-            keyed
-                .uses
-                .iter()
-                .try_for_each(|uses| self.agrees(uses, shard))?;
+            keyed.uses.iter().try_for_each(|uses| self.agrees(uses, shard))?;
         }
-        Ok(Plan::Single {
-            shard,
-            why: Why::Hint,
-        })
+        Ok(Plan::Single { shard, why: Why::Hint })
     }
 
     fn route(&self, routed: &Routed) -> Result<Plan, Refusal> {
         match &routed.route {
             Route::Touched => Ok(Plan::Touched),
-            Route::Home => Ok(Plan::Single {
-                shard: self.template.map.home(),
-                why: Why::Home,
-            }),
+            Route::Home => Ok(Plan::Single { shard: self.template.map.home(), why: Why::Home }),
             Route::Any => Ok(Plan::Any),
             Route::Refused(refusal, _) => Err(refusal.clone()),
             Route::Keyed(keyed) => self.keyed(keyed),
@@ -220,15 +178,9 @@ impl Binding<'_> {
         }
         match ShardSet::from_shards(shards) {
             // Nothing can be found on any shard, which one of them may say.
-            None => Ok(Plan::Single {
-                shard: self.template.map.home(),
-                why: Why::NoRows,
-            }),
+            None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
             Some(shards) => match (shards.single(), &keyed.spread) {
-                (Some(shard), _) => Ok(Plan::Single {
-                    shard,
-                    why: why.unwrap_or(Why::NoRows),
-                }),
+                (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
                 (None, Ok(())) => Ok(Plan::Scatter { shards }),
                 (None, Err(refusal)) => Err(refusal.clone()),
             },
@@ -246,9 +198,7 @@ impl Binding<'_> {
                 (all, Plan::Touched) => all,
                 (Plan::Touched | Plan::Any, plan @ (Plan::Single { .. } | Plan::Any)) => plan,
                 (all @ Plan::Single { .. }, Plan::Any) => all,
-                (Plan::Single { shard, why }, Plan::Single { shard: other, .. })
-                    if shard == other =>
-                {
+                (Plan::Single { shard, why }, Plan::Single { shard: other, .. }) if shard == other => {
                     Plan::Single { shard, why }
                 }
                 (_, Plan::Single { .. }) => {
@@ -264,10 +214,6 @@ impl Binding<'_> {
 }
 
 fn describe(uses: &Use, value: &str) -> String {
-    let assumed = if uses.sharded.key_type.is_none() {
-        " (key type assumed)"
-    } else {
-        ""
-    };
+    let assumed = if uses.sharded.key_type.is_none() { " (key type assumed)" } else { "" };
     format!("{}.{} = {value}{assumed}", uses.display, uses.sharded.key)
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ddl::{self, Definition, Suspects};
-use super::effects::{self, Text};
+use super::effects;
 use super::plan::Refusal;
 use super::query;
 use super::refusal;
@@ -12,6 +12,7 @@ use super::route::{Override, Route, Routed};
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
 use super::template::{StatementTemplate, Template};
+use super::text::Text;
 use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
 use crate::sql::{Command, LexOptions, Lexed, TokenKind, Tokens, recognise};
@@ -20,9 +21,7 @@ use crate::sql::{Command, LexOptions, Lexed, TokenKind, Tokens, recognise};
 const WRAPPERS_MAX: usize = 4;
 
 pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Template {
-    let options = LexOptions {
-        standard_conforming_strings: names.standard_conforming_strings,
-    };
+    let options = LexOptions { standard_conforming_strings: names.standard_conforming_strings };
     let pieces = pieces(sql, &options);
     let functions = scene.functions();
     let several = scene.map.shard_count() > 1;
@@ -37,25 +36,19 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     };
     let (mut statements, mut routes, mut shaping) = (Vec::new(), Vec::new(), Vec::new());
     for span in &lexed.statements {
-        let text = Text {
-            sql,
-            pieces: within(&pieces, span),
-        };
-        let tokens: Vec<_> = text
-            .pieces
-            .iter()
-            .map(|piece| piece.token.clone())
-            .collect();
+        let text = Text { sql, pieces: within(&pieces, span) };
+        let tokens: Vec<_> = text.pieces.iter().map(|piece| piece.token.clone()).collect();
         let command = recognise(sql, &tokens);
         shaping.extend(shaping_literals(text, &command));
+        let effects = effects::effects(text, &command, &functions);
         if several {
-            routes.push(route(text, &command, scene, names, WRAPPERS_MAX));
+            let shadow = effects.creates_temporary.then(|| ddl::shadowed(text, &Suspects::new(scene, names))).flatten();
+            routes.push(match shadow {
+                Some(why) => refused(why),
+                None => route(text, &command, scene, names, WRAPPERS_MAX),
+            });
         }
-        statements.push(StatementTemplate {
-            access: effects::access(text, &command, scene, names),
-            effects: effects::effects(text, &command, &functions),
-            command,
-        });
+        statements.push(StatementTemplate { access: effects::access(text, &command, scene, names), effects, command });
     }
     if several {
         template.batch = batch(&statements);
@@ -88,9 +81,7 @@ fn occurrences(pieces: &[Piece], parameters: u16) -> Box<[u32]> {
     let mut counts = vec![0; usize::from(parameters)];
     for piece in pieces {
         if let TokenKind::Parameter(number) = piece.token.kind
-            && let Some(count) = usize::from(number)
-                .checked_sub(1)
-                .and_then(|position| counts.get_mut(position))
+            && let Some(count) = usize::from(number).checked_sub(1).and_then(|position| counts.get_mut(position))
         {
             *count += 1;
         }
@@ -104,12 +95,7 @@ fn shaping_literals(text: Text<'_>, command: &Command) -> Vec<(usize, Box<[u8]>)
         return Vec::new();
     }
     let options = text.range(1..ddl::closing(text, 1));
-    let literal = |piece: &Piece| {
-        Some((
-            piece.literal?,
-            text.sql.get(piece.token.span.clone())?.into(),
-        ))
-    };
+    let literal = |piece: &Piece| Some((piece.literal?, text.sql.get(piece.token.span.clone())?.into()));
     options.pieces.iter().filter_map(literal).collect()
 }
 
@@ -118,10 +104,7 @@ fn batch(statements: &[StatementTemplate]) -> Option<Refusal> {
     let (last, before) = statements.split_last()?;
     let renames = |statement: &StatementTemplate| {
         let changes_names = |name: &str| {
-            matches!(
-                name,
-                "search_path" | "role" | "session_authorization" | "standard_conforming_strings"
-            )
+            matches!(name, "search_path" | "role" | "session_authorization" | "standard_conforming_strings")
         };
         let command = match &statement.command {
             Command::Session(SessionCommand::Set { setting, .. }) => {
@@ -130,28 +113,26 @@ fn batch(statements: &[StatementTemplate]) -> Option<Refusal> {
             Command::Session(SessionCommand::Reset { name, .. }) => {
                 changes_names(name) || name.starts_with("shardway.")
             }
-            Command::Session(
-                SessionCommand::ResetAll | SessionCommand::DiscardAll | SessionCommand::DiscardTemp,
-            ) => true,
-            Command::Transaction(
-                TransactionCommand::Rollback { .. } | TransactionCommand::RollbackTo(_),
-            ) => true,
+            Command::Session(SessionCommand::ResetAll | SessionCommand::DiscardAll | SessionCommand::DiscardTemp) => {
+                true
+            }
+            Command::Transaction(TransactionCommand::Rollback { .. } | TransactionCommand::RollbackTo(_)) => true,
             _ => false,
         };
         command || statement.effects.creates_temporary || !statement.effects.settings.is_empty()
     };
-    let ordinary =
-        |statement: &StatementTemplate| matches!(statement.command, Command::Ordinary(_));
+    let ordinary = |statement: &StatementTemplate| matches!(statement.command, Command::Ordinary(_));
     let first = before.iter().position(renames)?;
     let goes_by_names = before.iter().skip(first + 1).chain([last]).any(ordinary);
-    goes_by_names.then(|| refusal::batch("can't change settings, temporary tables or transactions that decide what the names in later ones mean"))
+    goes_by_names.then(|| {
+        refusal::batch(
+            "can't change settings, temporary tables or transactions that decide what the names in later ones mean",
+        )
+    })
 }
 
 fn routed(route: Route) -> Routed {
-    Routed {
-        route,
-        sharded: Vec::new(),
-    }
+    Routed { route, sharded: Vec::new() }
 }
 
 fn refused(refusal: Refusal) -> Routed {
@@ -160,13 +141,7 @@ fn refused(refusal: Refusal) -> Routed {
 
 /// The route of one statement on a database with several shards. `wrappers` bounds what may be
 /// wrapped into each other.
-fn route(
-    text: Text<'_>,
-    command: &Command,
-    scene: &Scene,
-    names: &Names,
-    wrappers: usize,
-) -> Routed {
+fn route(text: Text<'_>, command: &Command, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
     match command {
         Command::Empty => routed(Route::Touched),
         Command::Transaction(TransactionCommand::TwoPhase) => refused(refusal::two_phase()),
@@ -181,18 +156,12 @@ fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Name
         SessionCommand::Prepare { .. } => refused(refusal::sql_prepare("PREPARE")),
         SessionCommand::Execute { .. } => refused(refusal::sql_prepare("EXECUTE")),
         SessionCommand::Declare { .. } => {
-            let query = (0..text.pieces.len())
-                .find(|at| text.is(*at, "for"))
-                .map_or(text.pieces.len(), |at| at + 1);
-            on_one_shard(
-                query::route(text.from(query), scene, names),
-                refusal::cursor(),
-            )
+            let query = (0..text.pieces.len()).find(|at| text.is(*at, "for")).map_or(text.pieces.len(), |at| at + 1);
+            on_one_shard(query::route(text.from(query), scene, names), refusal::cursor())
         }
-        SessionCommand::Listen
-        | SessionCommand::Unlisten { .. }
-        | SessionCommand::Notify
-        | SessionCommand::Load => routed(Route::Home),
+        SessionCommand::Listen | SessionCommand::Unlisten { .. } | SessionCommand::Notify | SessionCommand::Load => {
+            routed(Route::Home)
+        }
         SessionCommand::Set { .. }
         | SessionCommand::Reset { .. }
         | SessionCommand::ResetAll
@@ -220,18 +189,14 @@ fn on_one_shard(mut inner: Routed, why: Refusal) -> Routed {
 
 fn ordinary(text: Text<'_>, verb: Verb, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
     match verb {
-        Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Merge => {
-            query::route(text, scene, names)
-        }
+        Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Merge => query::route(text, scene, names),
         Verb::Copy(direction) => copy(text, direction, scene, names),
         Verb::Explain { .. } => match wrappers.checked_sub(1) {
             Some(wrappers) => explain(text, scene, names, wrappers),
             None => refused(refusal::explain()),
         },
         Verb::Ddl => definition(text, scene, names),
-        Verb::Procedure => refused(refusal::procedure(
-            &text.name(0).unwrap_or_default().to_ascii_uppercase(),
-        )),
+        Verb::Procedure => refused(refusal::procedure(&text.name(0).unwrap_or_default().to_ascii_uppercase())),
         Verb::Other => match ddl::other(text, &Suspects::new(scene, names)) {
             Ok(()) => routed(Route::Home),
             Err(refusal) => refused(refusal),
@@ -243,9 +208,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
     match ddl::definition(text, &Suspects::new(scene, names)) {
         Definition::Home => routed(Route::Home),
         Definition::Refused(refusal) => refused(refusal),
-        Definition::AsQuery { query, .. } if text.is(query, "execute") => {
-            refused(refusal::sql_prepare("EXECUTE"))
-        }
+        Definition::AsQuery { query, .. } if text.is(query, "execute") => refused(refusal::sql_prepare("EXECUTE")),
         Definition::AsQuery { what, query } => {
             let inner = query::route(text.range(query..without_data(text)), scene, names);
             match inner.route {
@@ -268,10 +231,7 @@ fn without_data(text: Text<'_>) -> usize {
         let Some(start) = end.checked_sub(words) else {
             continue;
         };
-        if text.is(start, "with")
-            && text.is(end - 1, "data")
-            && (words == 2 || text.is(start + 1, "no"))
-        {
+        if text.is(start, "with") && text.is(end - 1, "data") && (words == 2 || text.is(start + 1, "no")) {
             return start;
         }
     }
@@ -281,9 +241,7 @@ fn without_data(text: Text<'_>) -> usize {
 /// The statement that is explained.
 fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
     let mut at = 1;
-    if text.punct(at, b'(')
-        && !text.is_any(at + 1, &["select", "values", "with", "table"])
-        && !text.punct(at + 1, b'(')
+    if text.punct(at, b'(') && !text.is_any(at + 1, &["select", "values", "with", "table"]) && !text.punct(at + 1, b'(')
     {
         at = ddl::closing(text, at) + 1;
     }
@@ -291,16 +249,12 @@ fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Rou
         at += 1;
     }
     let inner = text.from(at);
-    let tokens: Vec<_> = inner
-        .pieces
-        .iter()
-        .map(|piece| piece.token.clone())
-        .collect();
+    let tokens: Vec<_> = inner.pieces.iter().map(|piece| piece.token.clone()).collect();
     match recognise(text.sql, &tokens) {
         command @ (Command::Ordinary(_)
-        | Command::Session(
-            SessionCommand::Declare { .. } | SessionCommand::Execute { .. },
-        )) => route(inner, &command, scene, names, wrappers),
+        | Command::Session(SessionCommand::Declare { .. } | SessionCommand::Execute { .. })) => {
+            route(inner, &command, scene, names, wrappers)
+        }
         _ => refused(refusal::not_parsed()),
     }
 }
@@ -331,9 +285,7 @@ fn copy(text: Text<'_>, direction: CopyDirection, scene: &Scene, names: &Names) 
         (Location::Reference, _) => refused(refusal::reference_write(&found.display)),
         // WHERE may call functions; everything else behind the name is words of COPY and columns.
         (Location::Home | Location::System, _) => {
-            let filter = (behind..text.pieces.len())
-                .find(|at| text.is(*at, "where"))
-                .unwrap_or(text.pieces.len());
+            let filter = (behind..text.pieces.len()).find(|at| text.is(*at, "where")).unwrap_or(text.pieces.len());
             if Suspects::new(scene, names).provably_home(text.from(filter)) {
                 routed(Route::Home)
             } else {

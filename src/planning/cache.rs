@@ -19,17 +19,13 @@ const VARIANTS_MAX: usize = 4;
 
 impl Default for TemplateCache {
     fn default() -> Self {
-        Self {
-            entries: Cache::new(limits::TEMPLATES_MAX),
-        }
+        Self { entries: Cache::new(limits::TEMPLATES_MAX) }
     }
 }
 
 impl std::fmt::Debug for TemplateCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TemplateCache")
-            .field("entries", &self.entries.len())
-            .finish()
+        f.debug_struct("TemplateCache").field("entries", &self.entries.len()).finish()
     }
 }
 
@@ -37,23 +33,14 @@ impl TemplateCache {
     /// `names` is [`super::Names::fingerprint`].
     pub fn get(&self, sql: &[u8], lexed: &Lexed, names: u64) -> Option<Arc<Template>> {
         let variants = self.entries.get(&key(lexed, names))?;
-        variants
-            .iter()
-            .find(|template| template.matches(sql, lexed))
-            .cloned()
+        variants.iter().find(|template| template.matches(sql, lexed)).cloned()
     }
 
     pub fn insert(&self, lexed: &Lexed, names: u64, template: Arc<Template>) {
         let key = key(lexed, names);
         let others = self.entries.peek(&key);
         let mut variants = vec![template];
-        variants.extend(
-            others
-                .iter()
-                .flat_map(|others| others.iter())
-                .take(VARIANTS_MAX - 1)
-                .cloned(),
-        );
+        variants.extend(others.iter().flat_map(|others| others.iter()).take(VARIANTS_MAX - 1).cloned());
         self.entries.insert(key, variants.into());
     }
 

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::effects::Text;
 use super::functions::Class;
 use super::plan::Refusal;
 use super::refusal;
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
+use super::text::Text;
 use crate::sql::TokenKind;
 use crate::sql::statement::TableName;
 
@@ -21,26 +21,15 @@ pub struct Suspects<'a> {
 
 impl<'a> Suspects<'a> {
     pub fn new(scene: &'a Scene, names: &'a Names) -> Self {
-        let mut listed: HashSet<String> = scene
-            .map
-            .tables()
-            .map(|(_, name, _)| name.to_owned())
-            .collect();
+        let mut listed: HashSet<String> = scene.map.tables().map(|(_, name, _)| name.to_owned()).collect();
         for relation in scene.catalog.iter().flat_map(|catalog| catalog.relations()) {
-            let name = TableName {
-                schema: Some(relation.schema.as_str().into()),
-                name: relation.name.as_str().into(),
-            };
+            let name = TableName { schema: Some(relation.schema.as_str().into()), name: relation.name.as_str().into() };
             let found = tables::find(scene, names, &name);
             if found.refusal.is_some() || !matches!(found.location, Location::Home) {
                 listed.insert(relation.name.clone());
             }
         }
-        Self {
-            scene,
-            names,
-            listed,
-        }
+        Self { scene, names, listed }
     }
 
     /// If no word of the text can be a sharded or reference table, or something that depends on one.
@@ -50,8 +39,7 @@ impl<'a> Suspects<'a> {
             Some(TokenKind::Word | TokenKind::QuotedIdent) => {
                 let qualified = at > 0 && text.punct(at - 1, b'.');
                 text.name(at).is_some_and(|name| {
-                    !self.listed.contains(&name)
-                        || (!qualified && self.names.temporary.contains(&name))
+                    !self.listed.contains(&name) || (!qualified && self.names.temporary.contains(&name))
                 })
             }
             _ => true,
@@ -62,9 +50,10 @@ impl<'a> Suspects<'a> {
     pub fn provably_home(&self, text: Text<'_>) -> bool {
         let functions = self.scene.functions();
         self.absent(text)
-            && text.calls().iter().all(|called| {
-                functions.class(called.schema.as_deref(), &called.name) < Class::ReadsTables
-            })
+            && text
+                .calls()
+                .iter()
+                .all(|called| functions.class(called.schema.as_deref(), &called.name) < Class::ReadsTables)
     }
 }
 
@@ -87,9 +76,7 @@ pub fn definition(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
             home_if_absent(text, suspects, "ALTER")
         }
         "drop" if text.is_any(1, &["table", "sequence"]) => without_cascade(text, suspects, "DROP"),
-        "drop"
-            if (text.is(1, "view") || text.is(2, "view")) && suspects.scene.catalog.is_some() =>
-        {
+        "drop" if (text.is(1, "view") || text.is(2, "view")) && suspects.scene.catalog.is_some() => {
             without_cascade(text, suspects, "DROP")
         }
         "truncate" => without_cascade(text, suspects, "TRUNCATE"),
@@ -97,19 +84,13 @@ pub fn definition(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
             home_if_absent(text, suspects, "COMMENT")
         }
         "grant" | "revoke" => grant(text, suspects),
-        "refresh" if suspects.scene.catalog.is_some() => {
-            home_if_absent(text, suspects, "REFRESH MATERIALIZED VIEW")
-        }
+        "refresh" if suspects.scene.catalog.is_some() => home_if_absent(text, suspects, "REFRESH MATERIALIZED VIEW"),
         other => Definition::Refused(refusal::ddl(&other.to_ascii_uppercase())),
     }
 }
 
 fn home_if_absent(text: Text<'_>, suspects: &Suspects<'_>, what: &str) -> Definition {
-    if suspects.provably_home_definition(text) {
-        Definition::Home
-    } else {
-        Definition::Refused(refusal::ddl(what))
-    }
+    if suspects.provably_home_definition(text) { Definition::Home } else { Definition::Refused(refusal::ddl(what)) }
 }
 
 /// CASCADE may reach tables that aren't named.
@@ -126,10 +107,7 @@ impl Suspects<'_> {
     fn provably_home_definition(&self, text: Text<'_>) -> bool {
         let functions = self.scene.functions();
         let known = |name: &str| {
-            self.scene
-                .catalog
-                .as_ref()
-                .is_some_and(|catalog| catalog.functions(None, name).next().is_some())
+            self.scene.catalog.as_ref().is_some_and(|catalog| catalog.functions(None, name).next().is_some())
         };
         self.absent(text)
             && text.calls().iter().all(|called| {
@@ -142,20 +120,8 @@ impl Suspects<'_> {
 fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     let mut at = 1;
     let mut temporary = false;
-    while text.is_any(
-        at,
-        &[
-            "or",
-            "replace",
-            "global",
-            "local",
-            "temp",
-            "temporary",
-            "unlogged",
-            "unique",
-            "recursive",
-        ],
-    ) {
+    while text.is_any(at, &["or", "replace", "global", "local", "temp", "temporary", "unlogged", "unique", "recursive"])
+    {
         temporary |= text.is_any(at, &["temp", "temporary"]);
         at += 1;
     }
@@ -176,22 +142,44 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     if text.is(at, "if") {
         at += 3;
     }
-    // A temporary table may have any name: it is the session's own.
+    // The name of a temporary table was checked by `shadowed`.
     let behind_name = at + 1;
-    let checked = if temporary {
-        text.from(behind_name)
-    } else {
-        text.from(at)
-    };
+    let checked = if temporary { text.from(behind_name) } else { text.from(at) };
     match as_query(text, behind_name) {
-        Some(query)
-            if suspects.absent(text.range(if temporary { behind_name } else { at }..query)) =>
-        {
+        Some(query) if suspects.absent(text.range(if temporary { behind_name } else { at }..query)) => {
             Definition::AsQuery { what, query }
         }
         Some(_) => Definition::Refused(refusal::ddl(what)),
         None => home_if_absent(checked, suspects, what),
     }
+}
+
+/// Why a temporary relation can't have its name: where it exists the name means it, but only on one
+/// server and only as long as its transaction isn't rolled back, which can't be followed here.
+pub fn shadowed(text: Text<'_>, suspects: &Suspects<'_>) -> Option<Refusal> {
+    let Some(name) = temporary_name(text) else { return Some(refusal::shadows("a sharded table")) };
+    suspects.listed.contains(&name).then(|| refusal::shadows(&name))
+}
+
+/// The name that CREATE TEMPORARY or SELECT INTO TEMPORARY gives.
+fn temporary_name(text: Text<'_>) -> Option<String> {
+    let count = text.pieces.len();
+    let created = (0..count).find(|at| text.is(*at, "create"));
+    let mut at = match created {
+        Some(create) => (create + 1..count).find(|at| text.is_any(*at, &["table", "view", "sequence"]))? + 1,
+        None => {
+            let into = (0..count).find(|at| text.is(*at, "into"))?;
+            let words = ["local", "global", "temp", "temporary", "unlogged", "table"];
+            (into + 1..count).find(|at| !text.is_any(*at, &words))?
+        }
+    };
+    if text.is(at, "if") {
+        at += 3;
+    }
+    if text.punct(at + 1, b'.') {
+        at += 2;
+    }
+    text.name(at)
 }
 
 /// Where the query behind AS begins, outside parentheses.
@@ -230,11 +218,7 @@ fn grant(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
         "tablespace",
         "type",
     ];
-    if text.is_any(on + 1, &global) {
-        refused()
-    } else {
-        home_if_absent(text, suspects, "GRANT or REVOKE")
-    }
+    if text.is_any(on + 1, &global) { refused() } else { home_if_absent(text, suspects, "GRANT or REVOKE") }
 }
 
 /// LOCK, VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT, and what PostgreSQL doesn't know either.
@@ -248,11 +232,7 @@ pub fn other(text: Text<'_>, suspects: &Suspects<'_>) -> Result<(), Refusal> {
         "lock" => true,
         "vacuum" | "analyze" | "analyse" | "cluster" => names_after_options(text),
         "reindex" => {
-            let object = if text.punct(1, b'(') {
-                closing(text, 1) + 1
-            } else {
-                1
-            };
+            let object = if text.punct(1, b'(') { closing(text, 1) + 1 } else { 1 };
             text.is(object, "table")
         }
         "checkpoint" => false,
@@ -260,11 +240,7 @@ pub fn other(text: Text<'_>, suspects: &Suspects<'_>) -> Result<(), Refusal> {
         _ => return Err(refusal::not_parsed()),
     };
     // None of these calls a function by name: what looks like one is options or columns.
-    if names_something && suspects.absent(text) {
-        Ok(())
-    } else {
-        Err(refusal::maintenance(&what))
-    }
+    if names_something && suspects.absent(text) { Ok(()) } else { Err(refusal::maintenance(&what)) }
 }
 
 fn names_after_options(text: Text<'_>) -> bool {
@@ -301,19 +277,7 @@ pub fn table_name(text: Text<'_>, at: usize) -> Option<(TableName, usize)> {
     let first = text.name(at)?;
     if text.punct(at + 1, b'.') {
         let name = text.name(at + 2)?;
-        return Some((
-            TableName {
-                schema: Some(first.into()),
-                name: name.into(),
-            },
-            at + 3,
-        ));
+        return Some((TableName { schema: Some(first.into()), name: name.into() }, at + 3));
     }
-    Some((
-        TableName {
-            schema: None,
-            name: first.into(),
-        },
-        at + 1,
-    ))
+    Some((TableName { schema: None, name: first.into() }, at + 1))
 }

@@ -3,31 +3,13 @@
 //! nothing is known.
 
 use super::template::{ParameterValue, Parameters};
+use super::typed::{
+    Typed, arithmetic, array_element, cast, convert, fits, guess, integer, key_type_of, oid, read, widths,
+};
 use crate::routing::key;
-use crate::sql::statement::{Arithmetic, BaseType, CastType, Constant};
+use crate::sql::statement::{BaseType, CastType, Constant};
 use crate::sql::{Lexed, LiteralKind, literal_text};
 use crate::types::{KeyType, KeyValue};
-
-/// OIDs of pg_type.dat.
-mod oid {
-    pub const INT8: u32 = 20;
-    pub const INT2: u32 = 21;
-    pub const INT4: u32 = 23;
-    pub const TEXT: u32 = 25;
-    pub const UNKNOWN: u32 = 705;
-    pub const INT2_ARRAY: u32 = 1005;
-    pub const INT4_ARRAY: u32 = 1007;
-    pub const TEXT_ARRAY: u32 = 1009;
-    pub const VARCHAR_ARRAY: u32 = 1015;
-    pub const INT8_ARRAY: u32 = 1016;
-    pub const VARCHAR: u32 = 1043;
-    pub const DATE: u32 = 1082;
-    pub const TIMESTAMP: u32 = 1114;
-    pub const TIMESTAMP_TZ: u32 = 1184;
-    pub const NUMERIC: u32 = 1700;
-    pub const UUID: u32 = 2950;
-    pub const UUID_ARRAY: u32 = 2951;
-}
 
 /// What one call brings.
 #[derive(Clone, Copy)]
@@ -46,27 +28,6 @@ pub enum Value {
     Unknown,
 }
 
-/// A constant with the type that PostgreSQL gives it before it looks at what it is compared with.
-enum Typed {
-    /// int4, or int8 where it is wide.
-    Int {
-        value: i64,
-        wide: bool,
-    },
-    /// A string literal, or a parameter without a type: it takes the type of the other side.
-    Untyped(String),
-    /// text or varchar.
-    Text(String),
-    /// Numeric, exact.
-    Numeric(String),
-    /// Of exactly this type.
-    Exact(KeyType, KeyValue),
-    /// A parameter of the other side's type, in binary.
-    Binary(Vec<u8>),
-    Null,
-    Unknown,
-}
-
 impl Call<'_> {
     /// The value that a key of this type is compared with. `key_type` is `None` where no server could
     /// be asked: then the value's own form decides.
@@ -80,11 +41,7 @@ impl Call<'_> {
 
     /// The values of an array constant; `None` when they aren't known. NULLs are left out: nothing
     /// equals them.
-    pub fn elements(
-        &self,
-        constant: &Constant,
-        key_type: Option<KeyType>,
-    ) -> Option<Vec<KeyValue>> {
+    pub fn elements(&self, constant: &Constant, key_type: Option<KeyType>) -> Option<Vec<KeyValue>> {
         let key_type = key_type.or_else(|| self.array_type(constant))?;
         let read = |text: &str| key::from_array_text(key_type, text).ok();
         let values = match constant {
@@ -104,9 +61,9 @@ impl Call<'_> {
                     _ if !certain => return None,
                     ParameterValue::Text(text) => read(std::str::from_utf8(text).ok()?)?,
                     // The element's width is its own, not the key's.
-                    ParameterValue::Binary(bytes) => widths(key_type)
-                        .iter()
-                        .find_map(|width| key::from_array_binary(*width, bytes).ok())?,
+                    ParameterValue::Binary(bytes) => {
+                        widths(key_type).iter().find_map(|width| key::from_array_binary(*width, bytes).ok())?
+                    }
                 }
             }
             _ => return None,
@@ -117,9 +74,7 @@ impl Call<'_> {
     fn array_type(&self, constant: &Constant) -> Option<KeyType> {
         match constant {
             Constant::Cast(_, CastType { base, array: true }) => Some(key_type_of(*base)),
-            Constant::Parameter(number) => {
-                array_element(self.parameter(*number)?.0).map(key_type_of)
-            }
+            Constant::Parameter(number) => array_element(self.parameter(*number)?.0).map(key_type_of),
             _ => None,
         }
     }
@@ -131,9 +86,7 @@ impl Call<'_> {
             Constant::Parameter(number) => self.typed_parameter(*number),
             Constant::Negative(inner) => match self.typed(inner) {
                 Typed::Int { value, wide } => integer(value.checked_neg(), wide),
-                Typed::Numeric(text) if !text.starts_with('-') => {
-                    Typed::Numeric(format!("-{text}"))
-                }
+                Typed::Numeric(text) if !text.starts_with('-') => Typed::Numeric(format!("-{text}")),
                 Typed::Null => Typed::Null,
                 _ => Typed::Unknown,
             },
@@ -160,27 +113,17 @@ impl Call<'_> {
         let Some(literal) = self.lexed.literals.get(position) else {
             return Typed::Unknown;
         };
-        let digits = self
-            .sql
-            .get(literal.span.clone())
-            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let digits = self.sql.get(literal.span.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok());
         match literal.kind {
             LiteralKind::Integer => match digits.and_then(|digits| digits.parse::<i64>().ok()) {
-                Some(value) => Typed::Int {
-                    value,
-                    wide: i32::try_from(value).is_err(),
-                },
+                Some(value) => Typed::Int { value, wide: i32::try_from(value).is_err() },
                 None => digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned())),
             },
-            LiteralKind::Decimal => {
-                digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned()))
+            LiteralKind::Decimal => digits.map_or(Typed::Unknown, |digits| Typed::Numeric(digits.to_owned())),
+            LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => {
+                self.literal(position).map_or(Typed::Unknown, Typed::Untyped)
             }
-            LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => self
-                .literal(position)
-                .map_or(Typed::Unknown, Typed::Untyped),
-            LiteralKind::BitString | LiteralKind::UnicodeString | LiteralKind::NationalString => {
-                Typed::Unknown
-            }
+            LiteralKind::BitString | LiteralKind::UnicodeString | LiteralKind::NationalString => Typed::Unknown,
         }
     }
 
@@ -188,14 +131,7 @@ impl Call<'_> {
     fn parameter(&self, number: u16) -> Option<(u32, ParameterValue<'_>)> {
         let parameters = self.parameters?;
         let value = *parameters.values.get(usize::from(number))?;
-        Some((
-            parameters
-                .types
-                .get(usize::from(number))
-                .copied()
-                .unwrap_or(0),
-            value,
-        ))
+        Some((parameters.types.get(usize::from(number)).copied().unwrap_or(0), value))
     }
 
     fn occurs_once(&self, number: u16) -> bool {
@@ -236,15 +172,11 @@ impl Call<'_> {
                 // them; a text may have been cut or padded.
                 Ok(text) => match text.parse::<i64>() {
                     Ok(value) if value.to_string() == text => Typed::Untyped(text.to_owned()),
-                    _ if text.len() < 64 && !text.ends_with(' ') && !text.is_empty() => {
-                        Typed::Untyped(text.to_owned())
-                    }
+                    _ if text.len() < 64 && !text.ends_with(' ') && !text.is_empty() => Typed::Untyped(text.to_owned()),
                     _ => Typed::Unknown,
                 },
             },
-            ParameterValue::Binary(bytes) if self.occurs_once(number) => {
-                Typed::Binary(bytes.to_vec())
-            }
+            ParameterValue::Binary(bytes) if self.occurs_once(number) => Typed::Binary(bytes.to_vec()),
             ParameterValue::Binary(_) => Typed::Unknown,
         }
     }
@@ -265,180 +197,5 @@ impl Call<'_> {
             },
             _ => cast(self.typed_parameter(number), base),
         }
-    }
-}
-
-fn integer(value: Option<i64>, wide: bool) -> Typed {
-    match value {
-        Some(value) if wide || i32::try_from(value).is_ok() => Typed::Int { value, wide },
-        // PostgreSQL raises an error: out of range.
-        _ => Typed::Unknown,
-    }
-}
-
-fn arithmetic(operator: Arithmetic, left: Typed, right: Typed) -> Typed {
-    match (left, right) {
-        (
-            Typed::Int {
-                value: left,
-                wide: left_wide,
-            },
-            Typed::Int {
-                value: right,
-                wide: right_wide,
-            },
-        ) => {
-            let value = match operator {
-                Arithmetic::Add => left.checked_add(right),
-                Arithmetic::Subtract => left.checked_sub(right),
-                Arithmetic::Multiply => left.checked_mul(right),
-            };
-            integer(value, left_wide || right_wide)
-        }
-        _ => Typed::Unknown,
-    }
-}
-
-const fn key_type_of(base: BaseType) -> KeyType {
-    match base {
-        BaseType::Int2 => KeyType::Int2,
-        BaseType::Int4 => KeyType::Int4,
-        BaseType::Int8 => KeyType::Int8,
-        BaseType::Text => KeyType::Text,
-        BaseType::Uuid => KeyType::Uuid,
-        BaseType::Date => KeyType::Date,
-        BaseType::Timestamp => KeyType::Timestamp,
-        BaseType::TimestampTz => KeyType::TimestampTz,
-        BaseType::Numeric => KeyType::Numeric,
-    }
-}
-
-const fn is_integer(key_type: KeyType) -> bool {
-    matches!(key_type, KeyType::Int2 | KeyType::Int4 | KeyType::Int8)
-}
-
-/// If a value of this type is compared with the key as it is.
-fn fits(base: BaseType, key_type: KeyType) -> bool {
-    let own = key_type_of(base);
-    own == key_type || is_integer(own) && is_integer(key_type)
-}
-
-fn widths(key_type: KeyType) -> &'static [KeyType] {
-    match key_type {
-        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => {
-            &[KeyType::Int8, KeyType::Int4, KeyType::Int2]
-        }
-        KeyType::Text => &[KeyType::Text],
-        KeyType::Uuid => &[KeyType::Uuid],
-        KeyType::Date => &[KeyType::Date],
-        KeyType::Timestamp => &[KeyType::Timestamp],
-        KeyType::TimestampTz => &[KeyType::TimestampTz],
-        KeyType::Numeric => &[KeyType::Numeric],
-    }
-}
-
-const fn array_element(declared: u32) -> Option<BaseType> {
-    match declared {
-        oid::INT2_ARRAY => Some(BaseType::Int2),
-        oid::INT4_ARRAY => Some(BaseType::Int4),
-        oid::INT8_ARRAY => Some(BaseType::Int8),
-        oid::TEXT_ARRAY | oid::VARCHAR_ARRAY => Some(BaseType::Text),
-        oid::UUID_ARRAY => Some(BaseType::Uuid),
-        _ => None,
-    }
-}
-
-/// A parameter of a known type.
-fn read(base: BaseType, value: ParameterValue<'_>) -> Typed {
-    let key_type = key_type_of(base);
-    let value = match value {
-        ParameterValue::Null => return Typed::Null,
-        ParameterValue::Text(text) => match std::str::from_utf8(text) {
-            Ok(text) => key::from_text(key_type, text),
-            Err(_) => return Typed::Unknown,
-        },
-        ParameterValue::Binary(bytes) => key::from_binary(key_type, bytes),
-    };
-    match value {
-        Ok(value) => typed(key_type, value),
-        Err(_) => Typed::Unknown,
-    }
-}
-
-fn typed(key_type: KeyType, value: KeyValue) -> Typed {
-    match value {
-        KeyValue::Int(value) => Typed::Int {
-            value,
-            wide: key_type == KeyType::Int8,
-        },
-        KeyValue::Text(text) => Typed::Text(text.into()),
-        value => Typed::Exact(key_type, value),
-    }
-}
-
-/// An explicit cast, where it keeps the value or is exact.
-fn cast(value: Typed, to: BaseType) -> Typed {
-    let key_type = key_type_of(to);
-    match (value, to) {
-        (Typed::Null, _) => Typed::Null,
-        // What a string literal is cast to is its type from the start.
-        (Typed::Untyped(text), _) => {
-            key::from_text(key_type, &text).map_or(Typed::Unknown, |value| typed(key_type, value))
-        }
-        (Typed::Text(text), BaseType::Text) => Typed::Text(text),
-        (Typed::Text(text), BaseType::Int2 | BaseType::Int4 | BaseType::Int8 | BaseType::Uuid) => {
-            key::from_text(key_type, &text).map_or(Typed::Unknown, |value| typed(key_type, value))
-        }
-        (Typed::Int { value, .. }, BaseType::Int2) if i16::try_from(value).is_ok() => {
-            Typed::Int { value, wide: false }
-        }
-        (Typed::Int { value, .. }, BaseType::Int4) => integer(Some(value), false),
-        (Typed::Int { value, .. }, BaseType::Int8) => Typed::Int { value, wide: true },
-        (Typed::Int { value, .. }, BaseType::Text) => Typed::Text(value.to_string()),
-        (Typed::Int { value, .. }, BaseType::Numeric) => Typed::Numeric(value.to_string()),
-        (Typed::Numeric(text), BaseType::Numeric) => Typed::Numeric(text),
-        (Typed::Exact(own, value), _) if own == key_type => Typed::Exact(own, value),
-        _ => Typed::Unknown,
-    }
-}
-
-fn convert(value: Typed, key_type: KeyType) -> Value {
-    let known = |value: Result<KeyValue, key::KeyError>| value.map_or(Value::Unknown, Value::Known);
-    match value {
-        Typed::Null => Value::Null,
-        Typed::Untyped(text) => known(key::from_text(key_type, &text)),
-        Typed::Binary(bytes) => known(key::from_binary(key_type, &bytes)),
-        Typed::Int { value, .. } if is_integer(key_type) => Value::Known(KeyValue::Int(value)),
-        Typed::Int { value, .. } if key_type == KeyType::Numeric => {
-            known(key::from_text(key_type, &value.to_string()))
-        }
-        Typed::Numeric(text) if key_type == KeyType::Numeric => {
-            known(key::from_text(key_type, &text))
-        }
-        Typed::Text(text) if key_type == KeyType::Text => Value::Known(KeyValue::Text(text.into())),
-        Typed::Exact(own, value) if own == key_type => Value::Known(value),
-        _ => Value::Unknown,
-    }
-}
-
-/// Without a server to ask: by the form of the value.
-fn guess(value: Typed) -> Value {
-    match value {
-        Typed::Null => Value::Null,
-        Typed::Int { value, .. } => Value::Known(KeyValue::Int(value)),
-        Typed::Text(text) => Value::Known(KeyValue::Text(text.into())),
-        Typed::Exact(_, value) => Value::Known(value),
-        Typed::Untyped(text) => {
-            let uuid = if text.len() >= 32 {
-                key::from_text(KeyType::Uuid, &text).ok()
-            } else {
-                None
-            };
-            match uuid.or_else(|| key::from_text(KeyType::Int8, &text).ok()) {
-                Some(value) => Value::Known(value),
-                None => Value::Known(KeyValue::Text(text.into())),
-            }
-        }
-        Typed::Numeric(_) | Typed::Binary(_) | Typed::Unknown => Value::Unknown,
     }
 }

@@ -17,40 +17,18 @@ use crate::sql::{Command, Lexed};
 /// # Errors
 /// A text that isn't SQL, or a configuration that has no shard map.
 pub fn offline(database: &DatabaseConfig, sql: &str) -> Result<String, String> {
-    let map = ShardMap::new(database, &|_, _, _| None).map_err(|errors| {
-        errors
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
-    })?;
+    let map = ShardMap::new(database, &|_, _, _| None)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let map = Arc::new(map);
     let safe: BTreeSet<String> = database.safe_functions.iter().cloned().collect();
-    let scene = Scene {
-        map: Arc::clone(&map),
-        catalog: None,
-        safe_functions: Arc::new(safe),
-    };
-    let names = Names {
-        search_path: vec!["public".to_owned()],
-        temporary: BTreeSet::new(),
-        standard_conforming_strings: true,
-    };
+    let scene = Scene { map: Arc::clone(&map), catalog: None, safe_functions: Arc::new(safe) };
+    let names =
+        Names { search_path: vec!["public".to_owned()], temporary: BTreeSet::new(), standard_conforming_strings: true };
     let mut lexed = Lexed::default();
-    lex(
-        sql.as_bytes(),
-        &LexOptions {
-            standard_conforming_strings: true,
-        },
-        &mut lexed,
-    )
-    .map_err(|error| format!("unterminated quote or comment at byte {}", error.at))?;
+    lex(sql.as_bytes(), &LexOptions { standard_conforming_strings: true }, &mut lexed)
+        .map_err(|error| format!("unterminated quote or comment at byte {}", error.at))?;
     let template = Template::build(sql.as_bytes(), &lexed, &scene, &names);
-    if template
-        .statements
-        .iter()
-        .all(|statement| statement.command == Command::Empty)
-    {
+    if template.statements.iter().all(|statement| statement.command == Command::Empty) {
         return Ok("nothing to run".to_owned());
     }
     Ok(match template.bind(sql.as_bytes(), &lexed, None) {
@@ -67,15 +45,8 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
         }
         Plan::Any => "any shard (reference tables)".to_owned(),
         Plan::Scatter { shards } => {
-            let names: Vec<&str> = shards
-                .as_slice()
-                .iter()
-                .map(|shard| map.shard_name(*shard))
-                .collect();
-            format!(
-                "shards {} (rows of each, one after the other)",
-                names.join(", ")
-            )
+            let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
+            format!("shards {} (rows of each, one after the other)", names.join(", "))
         }
         Plan::Touched => "the shards of the transaction".to_owned(),
     }

@@ -101,6 +101,21 @@ const HARMLESS: &[&str] = &[
     "websearch_to_tsquery",
 ];
 
+/// Types whose values are looked up in the catalogs; casts to them are taken for calls.
+const CATALOG_TYPES: &[&str] = &[
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
+
 /// Grammar, not functions, though they look alike.
 const GRAMMAR: &[&str] = &["coalesce", "greatest", "least", "nullif", "row"];
 
@@ -198,10 +213,6 @@ const READ_ONLY: &[&str] = &[
     "pg_type_is_visible",
     "pg_function_is_visible",
     "pg_typeof",
-    "regclass",
-    "regproc",
-    "regprocedure",
-    "regtype",
     "session_user",
     "shobj_description",
     "to_regclass",
@@ -213,12 +224,6 @@ const READ_ONLY: &[&str] = &[
     "version",
 ];
 
-/// PostgreSQL documentation, Object Identifier Types.
-const CATALOG_CASTS: &[&str] = &[
-    "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc",
-    "regprocedure", "regrole", "regtype",
-];
-
 #[derive(Clone, Copy)]
 struct Builtin {
     immutable: bool,
@@ -227,16 +232,11 @@ struct Builtin {
 }
 
 static BUILTIN: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
-    let lines = include_str!("functions/builtin.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'));
+    let lines = include_str!("functions/builtin.txt").lines().filter(|line| !line.starts_with('#'));
     let entry = |line: &'static str| {
         let (name, flags) = line.split_once(' ')?;
-        let builtin = Builtin {
-            immutable: flags.starts_with('i'),
-            aggregate: flags.contains('a'),
-            window: flags.contains('w'),
-        };
+        let builtin =
+            Builtin { immutable: flags.starts_with('i'), aggregate: flags.contains('a'), window: flags.contains('w') };
         Some((name, builtin))
     };
     lines.filter_map(entry).collect()
@@ -244,7 +244,7 @@ static BUILTIN: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
 
 /// Names that PostgreSQL knows without a definition by a user.
 pub fn is_builtin(name: &str) -> bool {
-    BUILTIN.contains_key(name) || GRAMMAR.contains(&name) || CATALOG_CASTS.contains(&name) || is_bare(name)
+    BUILTIN.contains_key(name) || GRAMMAR.contains(&name) || CATALOG_TYPES.contains(&name) || is_bare(name)
 }
 
 fn is_bare(name: &str) -> bool {
@@ -272,30 +272,18 @@ fn builtin_class(name: &str) -> Class {
     if GRAMMAR.contains(&name) || HARMLESS.contains(&name) {
         return Class::Harmless;
     }
-    if HOME_BOUND.contains(&name)
-        || name.starts_with("pg_advisory_")
-        || name.starts_with("pg_try_advisory_")
-    {
+    if HOME_BOUND.contains(&name) || name.starts_with("pg_advisory_") || name.starts_with("pg_try_advisory_") {
         return Class::HomeBound;
     }
     if READS_TABLES.contains(&name) || name.starts_with("lo_") {
         return Class::ReadsTables;
     }
-    // Casts to the types that look names up in the catalogs; only regclass has a function of its name.
-    if CATALOG_CASTS.contains(&name) {
-        return Class::Server;
-    }
     match BUILTIN.get(name) {
-        Some(Builtin {
-            aggregate: true, ..
-        }) => Class::Aggregate,
+        Some(Builtin { aggregate: true, .. }) => Class::Aggregate,
         Some(Builtin { window: true, .. }) => Class::Window,
-        // An aggregate of the past: count(*) FILTER and the like come with their own syntax.
-        Some(Builtin {
-            immutable: true, ..
-        }) => Class::Harmless,
+        Some(Builtin { immutable: true, .. }) => Class::Harmless,
         Some(_) => Class::Server,
-        None if is_bare(name) => Class::Server,
+        None if is_bare(name) || CATALOG_TYPES.contains(&name) => Class::Server,
         None => Class::Unknown,
     }
 }
@@ -339,19 +327,10 @@ impl Functions<'_> {
             return Some(Class::Harmless);
         }
         let class = |function: &crate::catalog::Function| match function.kind {
-            FunctionKind::Aggregate if function.volatility == Volatility::Immutable => {
-                Class::Aggregate
-            }
+            FunctionKind::Aggregate if function.volatility == Volatility::Immutable => Class::Aggregate,
             FunctionKind::Window if function.volatility == Volatility::Immutable => Class::Window,
-            FunctionKind::Function if function.volatility == Volatility::Immutable => {
-                Class::Harmless
-            }
-            _ if self
-                .safe
-                .contains(&format!("{}.{}", function.schema, function.name)) =>
-            {
-                Class::Harmless
-            }
+            FunctionKind::Function if function.volatility == Volatility::Immutable => Class::Harmless,
+            _ if self.safe.contains(&format!("{}.{}", function.schema, function.name)) => Class::Harmless,
             _ => Class::Unknown,
         };
         self.catalog?.functions(schema, name).map(class).max()
@@ -361,7 +340,7 @@ impl Functions<'_> {
     pub fn is_read_only(&self, schema: Option<&str>, name: &str) -> bool {
         match self.class(schema, name) {
             Class::Harmless | Class::Moment | Class::Aggregate | Class::Window => true,
-            Class::Server => READ_ONLY.contains(&name) || name.starts_with("has_"),
+            Class::Server => READ_ONLY.contains(&name) || CATALOG_TYPES.contains(&name) || name.starts_with("has_"),
             Class::HomeBound | Class::ReadsTables | Class::Unknown => false,
         }
     }

@@ -9,11 +9,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::resolve::Resolver;
 use super::tables::{Found, Location};
 use crate::routing::Sharded;
-use crate::sql::statement::{
-    Column, Constant, Limit, Operand, Predicate, Scope, Source, Statement,
-};
+use crate::sql::statement::{Column, Constant, Limit, Operand, Predicate, Scope, Statement};
 use crate::types::KeyType;
 
 /// A condition on the key of one relation, on values that are known when a call is bound.
@@ -74,18 +73,10 @@ pub type Locations = Vec<Vec<Option<Found>>>;
 
 impl Keys {
     pub fn of(statement: &Statement, locations: &Locations) -> Self {
-        let mut keys = Self {
-            nodes: Vec::new(),
-            links: Vec::new(),
-        };
+        let mut keys = Self { nodes: Vec::new(), links: Vec::new() };
         for (scope, found) in locations.iter().enumerate() {
             for (relation, found) in found.iter().enumerate() {
-                let Some(Found {
-                    location: Location::Sharded(sharded),
-                    display,
-                    ..
-                }) = found
-                else {
+                let Some(Found { location: Location::Sharded(sharded), display, .. }) = found else {
                     continue;
                 };
                 keys.nodes.push(Node {
@@ -97,10 +88,7 @@ impl Keys {
                 });
             }
         }
-        let resolver = Resolver {
-            statement,
-            locations,
-        };
+        let resolver = Resolver { statement, locations };
         for (scope, this) in statement.scopes.iter().enumerate() {
             for (filter, _) in this.filters.iter().enumerate() {
                 keys.filter(&resolver, scope, this, filter);
@@ -123,11 +111,7 @@ impl Keys {
         visible: &Range<usize>,
         column: &Column,
     ) -> Option<usize> {
-        let place = Resolver {
-            statement,
-            locations,
-        }
-        .resolve(scope, visible, column)?;
+        let place = Resolver { statement, locations }.resolve(scope, visible, column)?;
         self.position(place)
     }
 
@@ -153,32 +137,20 @@ impl Keys {
             carry(a, b, other);
             carry(b, a, one);
             if one.scope == scope && other.scope == scope {
-                self.links.push(Link {
-                    scope,
-                    filter: position,
-                    nodes: (a, b),
-                });
+                self.links.push(Link { scope, filter: position, nodes: (a, b) });
             }
         };
         match &filter.predicate {
             Predicate::Equal(Operand::Column(one), Operand::Column(other)) => {
-                if let (Some(one), Some(other)) = (
-                    resolver.resolve(scope, &filter.visible, one),
-                    resolver.resolve(scope, &filter.visible, other),
-                ) {
+                if let (Some(one), Some(other)) =
+                    (resolver.resolve(scope, &filter.visible, one), resolver.resolve(scope, &filter.visible, other))
+                {
                     equal(one, other);
                 }
             }
             Predicate::Using { name, left, right } => {
-                let is_key = |relation: &&usize| {
-                    resolver
-                        .key(scope, **relation)
-                        .is_some_and(|key| *key == **name)
-                };
-                let place = |relation: &usize| Place {
-                    scope,
-                    relation: *relation,
-                };
+                let is_key = |relation: &&usize| resolver.key(scope, **relation).is_some_and(|key| *key == **name);
+                let place = |relation: &usize| Place { scope, relation: *relation };
                 for one in left.iter().filter(is_key) {
                     for other in right.iter().filter(is_key) {
                         equal(place(one), place(other));
@@ -191,8 +163,7 @@ impl Keys {
                         continue;
                     };
                     // What an inner scope asks of an outer row doesn't narrow the outer rows.
-                    if node.place.scope == scope && filter.restricts.contains(&node.place.relation)
-                    {
+                    if node.place.scope == scope && filter.restricts.contains(&node.place.relation) {
                         node.tests.push(Arc::new(test));
                     }
                 }
@@ -208,27 +179,17 @@ impl Keys {
         visible: &Range<usize>,
         predicate: &Predicate,
     ) -> Vec<(usize, Test)> {
-        let node = |column: &Column| {
-            resolver
-                .resolve(scope, visible, column)
-                .and_then(|place| self.position(place))
-        };
-        let one = |column: &Column, test: Test| {
-            node(column).map(|node| (node, test)).into_iter().collect()
-        };
+        let node = |column: &Column| resolver.resolve(scope, visible, column).and_then(|place| self.position(place));
+        let one = |column: &Column, test: Test| node(column).map(|node| (node, test)).into_iter().collect();
         match predicate {
             Predicate::Equal(Operand::Column(column), Operand::Constant(value)) => {
                 one(column, Test::OneOf(vec![value.clone()]))
             }
             Predicate::OneOf(column, values) => one(column, Test::OneOf(values.clone())),
             Predicate::AnyOf(column, value) => one(column, Test::AnyOf(value.clone())),
-            Predicate::Range { column, low, high } => one(
-                column,
-                Test::Between {
-                    low: low.as_ref().map(bound),
-                    high: high.as_ref().map(bound),
-                },
-            ),
+            Predicate::Range { column, low, high } => {
+                one(column, Test::Between { low: low.as_ref().map(bound), high: high.as_ref().map(bound) })
+            }
             Predicate::Either(branches) => self.either(resolver, scope, visible, branches),
             Predicate::Equal(..) | Predicate::Using { .. } => Vec::new(),
         }
@@ -243,9 +204,7 @@ impl Keys {
         branches: &[Vec<Predicate>],
     ) -> Vec<(usize, Test)> {
         let mut by_branch = branches.iter().map(|branch| {
-            let tests = branch
-                .iter()
-                .flat_map(|predicate| self.tests(resolver, scope, visible, predicate));
+            let tests = branch.iter().flat_map(|predicate| self.tests(resolver, scope, visible, predicate));
             let mut by_node: Vec<(usize, Vec<Test>)> = Vec::new();
             for (node, test) in tests {
                 match by_node.iter_mut().find(|(known, _)| *known == node) {
@@ -258,10 +217,8 @@ impl Keys {
         let Some(first) = by_branch.next() else {
             return Vec::new();
         };
-        let mut common: Vec<(usize, Vec<Vec<Test>>)> = first
-            .into_iter()
-            .map(|(node, tests)| (node, vec![tests]))
-            .collect();
+        let mut common: Vec<(usize, Vec<Vec<Test>>)> =
+            first.into_iter().map(|(node, tests)| (node, vec![tests])).collect();
         for branch in by_branch {
             common.retain_mut(|(node, conjunctions)| {
                 let found = branch.iter().find(|(other, _)| other == node);
@@ -269,10 +226,7 @@ impl Keys {
                 found.is_some()
             });
         }
-        common
-            .into_iter()
-            .map(|(node, conjunctions)| (node, Test::Either(conjunctions)))
-            .collect()
+        common.into_iter().map(|(node, conjunctions)| (node, Test::Either(conjunctions))).collect()
     }
 
     /// If equality of the two keys means that their values are written and placed alike.
@@ -289,11 +243,7 @@ impl Keys {
 
     /// Gives each node the tests of all nodes from which equalities lead to it.
     fn carry(&mut self) {
-        let own: Vec<Vec<Arc<Test>>> = self
-            .nodes
-            .iter_mut()
-            .map(|node| std::mem::take(&mut node.tests))
-            .collect();
+        let own: Vec<Vec<Arc<Test>>> = self.nodes.iter_mut().map(|node| std::mem::take(&mut node.tests)).collect();
         let from: Vec<Vec<usize>> = self.nodes.iter().map(|node| node.from.clone()).collect();
         for (position, node) in self.nodes.iter_mut().enumerate() {
             let mut reached = vec![false; own.len()];
@@ -303,8 +253,7 @@ impl Keys {
                     continue;
                 };
                 *seen = true;
-                node.tests
-                    .extend(own.get(next).into_iter().flatten().cloned());
+                node.tests.extend(own.get(next).into_iter().flatten().cloned());
                 open.extend(from.get(next).into_iter().flatten());
             }
         }
@@ -312,113 +261,5 @@ impl Keys {
 }
 
 fn bound(limit: &Limit) -> Bound {
-    Bound {
-        value: limit.value.clone(),
-        inclusive: limit.inclusive,
-    }
-}
-
-/// Finds the sharded relation whose key a column is.
-struct Resolver<'a> {
-    statement: &'a Statement,
-    locations: &'a Locations,
-}
-
-impl<'a> Resolver<'a> {
-    fn found(&self, scope: usize, relation: usize) -> Option<&'a Found> {
-        self.locations.get(scope)?.get(relation)?.as_ref()
-    }
-
-    /// The key of a sharded relation under its own name.
-    fn key(&self, scope: usize, relation: usize) -> Option<&'a String> {
-        let renamed = self
-            .statement
-            .scopes
-            .get(scope)?
-            .relations
-            .get(relation)?
-            .renamed;
-        match &self.found(scope, relation)?.location {
-            Location::Sharded(sharded) if !renamed => Some(&sharded.key),
-            _ => None,
-        }
-    }
-
-    /// `None` wherever there is any doubt.
-    fn resolve(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Place> {
-        match &column.qualifier {
-            None => self.unqualified(scope, visible, &column.name),
-            Some(_) => {
-                let place = self.qualified(scope, visible, column)?;
-                (**self.key(place.scope, place.relation)? == *column.name).then_some(place)
-            }
-        }
-    }
-
-    /// Never leaves the scope: which outer column an unqualified name means depends on all columns of
-    /// the inner tables.
-    fn unqualified(&self, scope: usize, visible: &Range<usize>, name: &str) -> Option<Place> {
-        let this = self.statement.scopes.get(scope)?;
-        if this.natural {
-            return None;
-        }
-        let is_key = |relation: &usize| self.key(scope, *relation).is_some_and(|key| key == name);
-        if this.merged.iter().any(|merged| **merged == *name) {
-            // The merged column has the value of any relation that an outer join never leaves out.
-            let mut plain = Vec::new();
-            for tree in &this.from {
-                tree.plain(&mut plain);
-            }
-            let relation = plain
-                .into_iter()
-                .find(|relation| is_key(relation) && visible.contains(relation))?;
-            return Some(Place { scope, relation });
-        }
-        let mut candidates = (0..this.relations.len()).filter(is_key);
-        let relation = candidates.next()?;
-        // If two tables have it, PostgreSQL rejects the statement.
-        (candidates.next().is_none() && visible.contains(&relation))
-            .then_some(Place { scope, relation })
-    }
-
-    fn qualified(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Place> {
-        let qualifier = column.qualifier.as_ref()?;
-        let (mut scope, mut visible) = (scope, visible.clone());
-        loop {
-            let this = self.statement.scopes.get(scope)?;
-            let mut candidates = this
-                .relations
-                .iter()
-                .enumerate()
-                .filter(|(_, relation)| relation.may_be_called(qualifier))
-                .map(|(position, _)| position);
-            let Some(relation) = candidates.next() else {
-                // Not here at all: the scope around it.
-                let parent = this.parent.as_ref()?;
-                (scope, visible) = (parent.scope, parent.visible.clone());
-                continue;
-            };
-            let certain = candidates.next().is_none()
-                && visible.contains(&relation)
-                && self.schema_fits(this, scope, relation, qualifier.schema.as_deref());
-            return certain.then_some(Place { scope, relation });
-        }
-    }
-
-    fn schema_fits(
-        &self,
-        this: &Scope,
-        scope: usize,
-        relation: usize,
-        schema: Option<&str>,
-    ) -> bool {
-        let Some(schema) = schema else { return true };
-        let unaliased = this.relations.get(relation).is_some_and(|relation| {
-            relation.alias.is_none() && matches!(relation.source, Source::Table(_))
-        });
-        unaliased
-            && self
-                .found(scope, relation)
-                .is_some_and(|found| found.schema == schema)
-    }
+    Bound { value: limit.value.clone(), inclusive: limit.inclusive }
 }

@@ -15,16 +15,20 @@ mod keys;
 pub mod plan;
 mod query;
 mod refusal;
+mod resolve;
 mod route;
 mod scatter;
 mod scene;
 mod tables;
 pub mod template;
+mod text;
+mod typed;
 mod writes;
+
+#[cfg(test)]
+mod tests;
 
 pub use cache::TemplateCache;
 pub use plan::{Access, Plan, Refusal, Why};
 pub use scene::{Hint, Names, Scene};
-pub use template::{
-    Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template,
-};
+pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};

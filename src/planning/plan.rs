@@ -54,11 +54,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub fn new(
-        message: impl Into<String>,
-        detail: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
+    pub fn new(message: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             state: SqlState::FEATURE_NOT_SUPPORTED,
             message: message.into(),
@@ -70,8 +66,6 @@ impl Refusal {
 
 impl From<Refusal> for ClientError {
     fn from(refusal: Refusal) -> Self {
-        ClientError::new(refusal.state, refusal.message)
-            .detail(refusal.detail)
-            .hint(refusal.hint)
+        ClientError::new(refusal.state, refusal.message).detail(refusal.detail).hint(refusal.hint)
     }
 }

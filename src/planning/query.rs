@@ -1,7 +1,6 @@
 //! The routes of queries and data-modifying commands. In: tokens and the scene. Out: a [`Routed`].
 
 use super::ddl::Suspects;
-use super::effects::Text;
 use super::functions::Class;
 use super::keys::{Keys, Locations};
 use super::plan::Refusal;
@@ -10,6 +9,7 @@ use super::route::{Keyed, Override, Route, Routed, Rows, Use};
 use super::scatter;
 use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
+use super::text::Text;
 use super::writes;
 use crate::sql::parse;
 use crate::sql::statement::{Attribute, Call, Kind, Source, Statement, Write};
@@ -22,15 +22,8 @@ const USES_MAX: usize = 200;
 pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
     let Ok(mut statement) = parse::parse(text.sql, text.pieces) else {
         let home = Suspects::new(scene, names).provably_home(text);
-        let route = if home {
-            Route::Home
-        } else {
-            Route::Refused(refusal::not_parsed(), Override::Shard)
-        };
-        return Routed {
-            route,
-            sharded: Vec::new(),
-        };
+        let route = if home { Route::Home } else { Route::Refused(refusal::not_parsed(), Override::Shard) };
+        return Routed { route, sharded: Vec::new() };
     };
     let locations = locations(&statement, scene, names);
     calls_of_attributes(&mut statement, &locations, scene);
@@ -38,9 +31,7 @@ pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
     for found in locations.iter().flatten().flatten() {
         match (&found.stands_for, &found.location) {
             (Some(table), _) => sharded.push((found.display.clone(), table.clone())),
-            (None, Location::Sharded(table)) => {
-                sharded.push((found.display.clone(), table.clone()))
-            }
+            (None, Location::Sharded(table)) => sharded.push((found.display.clone(), table.clone())),
             _ => {}
         }
     }
@@ -59,13 +50,7 @@ fn locations(statement: &Statement, scene: &Scene, names: &Names) -> Locations {
     statement
         .scopes
         .iter()
-        .map(|scope| {
-            scope
-                .relations
-                .iter()
-                .map(|relation| locate(&relation.source))
-                .collect()
-        })
+        .map(|scope| scope.relations.iter().map(|relation| locate(&relation.source)).collect())
         .collect()
 }
 
@@ -76,15 +61,7 @@ fn calls_of_attributes(statement: &mut Statement, locations: &Locations, scene: 
         .attributes
         .iter()
         .filter(|attribute| functions.exists(&attribute.name))
-        .filter(|attribute| {
-            is_call(
-                statement,
-                locations,
-                scene,
-                attribute,
-                functions.class(None, &attribute.name),
-            )
-        })
+        .filter(|attribute| is_call(statement, locations, scene, attribute, functions.class(None, &attribute.name)))
         .map(|attribute| Call {
             schema: None,
             name: attribute.name.clone(),
@@ -99,44 +76,25 @@ fn calls_of_attributes(statement: &mut Statement, locations: &Locations, scene: 
 }
 
 /// If an attribute may be a call of the function of its name, which has this class.
-fn is_call(
-    statement: &Statement,
-    locations: &Locations,
-    scene: &Scene,
-    attribute: &Attribute,
-    class: Class,
-) -> bool {
+fn is_call(statement: &Statement, locations: &Locations, scene: &Scene, attribute: &Attribute, class: Class) -> bool {
     let Some(qualifier) = &attribute.qualifier else {
         return true;
     };
     let mut scope = attribute.scope;
     while let Some(this) = statement.scopes.get(scope) {
-        let Some(relation) = this
-            .relations
-            .iter()
-            .position(|relation| relation.may_be_called(qualifier))
-        else {
+        let Some(relation) = this.relations.iter().position(|relation| relation.may_be_called(qualifier)) else {
             let Some(parent) = &this.parent else { break };
             scope = parent.scope;
             continue;
         };
-        let Some(found) = locations
-            .get(scope)
-            .and_then(|found| found.get(relation)?.as_ref())
-        else {
+        let Some(found) = locations.get(scope).and_then(|found| found.get(relation)?.as_ref()) else {
             // Columns of sub-selects are called what they like; only what is dangerous anywhere counts.
             return class >= Class::HomeBound;
         };
         let is_key = matches!(&found.location, Location::Sharded(sharded) if *sharded.key == *attribute.name);
-        let known = scene
-            .catalog
-            .as_ref()
-            .and_then(|catalog| catalog.relation(&found.schema, &found.name));
+        let known = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
         let is_column = known.is_some_and(|known| known.column(&attribute.name).is_some());
-        let renamed = this
-            .relations
-            .get(relation)
-            .is_some_and(|relation| relation.renamed);
+        let renamed = this.relations.get(relation).is_some_and(|relation| relation.renamed);
         return renamed || !(is_key || is_column);
     }
     true
@@ -147,28 +105,15 @@ type Planned<T> = Result<T, (Refusal, Override)>;
 fn planned(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Route> {
     let all = || locations.iter().flatten().flatten();
     if let Some((found, refusal)) = all().find_map(|found| Some((found, found.refusal.clone()?))) {
-        let who = if found.stands_for.is_some() {
-            Override::Key
-        } else {
-            Override::Shard
-        };
+        let who = if found.stands_for.is_some() { Override::Key } else { Override::Shard };
         return Err((refusal, who));
     }
     for write in &statement.writes {
-        if let Some(Found {
-            location: Location::Reference,
-            display,
-            ..
-        }) = target(write, locations)
-        {
+        if let Some(Found { location: Location::Reference, display, .. }) = target(write, locations) {
             return Err((refusal::reference_write(display), Override::Shard));
         }
     }
-    let first = |is: fn(&Location) -> bool| {
-        all()
-            .find(|found| is(&found.location))
-            .map(|found| found.display.as_str())
-    };
+    let first = |is: fn(&Location) -> bool| all().find(|found| is(&found.location)).map(|found| found.display.as_str());
     let home = first(|location| matches!(location, Location::Home));
     let system = first(|location| matches!(location, Location::System));
     let Some(sharded) = first(|location| matches!(location, Location::Sharded(_))) else {
@@ -179,19 +124,13 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene) -> Plann
         return Err((refusal::home_and_sharded(home, sharded), Override::Shard));
     }
     if let Some(system) = system {
-        return Err((
-            refusal::system_and_sharded(system, sharded),
-            Override::Shard,
-        ));
+        return Err((refusal::system_and_sharded(system, sharded), Override::Shard));
     }
     let functions = scene.functions();
     for call in &statement.calls {
         match functions.class(call.schema.as_deref(), &call.name) {
             Class::HomeBound => {
-                return Err((
-                    refusal::function_and_sharded(&call.name, sharded),
-                    Override::Shard,
-                ));
+                return Err((refusal::function_and_sharded(&call.name, sharded), Override::Shard));
             }
             Class::ReadsTables => return Err((refusal::reads_tables(&call.name), Override::Key)),
             Class::Unknown => return Err((refusal::unknown_function(&call.name), Override::Key)),
@@ -260,14 +199,7 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
         let Location::Sharded(sharded) = &found.location else {
             continue;
         };
-        let table = writes::Target {
-            found,
-            sharded,
-            statement,
-            locations,
-            keys: &keys,
-            scene,
-        };
+        let table = writes::Target { found, sharded, statement, locations, keys: &keys, scene };
         uses.extend(table.new_rows(write)?);
         spread = Err(table.spread(write));
     }

@@ -4,8 +4,7 @@ use super::plan::Refusal;
 use crate::types::SqlState;
 
 const NAME_THE_SHARD: &str = "Name the shard with a comment /* shardway: shard=NAME */, or give the key that is meant with /* shardway: key=VALUE */.";
-const NAME_ONE_SHARD: &str =
-    "Run it on each shard that needs it, with a comment /* shardway: shard=NAME */ in front.";
+const NAME_ONE_SHARD: &str = "Run it on each shard that needs it, with a comment /* shardway: shard=NAME */ in front.";
 
 pub fn not_parsed() -> Refusal {
     Refusal::new(
@@ -26,9 +25,7 @@ pub fn not_concatenable(what: &str) -> Refusal {
 
 pub fn unbound(table: &str, key: &str) -> Refusal {
     Refusal::new(
-        format!(
-            "table {table} is sharded, and the statement doesn't say which value of {key} it is about"
-        ),
+        format!("table {table} is sharded, and the statement doesn't say which value of {key} it is about"),
         "Several shards would have to work together",
         format!(
             "Compare {key} with a constant or a parameter, or join it to a table where that is done. {NAME_THE_SHARD}"
@@ -46,9 +43,7 @@ pub fn several_shards(what: &str) -> Refusal {
 
 pub fn home_and_sharded(home: &str, sharded: &str) -> Refusal {
     Refusal::new(
-        format!(
-            "tables {home} and {sharded} can't be used together: they live on different shards"
-        ),
+        format!("tables {home} and {sharded} can't be used together: they live on different shards"),
         format!("{home} is not sharded, so it is on the home shard only"),
         format!("Make {home} a reference table, or use two statements."),
     )
@@ -74,9 +69,7 @@ pub fn unknown_function(function: &str) -> Refusal {
     Refusal::new(
         format!("function {function}() may read tables on other shards"),
         "It is user-defined and not immutable, or isn't known",
-        format!(
-            "Add it to safe_functions in the configuration if it reads and writes no table. {NAME_THE_SHARD}"
-        ),
+        format!("Add it to safe_functions in the configuration if it reads and writes no table. {NAME_THE_SHARD}"),
     )
 }
 
@@ -98,9 +91,7 @@ pub fn function_in_scatter(function: &str) -> Refusal {
 
 pub fn reference_write(table: &str) -> Refusal {
     Refusal::new(
-        format!(
-            "table {table} is a reference table: writing it on all shards is not supported yet"
-        ),
+        format!("table {table} is a reference table: writing it on all shards is not supported yet"),
         "Every shard has a copy, and they would differ",
         NAME_ONE_SHARD,
     )
@@ -156,9 +147,7 @@ pub fn key_left_out(table: &str, key: &str) -> Refusal {
 
 pub fn key_unknown(table: &str, key: &str) -> Refusal {
     Refusal::new(
-        format!(
-            "the value of the shard key {key} for table {table} can't be told before the statement runs"
-        ),
+        format!("the value of the shard key {key} for table {table} can't be told before the statement runs"),
         "It has to be a constant, a parameter or integer arithmetic on constants, of a type that fits the column",
         "Compute the value in the application and pass it as a parameter.",
     )
@@ -172,11 +161,19 @@ pub fn no_column_list(table: &str) -> Refusal {
     )
 }
 
+pub fn shadows(name: &str) -> Refusal {
+    Refusal::new(
+        format!("a temporary relation can't hide {name} on several shards"),
+        "It would exist on one server only, while statements that name it go to all",
+        "Give it a name that isn't used by a sharded or reference table, or by a view of one.",
+    )
+}
+
 pub fn null_key(table: &str, key: &str) -> Refusal {
     Refusal {
-        state: SqlState::NULL_NOT_ALLOWED,
+        state: SqlState::NOT_NULL_VIOLATION,
         ..Refusal::new(
-            format!("null value in shard key {key} of table {table}"),
+            format!("null value in column \"{key}\" of relation \"{table}\" violates not-null constraint"),
             "A row without a key has no shard",
             "Give the key a value.",
         )
@@ -204,9 +201,7 @@ pub fn key_change(table: &str, key: &str) -> Refusal {
 
 pub fn insert_query(table: &str, key: &str) -> Refusal {
     Refusal::new(
-        format!(
-            "INSERT into {table} from a query is not supported unless its rows stay on one shard"
-        ),
+        format!("INSERT into {table} from a query is not supported unless its rows stay on one shard"),
         format!("The query's column for {key} is not known to have one value"),
         "Select from a colocated table with its shard key compared to a constant, and insert that key; or insert the rows one by one.",
     )
@@ -301,11 +296,7 @@ pub fn cursor() -> Refusal {
 }
 
 pub fn explain() -> Refusal {
-    Refusal::new(
-        "EXPLAIN of such a statement is not supported on several shards",
-        "",
-        "",
-    )
+    Refusal::new("EXPLAIN of such a statement is not supported on several shards", "", "")
 }
 
 pub fn batch(what: &str) -> Refusal {
@@ -319,11 +310,7 @@ pub fn batch(what: &str) -> Refusal {
 pub fn no_such_shard(name: &str, known: &str) -> Refusal {
     Refusal {
         state: SqlState::INVALID_PARAMETER_VALUE,
-        ..Refusal::new(
-            format!("there is no shard \"{name}\""),
-            format!("The shards are {known}"),
-            "",
-        )
+        ..Refusal::new(format!("there is no shard \"{name}\""), format!("The shards are {known}"), "")
     }
 }
 
@@ -342,9 +329,7 @@ pub fn hint_value(value: &str, table: &str, key: &str) -> Refusal {
     Refusal {
         state: SqlState::INVALID_PARAMETER_VALUE,
         ..Refusal::new(
-            format!(
-                "the hint's key \"{value}\" is no value of {key} of table {table}, or has no shard"
-            ),
+            format!("the hint's key \"{value}\" is no value of {key} of table {table}, or has no shard"),
             "",
             "Write the value as PostgreSQL would read it, or name the shard.",
         )

@@ -87,10 +87,7 @@ impl Use {
     }
 
     fn matching(&self, tests: &[Arc<Test>], call: &Call<'_>) -> Reached {
-        let mut reached = Reached {
-            shards: self.sharded.placement.shards().to_vec(),
-            key: None,
-        };
+        let mut reached = Reached { shards: self.sharded.placement.shards().to_vec(), key: None };
         for test in tests {
             let shards = self.test(test, call, &mut reached.key);
             reached.shards.retain(|shard| shards.contains(shard));
@@ -129,15 +126,10 @@ impl Use {
                 shards
             }
             Test::Between { low, high } => {
-                let (Some(low), Some(high)) = (
-                    self.bound(low.as_ref(), call),
-                    self.bound(high.as_ref(), call),
-                ) else {
+                let (Some(low), Some(high)) = (self.bound(low.as_ref(), call), self.bound(high.as_ref(), call)) else {
                     return Vec::new();
                 };
-                self.sharded
-                    .placement
-                    .shards_between(low.as_ref(), high.as_ref())
+                self.sharded.placement.shards_between(low.as_ref(), high.as_ref())
             }
             Test::Either(branches) => {
                 let mut shards = Vec::new();
@@ -155,12 +147,7 @@ impl Use {
     }
 
     /// `None` when it can't be told where the key is.
-    fn add(
-        &self,
-        value: KeyValue,
-        shards: &mut Vec<ShardId>,
-        key: &mut Option<KeyValue>,
-    ) -> Option<()> {
+    fn add(&self, value: KeyValue, shards: &mut Vec<ShardId>, key: &mut Option<KeyValue>) -> Option<()> {
         match self.sharded.placement.shard_of(&value) {
             Ok(shard) => shards.push(shard),
             Err(NoPlace::OtherType) => return None,
@@ -185,10 +172,7 @@ impl Use {
     }
 
     fn new_rows(&self, keys: &[Constant], call: &Call<'_>) -> Result<Reached, Refusal> {
-        let mut reached = Reached {
-            shards: Vec::new(),
-            key: None,
-        };
+        let mut reached = Reached { shards: Vec::new(), key: None };
         let column = &self.sharded.key;
         for key in keys {
             let value = match call.value(key, self.sharded.key_type) {

@@ -10,54 +10,32 @@ use crate::sql::statement::{Call, JoinKind, JoinTree, Kind, Place, Scope, Source
 /// # Errors
 /// The first reason found.
 pub fn check(statement: &Statement, keys: &Keys, functions: &Functions<'_>) -> Result<(), Refusal> {
-    let root = statement
-        .scopes
-        .get(statement.root)
-        .ok_or_else(refusal::not_parsed)?;
+    let root = statement.scopes.get(statement.root).ok_or_else(refusal::not_parsed)?;
     if statement.kind != Kind::Select || !statement.writes.is_empty() {
         return Err(unbound(keys));
     }
     clauses(root)?;
     // Every use of a sharded table is in the outermost FROM.
-    if let Some(node) = keys
-        .nodes
-        .iter()
-        .find(|node| node.place.scope != statement.root)
-    {
+    if let Some(node) = keys.nodes.iter().find(|node| node.place.scope != statement.root) {
         return Err(refusal::unbound(&node.display, &node.sharded.key));
     }
     for (scope, inner) in statement.scopes.iter().enumerate() {
-        let deterministic = !(inner.features.limit
-            || inner.features.distinct_on
-            || inner.features.sample
-            || inner.features.locking);
+        let deterministic =
+            !(inner.features.limit || inner.features.distinct_on || inner.features.sample || inner.features.locking);
         if scope != statement.root && !deterministic {
-            return Err(refusal::not_concatenable(
-                "LIMIT, OFFSET or DISTINCT ON in a sub-select",
-            ));
+            return Err(refusal::not_concatenable("LIMIT, OFFSET or DISTINCT ON in a sub-select"));
         }
     }
-    if root
-        .relations
-        .iter()
-        .any(|relation| !matches!(relation.source, Source::Table(_)))
-    {
-        return Err(refusal::not_concatenable(
-            "a sub-select, function or common table expression in FROM",
-        ));
+    if root.relations.iter().any(|relation| !matches!(relation.source, Source::Table(_))) {
+        return Err(refusal::not_concatenable("a sub-select, function or common table expression in FROM"));
     }
     if statement.system_columns {
         return Err(refusal::not_concatenable("a system column"));
     }
     if statement.dated_output {
-        return Err(refusal::not_concatenable(
-            "a cast to a date or time in the select list",
-        ));
+        return Err(refusal::not_concatenable("a cast to a date or time in the select list"));
     }
-    statement
-        .calls
-        .iter()
-        .try_for_each(|call| function(statement, call, functions))?;
+    statement.calls.iter().try_for_each(|call| function(statement, call, functions))?;
     joins(statement, root, keys)
 }
 
@@ -101,10 +79,7 @@ fn function(statement: &Statement, call: &Call, functions: &Functions<'_>) -> Re
         // A sub-select that calls random() is one value for a whole statement.
         Class::Harmless
             if call.scope != statement.root
-                && matches!(
-                    &*call.name,
-                    "random" | "gen_random_uuid" | "clock_timestamp"
-                ) =>
+                && matches!(&*call.name, "random" | "gen_random_uuid" | "clock_timestamp") =>
         {
             Err(refusal::function_in_scatter(&call.name))
         }
@@ -129,9 +104,7 @@ fn joins(statement: &Statement, root: &Scope, keys: &Keys) -> Result<(), Refusal
     }
     let cluster = Cluster { statement, keys };
     // WHERE holds for every row of the result.
-    let selection: Vec<usize> = (0..root.filters.len())
-        .filter(|filter| !in_joins(&root.from, *filter))
-        .collect();
+    let selection: Vec<usize> = (0..root.filters.len()).filter(|filter| !in_joins(&root.from, *filter)).collect();
     cluster.check(&root.from.iter().collect::<Vec<_>>(), &selection, &[])
 }
 
@@ -139,10 +112,7 @@ fn joins(statement: &Statement, root: &Scope, keys: &Keys) -> Result<(), Refusal
 fn in_joins(trees: &[JoinTree], filter: usize) -> bool {
     trees.iter().any(|tree| {
         let mut node = tree;
-        while let JoinTree::Join {
-            left, right, on, ..
-        } = node
-        {
+        while let JoinTree::Join { left, right, on, .. } = node {
             if on.contains(&filter) || in_joins(std::slice::from_ref(right), filter) {
                 return true;
             }
@@ -164,12 +134,7 @@ impl Cluster<'_> {
     ///
     /// `conditions` are the filters that every row fulfils that matters here. An equality of keys is
     /// not fulfilled by nulls, so a unit's row is on the shard of whichever relation it is fulfilled by.
-    fn check(
-        &self,
-        trees: &[&JoinTree],
-        conditions: &[usize],
-        anchor: &[usize],
-    ) -> Result<(), Refusal> {
+    fn check(&self, trees: &[&JoinTree], conditions: &[usize], anchor: &[usize]) -> Result<(), Refusal> {
         let mut conditions = conditions.to_vec();
         let mut open = trees.to_vec();
         let mut outer = Vec::new();
@@ -177,12 +142,7 @@ impl Cluster<'_> {
         while let Some(tree) = open.pop() {
             match tree {
                 JoinTree::Relation(_) => units.push(self.sharded(tree)),
-                JoinTree::Join {
-                    kind: JoinKind::Inner,
-                    left,
-                    right,
-                    on,
-                } => {
+                JoinTree::Join { kind: JoinKind::Inner, left, right, on } => {
                     conditions.extend(on.clone());
                     open.extend([left.as_ref(), right.as_ref()]);
                 }
@@ -192,21 +152,13 @@ impl Cluster<'_> {
                 }
             }
         }
-        outer
-            .iter()
-            .try_for_each(|tree| self.outer(tree, &conditions))?;
+        outer.iter().try_for_each(|tree| self.outer(tree, &conditions))?;
         units.retain(|unit| !unit.is_empty());
         self.connected(&units, &conditions)
     }
 
     fn outer(&self, tree: &JoinTree, conditions: &[usize]) -> Result<(), Refusal> {
-        let JoinTree::Join {
-            kind,
-            left,
-            right,
-            on,
-        } = tree
-        else {
+        let JoinTree::Join { kind, left, right, on } = tree else {
             return Ok(());
         };
         let (kept, nullable) = match kind {
@@ -220,30 +172,19 @@ impl Cluster<'_> {
         self.check(&[kept], conditions, &[])?;
         let mut inside = conditions.to_vec();
         inside.extend(on.clone());
-        let anchor = if nullable_sharded.is_empty() {
-            &[]
-        } else {
-            kept_sharded.as_slice()
-        };
+        let anchor = if nullable_sharded.is_empty() { &[] } else { kept_sharded.as_slice() };
         self.check(&[nullable], &inside, anchor)
     }
 
     /// WHERE can't be used: it holds for no row before it is matched.
-    fn full(
-        &self,
-        left: &JoinTree,
-        right: &JoinTree,
-        on: std::ops::Range<usize>,
-    ) -> Result<(), Refusal> {
+    fn full(&self, left: &JoinTree, right: &JoinTree, on: std::ops::Range<usize>) -> Result<(), Refusal> {
         let (left_sharded, right_sharded) = (self.sharded(left), self.sharded(right));
         keeps(&left_sharded, &right_sharded)?;
         keeps(&right_sharded, &left_sharded)?;
         self.check(&[left], &[], &[])?;
         self.check(&[right], &[], &[])?;
-        let units: Vec<Vec<usize>> = [left_sharded, right_sharded]
-            .into_iter()
-            .filter(|unit| !unit.is_empty())
-            .collect();
+        let units: Vec<Vec<usize>> =
+            [left_sharded, right_sharded].into_iter().filter(|unit| !unit.is_empty()).collect();
         self.connected(&units, &on.collect::<Vec<_>>())
     }
 
@@ -256,10 +197,7 @@ impl Cluster<'_> {
     }
 
     fn node(&self, relation: usize) -> Option<&Node> {
-        self.keys
-            .nodes
-            .iter()
-            .find(|node| node.place.scope == self.statement.root && node.place.relation == relation)
+        self.keys.nodes.iter().find(|node| node.place.scope == self.statement.root && node.place.relation == relation)
     }
 
     /// If equalities of keys among these filters make one of all units.
@@ -280,8 +218,7 @@ impl Cluster<'_> {
         while !rest.is_empty() {
             let touches = |unit: &&Vec<usize>| {
                 links.iter().any(|(one, other)| {
-                    (reached.contains(one) && unit.contains(other))
-                        || (reached.contains(other) && unit.contains(one))
+                    (reached.contains(one) && unit.contains(other)) || (reached.contains(other) && unit.contains(one))
                 })
             };
             let Some(next) = rest.iter().position(touches) else {
@@ -294,8 +231,7 @@ impl Cluster<'_> {
 
     fn unconnected(&self, first: &[usize], rest: &[&Vec<usize>]) -> Refusal {
         let name = |unit: Option<&usize>| {
-            unit.and_then(|relation| self.node(*relation))
-                .map_or("?", |node| node.display.as_str())
+            unit.and_then(|relation| self.node(*relation)).map_or("?", |node| node.display.as_str())
         };
         let other = rest.first().and_then(|unit| unit.first());
         refusal::not_concatenable(&format!(
@@ -310,9 +246,7 @@ impl Cluster<'_> {
 /// once for each shard.
 fn keeps(kept: &[usize], nullable: &[usize]) -> Result<(), Refusal> {
     if kept.is_empty() && !nullable.is_empty() {
-        return Err(refusal::not_concatenable(
-            "an outer join that keeps the rows of a reference table",
-        ));
+        return Err(refusal::not_concatenable("an outer join that keeps the rows of a reference table"));
     }
     Ok(())
 }

@@ -23,10 +23,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn functions(&self) -> Functions<'_> {
-        Functions {
-            catalog: self.catalog.as_deref(),
-            safe: &self.safe_functions,
-        }
+        Functions { catalog: self.catalog.as_deref(), safe: &self.safe_functions }
     }
 }
 
@@ -62,10 +59,7 @@ impl Hint {
     pub fn parse(body: &str) -> Option<Self> {
         let (name, value) = body.split_once('=')?;
         let value = value.trim();
-        let value = match value
-            .strip_prefix('\'')
-            .and_then(|rest| rest.strip_suffix('\''))
-        {
+        let value = match value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
             Some(quoted) => quoted.replace("''", "'"),
             None => value.to_owned(),
         };

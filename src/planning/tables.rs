@@ -45,11 +45,7 @@ impl Found {
 }
 
 pub fn display(schema: &str, name: &str) -> String {
-    if schema.is_empty() || schema == "public" {
-        name.to_owned()
-    } else {
-        format!("{schema}.{name}")
-    }
+    if schema.is_empty() || schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
 }
 
 /// Resolves a name as PostgreSQL would with this search_path.
@@ -62,19 +58,14 @@ pub fn find(scene: &Scene, names: &Names, table: &TableName) -> Found {
 
 fn qualified(scene: &Scene, schema: &str, name: &str) -> Found {
     match schema {
-        "pg_catalog" | "information_schema" | "pg_toast" => {
-            Found::at(schema, name, Location::System)
-        }
+        "pg_catalog" | "information_schema" | "pg_toast" => Found::at(schema, name, Location::System),
         _ if schema.starts_with("pg_temp") => Found::at(schema, name, Location::Home),
         _ => located(scene, schema, name),
     }
 }
 
 fn unqualified(scene: &Scene, names: &Names, name: &str) -> Found {
-    let explicit_catalog = names
-        .search_path
-        .iter()
-        .any(|schema| schema == "pg_catalog");
+    let explicit_catalog = names.search_path.iter().any(|schema| schema == "pg_catalog");
     // A temporary table comes first unless pg_temp is listed behind others.
     if names.temporary.contains(name) {
         return Found::at("pg_temp", name, Location::Home);
@@ -95,10 +86,7 @@ fn unqualified(scene: &Scene, names: &Names, name: &str) -> Found {
         }
     }
     // The servers may have it since the catalog was read: go by the configuration.
-    let configured = names
-        .search_path
-        .iter()
-        .find(|schema| scene.map.table(schema, name).is_some());
+    let configured = names.search_path.iter().find(|schema| scene.map.table(schema, name).is_some());
     match configured {
         Some(schema) => located(scene, schema, name),
         None => Found::at("", name, Location::Home),
@@ -113,10 +101,7 @@ fn is_system(scene: &Scene, name: &str) -> bool {
 }
 
 fn located(scene: &Scene, schema: &str, name: &str) -> Found {
-    let relation = scene
-        .catalog
-        .as_ref()
-        .and_then(|catalog| catalog.relation(schema, name));
+    let relation = scene.catalog.as_ref().and_then(|catalog| catalog.relation(schema, name));
     let route = scene.map.table(schema, name);
     let mut found = Found::at(schema, name, Location::Home);
     match route {
@@ -133,9 +118,7 @@ fn located(scene: &Scene, schema: &str, name: &str) -> Found {
 /// What the catalog adds: views, partitions, rules, and keys that can't be keys.
 fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found: &mut Found) {
     if let Some(TableRoute::Sharded(sharded)) = route {
-        let supported = relation
-            .column(&sharded.key)
-            .is_none_or(|column| column.key_type.is_some());
+        let supported = relation.column(&sharded.key).is_none_or(|column| column.key_type.is_some());
         if !supported || (relation.kind == RelationKind::View) {
             found.refusal = Some(refusal::key_type(&found.display, &sharded.key));
         }
@@ -143,32 +126,30 @@ fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found
     if relation.has_rules && !relation.is_view() {
         found.refusal = Some(refusal::rules(&found.display));
     }
-    if let Some(parent) = relation
-        .parents
-        .iter()
-        .find(|parent| differs(route, scene.map.table(&parent.schema, &parent.name)))
+    if let Some(parent) =
+        relation.parents.iter().find(|parent| differs(route, scene.map.table(&parent.schema, &parent.name)))
     {
-        found.refusal = Some(refusal::inherits(
-            &found.display,
-            &display(&parent.schema, &parent.name),
-        ));
+        found.refusal = Some(refusal::inherits(&found.display, &display(&parent.schema, &parent.name)));
         found.stands_for = sharded(scene, parent);
     }
     // A table whose parts are placed otherwise isn't where it says, either.
     if let Some(catalog) = &scene.catalog
         && let Some(part) = catalog
             .descendants(&relation.schema, &relation.name)
-            .find(|part| {
-                scene
-                    .map
-                    .table(&part.schema, &part.name)
-                    .is_some_and(|other| differs(route, Some(other)))
-            })
+            .find(|part| scene.map.table(&part.schema, &part.name).is_some_and(|other| differs(route, Some(other))))
     {
-        found.refusal = Some(refusal::inherits(
-            &display(&part.schema, &part.name),
-            &found.display,
-        ));
+        found.refusal = Some(refusal::inherits(&display(&part.schema, &part.name), &found.display));
+    }
+    // Partitions are where their table is, on every shard; a child by inheritance is a table of its own,
+    // on the home shard unless the file says otherwise, and its rows would be counted there only.
+    if let Some(catalog) = &scene.catalog
+        && route.is_some()
+        && relation.kind != RelationKind::PartitionedTable
+        && let Some(child) = catalog
+            .descendants(&relation.schema, &relation.name)
+            .find(|child| scene.map.table(&child.schema, &child.name).is_none())
+    {
+        found.refusal = Some(refusal::inherits(&display(&child.schema, &child.name), &found.display));
     }
     if relation.is_view() && route.is_none() {
         view(scene, relation, found);
@@ -176,22 +157,14 @@ fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found
 }
 
 fn view(scene: &Scene, relation: &Relation, found: &mut Found) {
-    if let Some(read) = relation
-        .reads
-        .iter()
-        .find(|read| sharded(scene, read).is_some())
-    {
-        found.refusal = Some(refusal::view_of_sharded(
-            &found.display,
-            &display(&read.schema, &read.name),
-        ));
+    if let Some(read) = relation.reads.iter().find(|read| sharded(scene, read).is_some()) {
+        found.refusal = Some(refusal::view_of_sharded(&found.display, &display(&read.schema, &read.name)));
         found.stands_for = sharded(scene, read);
         return;
     }
     let functions = scene.functions();
     let calls_unknown = relation.called_functions.iter().any(|function| {
-        functions.class(Some(&function.schema), &function.name)
-            >= super::functions::Class::ReadsTables
+        functions.class(Some(&function.schema), &function.name) >= super::functions::Class::ReadsTables
     });
     // A materialized view was filled when it was made: reading it calls nothing.
     if relation.kind == RelationKind::View && (calls_unknown || relation.calls_unsafe_builtins) {
@@ -211,9 +184,7 @@ fn sharded(scene: &Scene, name: &QualifiedName) -> Option<Sharded> {
 fn differs(part: Option<&TableRoute>, parent: Option<&TableRoute>) -> bool {
     match (part, parent) {
         (None, None) | (Some(TableRoute::Reference), Some(TableRoute::Reference)) => false,
-        (Some(TableRoute::Sharded(part)), Some(TableRoute::Sharded(parent))) => {
-            part.group != parent.group
-        }
+        (Some(TableRoute::Sharded(part)), Some(TableRoute::Sharded(parent))) => part.group != parent.group,
         _ => true,
     }
 }

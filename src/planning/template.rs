@@ -101,12 +101,7 @@ impl Template {
     ///
     /// # Errors
     /// A [`Refusal`] when no plan gives the answer that one PostgreSQL would give.
-    pub fn bind(
-        &self,
-        sql: &[u8],
-        lexed: &Lexed,
-        parameters: Option<Parameters<'_>>,
-    ) -> Result<Plan, Refusal> {
+    pub fn bind(&self, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Result<Plan, Refusal> {
         self.bind_hinted(sql, lexed, parameters, None)
     }
 
@@ -136,8 +131,6 @@ impl Template {
 
     /// If every statement may run on a replica.
     pub fn is_read_only(&self) -> bool {
-        self.statements
-            .iter()
-            .all(|statement| statement.access == Access::Read)
+        self.statements.iter().all(|statement| statement.access == Access::Read)
     }
 }

@@ -32,21 +32,14 @@ impl Target<'_> {
     /// Why such a write can't go to several shards.
     pub fn spread(&self, write: &Write) -> Refusal {
         match write {
-            Write::Insert {
-                source: InsertSource::Query(_),
-                ..
-            } => refusal::insert_query(&self.found.display, &self.sharded.key),
+            Write::Insert { source: InsertSource::Query(_), .. } => {
+                refusal::insert_query(&self.found.display, &self.sharded.key)
+            }
             Write::Insert { .. } => refusal::several_shards("INSERT"),
-            Write::Update { assignments, .. }
-                if assignments
-                    .iter()
-                    .any(|set| *set.column == *self.sharded.key) =>
-            {
+            Write::Update { assignments, .. } if assignments.iter().any(|set| *set.column == *self.sharded.key) => {
                 refusal::key_change(&self.found.display, &self.sharded.key)
             }
-            Write::Update { .. } | Write::Delete { .. } => {
-                refusal::unbound(&self.found.display, &self.sharded.key)
-            }
+            Write::Update { .. } | Write::Delete { .. } => refusal::unbound(&self.found.display, &self.sharded.key),
             Write::Merge { .. } => refusal::merge(),
         }
     }
@@ -55,35 +48,20 @@ impl Target<'_> {
     /// Where the shard of a row can't be known.
     pub fn new_rows(&self, write: &Write) -> Written<Vec<Use>> {
         match write {
-            Write::Insert {
-                scope: _,
-                target: _,
-                columns,
-                source,
-                conflict_sets,
-            } => {
-                if conflict_sets
-                    .iter()
-                    .any(|column| **column == *self.sharded.key)
-                {
+            Write::Insert { scope: _, target: _, columns, source, conflict_sets } => {
+                if conflict_sets.iter().any(|column| **column == *self.sharded.key) {
                     return Err((self.key_change(), Override::Never));
                 }
-                self.insert(columns, source)
-                    .map(|rows| vec![self.uses(rows)])
+                self.insert(columns, source).map(|rows| vec![self.uses(rows)])
             }
             Write::Update { assignments, .. } => self.assigned(assignments),
             Write::Delete { .. } => Ok(Vec::new()),
-            Write::Merge {
-                scope,
-                assignments,
-                inserts,
-                ..
-            } => {
+            Write::Merge { scope, assignments, inserts, .. } => {
                 let mut uses = self.assigned(assignments)?;
                 for insert in inserts {
                     let position = self.position(&insert.columns)?;
                     let value = insert.values.get(position).ok_or_else(|| self.left_out())?;
-                    uses.push(self.uses(self.from_operand(value, *scope)?));
+                    uses.push(self.uses(self.keys_of(value, *scope)?));
                 }
                 Ok(uses)
             }
@@ -91,11 +69,11 @@ impl Target<'_> {
     }
 
     fn uses(&self, rows: Rows) -> Use {
-        let column = self.scene.catalog.as_ref().and_then(|catalog| {
-            catalog
-                .relation(&self.found.schema, &self.found.name)?
-                .column(&self.sharded.key)
-        });
+        let column = self
+            .scene
+            .catalog
+            .as_ref()
+            .and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name)?.column(&self.sharded.key));
         Use {
             display: self.found.display.clone(),
             sharded: self.sharded.clone(),
@@ -109,40 +87,23 @@ impl Target<'_> {
     }
 
     fn left_out(&self) -> (Refusal, Override) {
-        (
-            refusal::key_left_out(&self.found.display, &self.sharded.key),
-            Override::Shard,
-        )
+        (refusal::key_left_out(&self.found.display, &self.sharded.key), Override::Shard)
     }
 
     fn unknown(&self) -> (Refusal, Override) {
-        (
-            refusal::key_unknown(&self.found.display, &self.sharded.key),
-            Override::Key,
-        )
+        (refusal::key_unknown(&self.found.display, &self.sharded.key), Override::Key)
     }
 
     /// Where the key is among the columns; without a list, among all columns of the table.
     fn position(&self, columns: &[Name]) -> Written<usize> {
         if columns.is_empty() {
-            let relation = self
-                .scene
-                .catalog
-                .as_ref()
-                .and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name));
-            let position = relation.and_then(|relation| {
-                relation
-                    .columns
-                    .iter()
-                    .position(|column| column.name == self.sharded.key)
-            });
-            return position
-                .ok_or_else(|| (refusal::no_column_list(&self.found.display), Override::Key));
+            let relation =
+                self.scene.catalog.as_ref().and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name));
+            let position = relation
+                .and_then(|relation| relation.columns.iter().position(|column| column.name == self.sharded.key));
+            return position.ok_or_else(|| (refusal::no_column_list(&self.found.display), Override::Key));
         }
-        columns
-            .iter()
-            .position(|column| **column == *self.sharded.key)
-            .ok_or_else(|| self.left_out())
+        columns.iter().position(|column| **column == *self.sharded.key).ok_or_else(|| self.left_out())
     }
 
     fn insert(&self, columns: &[Name], source: &InsertSource) -> Written<Rows> {
@@ -158,55 +119,31 @@ impl Target<'_> {
                     None | Some(Operand::Default) => Err(self.left_out()),
                     Some(Operand::Column(_) | Operand::Opaque) => Err(self.unknown()),
                 };
-                rows.iter()
-                    .map(key)
-                    .collect::<Written<Vec<Constant>>>()
-                    .map(Rows::New)
+                rows.iter().map(key).collect::<Written<Vec<Constant>>>().map(Rows::New)
             }
             InsertSource::Query(scope) => {
                 let query = self.statement.scopes.get(*scope).filter(|query| {
                     let features = &query.features;
                     !(features.set_operation || features.values || features.grouping_sets)
                 });
-                let refused = || {
-                    (
-                        refusal::insert_query(&self.found.display, &self.sharded.key),
-                        Override::Key,
-                    )
-                };
-                let output = query
-                    .and_then(|query| query.outputs.get(position))
-                    .ok_or_else(refused)?;
-                self.from_operand(output, *scope).map_err(|_| refused())
+                let refused = || (refusal::insert_query(&self.found.display, &self.sharded.key), Override::Key);
+                let output = query.and_then(|query| query.outputs.get(position)).ok_or_else(refused)?;
+                self.keys_of(output, *scope).map_err(|_| refused())
             }
         }
     }
 
     /// A value in terms of the columns of a scope.
-    fn from_operand(&self, operand: &Operand, scope: usize) -> Written<Rows> {
+    fn keys_of(&self, operand: &Operand, scope: usize) -> Written<Rows> {
         match operand {
             Operand::Constant(constant) => Ok(Rows::New(vec![constant.clone()])),
             Operand::Default => Err(self.left_out()),
             Operand::Opaque => Err(self.unknown()),
             Operand::Column(column) => {
-                let relations = self
-                    .statement
-                    .scopes
-                    .get(scope)
-                    .map_or(0, |scope| scope.relations.len());
-                let node = self.keys.node_of(
-                    self.statement,
-                    self.locations,
-                    scope,
-                    &(0..relations),
-                    column,
-                );
-                let node = node
-                    .and_then(|node| self.keys.nodes.get(node))
-                    .ok_or_else(|| self.unknown())?;
-                if self.is_plain(node, scope)
-                    && same_family(node.sharded.key_type, self.sharded.key_type)
-                {
+                let relations = self.statement.scopes.get(scope).map_or(0, |scope| scope.relations.len());
+                let node = self.keys.node_of(self.statement, self.locations, scope, &(0..relations), column);
+                let node = node.and_then(|node| self.keys.nodes.get(node)).ok_or_else(|| self.unknown())?;
+                if self.is_plain(node, scope) && same_family(node.sharded.key_type, self.sharded.key_type) {
                     Ok(Rows::Matching(node.tests.clone()))
                 } else {
                     Err(self.unknown())
@@ -218,13 +155,7 @@ impl Target<'_> {
     /// If the node's rows are never replaced by nulls.
     fn is_plain(&self, node: &Node, scope: usize) -> bool {
         let mut plain = Vec::new();
-        for tree in self
-            .statement
-            .scopes
-            .get(scope)
-            .into_iter()
-            .flat_map(|scope| &scope.from)
-        {
+        for tree in self.statement.scopes.get(scope).into_iter().flat_map(|scope| &scope.from) {
             tree.plain(&mut plain);
         }
         node.place.scope == scope && plain.contains(&node.place.relation)
@@ -233,14 +164,9 @@ impl Target<'_> {
     /// A key that is set to a constant stays on its shard if the constant belongs there.
     fn assigned(&self, assignments: &[Assignment]) -> Written<Vec<Use>> {
         let mut uses = Vec::new();
-        for set in assignments
-            .iter()
-            .filter(|set| *set.column == *self.sharded.key)
-        {
+        for set in assignments.iter().filter(|set| *set.column == *self.sharded.key) {
             match &set.value {
-                Operand::Constant(constant) => {
-                    uses.push(self.uses(Rows::New(vec![constant.clone()])))
-                }
+                Operand::Constant(constant) => uses.push(self.uses(Rows::New(vec![constant.clone()]))),
                 _ => return Err((self.key_change(), Override::Never)),
             }
         }
@@ -250,11 +176,6 @@ impl Target<'_> {
 
 /// If a value of one key is a value of the other as it is.
 fn same_family(one: Option<KeyType>, other: Option<KeyType>) -> bool {
-    let is_integer = |key_type| {
-        matches!(
-            key_type,
-            Some(KeyType::Int2 | KeyType::Int4 | KeyType::Int8)
-        )
-    };
+    let is_integer = |key_type| matches!(key_type, Some(KeyType::Int2 | KeyType::Int4 | KeyType::Int8));
     one == other || is_integer(one) && is_integer(other)
 }

@@ -63,6 +63,14 @@ pub fn parameter_status(frame: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     Ok((fields.cstr()?, fields.cstr()?))
 }
 
+/// The first column of a DataRow in text; `None` for NULL.
+pub fn first_text(frame: &[u8]) -> Option<&str> {
+    let mut fields = Fields::of(frame).ok()?;
+    fields.count().ok().filter(|&columns| columns > 0)?;
+    let len = usize::try_from(fields.i32().ok()?).ok()?;
+    std::str::from_utf8(fields.bytes(len).ok()?).ok()
+}
+
 /// The tag of a CommandComplete, as in `INSERT 0 1`.
 pub fn command_tag(frame: &[u8]) -> Result<&[u8], FrameError> {
     Fields::of(frame)?.cstr()

@@ -4,6 +4,7 @@
 use super::effects::Change;
 use super::turn::{Session, SessionEnd};
 use crate::execute::own::{self, OwnError};
+use crate::pool::SettingValue;
 use crate::protocol::backend::{self, Severity, Status};
 use crate::sql::Command;
 use crate::sql::command::{SessionCommand, TransactionCommand};
@@ -38,10 +39,6 @@ pub(super) fn holds_for_block(command: &Command) -> bool {
                     | TransactionCommand::Rollback { chain: true }
             )
     )
-}
-
-pub(super) fn holds_for_block_any(template: &crate::planning::Template) -> bool {
-    template.statements.iter().any(|statement| holds_for_block(&statement.command))
 }
 
 /// How a transaction command ended.
@@ -91,6 +88,14 @@ impl Session {
     }
 
     fn warn(&mut self, state: SqlState, message: &str) {
+        let wanted = match self.state.settings().get("client_min_messages") {
+            Some(SettingValue::List(values)) => values.first().map(String::as_str),
+            Some(SettingValue::Text(text)) => Some(text.as_str()),
+            None => None,
+        };
+        if matches!(wanted, Some("error" | "fatal" | "panic")) {
+            return;
+        }
         backend::error(&mut self.client.outbound, Severity::Warning, &ClientError::new(state, message));
     }
 
@@ -217,8 +222,12 @@ impl Session {
         Ok(Ended::Tag(tag))
     }
 
-    /// After a single server carried out a savepoint command: the journal must know of it as well.
-    pub(super) fn note_savepoint(&mut self, command: &TransactionCommand, sql: &str) {
+    /// After servers carried out a command that holds for the block: the journal must know of it as well.
+    pub(super) fn note_in_journal(&mut self, command: &Command, sql: &str) {
+        let Command::Transaction(command) = command else {
+            self.transaction.note(sql);
+            return;
+        };
         match command {
             TransactionCommand::Savepoint(name) => self.transaction.savepoint(name, sql),
             TransactionCommand::Release(name) => self.transaction.release(name),

@@ -16,6 +16,8 @@ pub struct Database {
     pub config: Arc<DatabaseConfig>,
     pool_config: PoolConfig,
     shards: Vec<ShardNodes>,
+    /// One node for everything: no statement has a choice, and PostgreSQL itself keeps the transactions.
+    is_single: bool,
     users: Mutex<HashMap<String, Arc<UserPools>>>,
     pub statements: Statements,
     pub planner: super::planner::Planner,
@@ -36,7 +38,7 @@ pub struct UserPools {
     shards: Vec<ShardPools>,
     reads: ReadPolicy,
     /// What a server reports to a session, by the hash of its start-up settings.
-    pub greetings: Mutex<HashMap<u64, super::welcome::Greeting>>,
+    pub greetings: Mutex<HashMap<u64, Arc<super::welcome::Greeting>>>,
     next: AtomicUsize,
 }
 
@@ -77,6 +79,7 @@ impl Database {
         let config = Arc::new(config.clone());
         Self {
             planner: super::planner::Planner::new(&config),
+            is_single: config.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>() == 1,
             config,
             pool_config: pool_config.clone(),
             shards,
@@ -87,9 +90,8 @@ impl Database {
         }
     }
 
-    /// One node for everything: no statement has a choice, and PostgreSQL itself keeps the transactions.
     pub fn is_single(&self) -> bool {
-        self.nodes().count() == 1
+        self.is_single
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {

@@ -181,16 +181,40 @@ impl Session {
         self.state.fail_implicit();
     }
 
+    /// After RESET or DISCARD ALL the server's defaults hold on the connection, but the client is to have what
+    /// it began with, and to be told so.
+    pub(super) async fn restore_baseline(&mut self, shard: ShardId) {
+        let wanted = self.state.settings().clone();
+        let Some(lease) = self.transaction.lease_mut(shard) else { return };
+        if !lease.is_at_rest() || lease.status == Status::Failed {
+            return;
+        }
+        let Some(sql) = lease.settings.difference(&wanted) else { return };
+        match own::run_reporting(lease, &sql).await {
+            Ok(reported) => {
+                lease.settings = wanted;
+                for (name, value) in reported {
+                    crate::protocol::backend::parameter(&mut self.client.outbound, &name, &value);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "settings of the start-up packet were not restored"),
+        }
+    }
+
     /// After a turn: gives connections back unless a transaction or a pin holds them.
     pub(super) async fn settle(&mut self) {
         if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
             return;
         }
         self.transaction.forget_writer();
+        if std::mem::take(&mut self.changed_catalog) {
+            self.database.planner.invalidate();
+            self.database.statements.renew();
+        }
         self.portals.clear();
         self.cancel.clear().await;
         if !self.state.pins.any() {
-            for held in self.transaction.take_all() {
+            while let Some(held) = self.transaction.take_next() {
                 let mut lease = held.lease;
                 if lease.condition == Condition::Pinned {
                     lease.condition = Condition::Clean;

@@ -29,6 +29,15 @@ pub enum Change {
     SqlPrepare,
     DeallocateAll,
     Unknown,
+    /// A shard that joins the block later must be told this.
+    Note { command: Command, sql: String },
+}
+
+impl Change {
+    /// Returns settings to what they were at login, which on a server isn't what this client began with.
+    pub fn resets(&self) -> bool {
+        matches!(self, Self::ResetAll | Self::DiscardAll | Self::Reset { .. })
+    }
 }
 
 /// Nothing to work out: ordinary statements that leave nothing behind.
@@ -64,6 +73,9 @@ pub fn changes(
 }
 
 fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut dyn FnMut(Change)) {
+    if super::block::holds_for_block(command) {
+        push(Change::Note { command: command.clone(), sql: String::from_utf8_lossy(text).into_owned() });
+    }
     let session = match command {
         Command::Transaction(command) => return push(Change::Transaction(command.clone())),
         Command::Session(session) => session,
@@ -113,9 +125,8 @@ fn of_effects(
             _ => None,
         };
         match (argument(&call.name), argument(&call.value), local) {
-            (_, _, Some(true)) => {}
-            (Some(name), value, Some(false)) => push(Change::Set {
-                local: false,
+            (Some(name), value, Some(local)) => push(Change::Set {
+                local,
                 name: name.to_ascii_lowercase(),
                 value: value.map(SettingValue::Text),
             }),
@@ -211,6 +222,8 @@ impl Session {
     pub(super) fn apply(&mut self, change: Change) {
         match change {
             Change::Transaction(command) => self.apply_transaction(&command),
+            Change::Note { command, sql } => self.note_in_journal(&command, &sql),
+            Change::Set { local: true, name, value } if name == "search_path" => self.state.set_local_path(value),
             Change::Set { local: true, .. } | Change::Reset { local: true, .. } => {}
             Change::Set { name, value: Some(value), .. } => self.change_settings(|settings| settings.with(&name, value.clone())),
             Change::Set { value: None, .. } | Change::Unknown => self.state.pins.unknown = true,

@@ -580,11 +580,20 @@ impl Session {
                 Err(other) => return Err(other),
             }
         } else if self.segment.is_some() {
-            let alone = self.transaction.held().len() == 1;
-            match self.run_segment(End::Sync { shown: alone }).await? {
-                Ran::SyncIgnored => return Ok(()),
-                Ran::Answered if alone => {}
-                Ran::Answered | Ran::Lost => self.say_ready(),
+            let shard = self.segment.as_ref().map(|segment| segment.shard);
+            let resets = self.segment.as_ref().is_some_and(|segment| {
+                segment.executes.iter().flatten().any(Change::resets)
+            });
+            let alone = self.transaction.held().len() == 1 && !resets;
+            let ran = self.run_segment(End::Sync { shown: alone }).await?;
+            if ran == Ran::SyncIgnored {
+                return Ok(());
+            }
+            if let Some(shard) = shard.filter(|_| resets && ran == Ran::Answered) {
+                self.restore_baseline(shard).await;
+            }
+            if !(alone && ran == Ran::Answered) {
+                self.say_ready();
             }
         } else {
             self.say_ready();

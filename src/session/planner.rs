@@ -12,10 +12,11 @@ use tokio::sync::{Notify, oneshot};
 
 use super::turn::Session;
 use crate::catalog::Catalog;
+use crate::catalog::record::Record;
 use crate::config::DatabaseConfig;
 use crate::planning::{Names, Plan, Scene, Template, TemplateCache};
 use crate::pool::SettingValue;
-use crate::routing::ShardMap;
+use crate::routing::{ShardMap, placement_differences};
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
 use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
@@ -32,6 +33,8 @@ pub struct Planner {
     stale: AtomicBool,
     wanted: Notify,
     refreshed: Notify,
+    /// Why nothing is planned at all: the file would place rows differently from the servers' record.
+    refused: ArcSwapOption<ClientError>,
 }
 
 /// Numbers scenes over the life of the process: no two databases share a number.
@@ -54,6 +57,7 @@ impl Planner {
             stale: AtomicBool::new(false),
             wanted: Notify::new(),
             refreshed: Notify::new(),
+            refused: ArcSwapOption::empty(),
         };
         if config.shards.len() == 1 {
             planner.enter_without_catalog();
@@ -84,6 +88,9 @@ impl Planner {
 
     /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
     pub fn adopt_catalog(&self, catalog: Catalog) {
+        if self.refused.load().is_some() {
+            return;
+        }
         self.take_over(catalog);
         self.stale.store(false, Ordering::Release);
         self.refreshed.notify_waiters();
@@ -96,10 +103,7 @@ impl Planner {
         if same {
             return;
         }
-        let key_type = |schema: &str, table: &str, column: &str| {
-            let relation = catalog.relation(schema, table)?;
-            relation.columns.iter().find(|candidate| candidate.name == column)?.key_type
-        };
+        let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
         match ShardMap::new(&self.config, &key_type) {
             Ok(map) => self.enter(map, Some(Arc::new(catalog))),
             Err(mistakes) => tracing::error!(
@@ -136,6 +140,25 @@ impl Planner {
 
     pub async fn catalog_wanted(&self) {
         self.wanted.notified().await;
+    }
+
+    /// What a shard's server should remember of this configuration; `None` before the catalog is known.
+    pub fn placement_record(&self, shard: &str) -> Option<Record> {
+        self.current.load().as_ref().map(|current| record_of(&current.scene.map, shard))
+    }
+
+    /// From now on every statement is refused: rows would be looked for where they aren't.
+    pub fn refuse_service(&self, node: &str, differences: &[String]) {
+        let error = ClientError::new(
+            SqlState::CONFIGURATION_ERROR,
+            format!("database \"{}\" is not served: the configuration would place rows differently", self.config.name),
+        )
+        .detail(format!("Recorded on {node}: {}", differences.join("; ")))
+        .hint("Restore the order and the number of the shards in the file, or assign the buckets there as they are recorded.");
+        tracing::error!(database = %self.config.name, detail = ?error.detail, "placement differs from the record");
+        self.refused.store(Some(Arc::new(error)));
+        self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        self.current.store(None);
     }
 
     /// A plan in one line, with the names of shards.
@@ -187,6 +210,9 @@ impl Planner {
             self.freshness().await;
         }
         let Some(current) = self.current.load_full() else {
+            if let Some(refused) = self.refused.load_full() {
+                return Err(ClientError::clone(&refused));
+            }
             return Err(ClientError::new(
                 SqlState::CANNOT_CONNECT_NOW,
                 format!("the tables of database \"{}\" are not known yet", self.config.name),
@@ -205,6 +231,32 @@ impl Planner {
             ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned")
         })
     }
+}
+
+/// The placement of each table in words, as it is recorded on a shard's server.
+pub fn record_of(map: &ShardMap, shard: &str) -> Record {
+    let tables = map
+        .tables()
+        .filter_map(|(schema, name, _)| Some((format!("{schema}.{name}"), map.describe_placement(schema, name)?)))
+        .collect();
+    Record { shard: Some(shard.to_owned()), tables }
+}
+
+/// What the file would place differently from what a server remembers.
+pub fn record_differences(recorded: &Record, configured: &Record) -> Vec<String> {
+    let mut all = Vec::new();
+    if let (Some(was), Some(is)) = (&recorded.shard, &configured.shard)
+        && was != is
+    {
+        all.push(format!("the server is recorded as shard {was}, configured as shard {is}"));
+    }
+    for (table, was) in &recorded.tables {
+        if let Some(is) = configured.tables.get(table) {
+            let differences = placement_differences(was, is);
+            all.extend(differences.into_iter().map(|difference| format!("table {table}: {difference}")));
+        }
+    }
+    all
 }
 
 /// How a session sees names, with its part of a template's key.
@@ -300,15 +352,24 @@ impl Session {
         &self.names
     }
 
+    /// The role that "$user" means.
+    fn role(&self) -> String {
+        let set = ["role", "session_authorization"].into_iter().find_map(|name| match self.state.settings().get(name)? {
+            SettingValue::List(values) => values.first().filter(|role| *role != "none").cloned(),
+            SettingValue::Text(role) => Some(role.clone()).filter(|role| role != "none"),
+        });
+        set.unwrap_or_else(|| self.login.to_string())
+    }
+
     /// After a change of the settings or of the temporary tables.
     pub(super) fn refresh_names(&mut self) {
-        let search_path = match self.state.settings().get("search_path") {
-            None => vec![self.login.to_string(), "public".to_owned()],
+        let search_path = match self.state.search_path() {
+            None => split_identifiers(&self.greeting.search_path),
             Some(SettingValue::List(elements)) => elements.clone(),
             Some(SettingValue::Text(text)) => split_identifiers(text),
         };
         let search_path =
-            search_path.into_iter().map(|name| if name == "$user" { self.login.to_string() } else { name }).collect();
+            search_path.into_iter().map(|name| if name == "$user" { self.role() } else { name }).collect();
         let names = Names {
             search_path,
             temporary: self.temporary.iter().cloned().collect(),

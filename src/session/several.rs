@@ -17,6 +17,7 @@ use crate::planning::{Access, Template};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frontend::{Bind, Execute, encode};
 use crate::sql::Command;
+use crate::sql::command::Verb;
 use crate::types::{ClientError, ShardId, ShardSet, SqlState};
 
 /// A scatter of the extended protocol whose Sync is still to come.
@@ -50,8 +51,6 @@ impl Session {
         };
         let mut waiting = Vec::with_capacity(shards.len());
         let access = super::simple::access_of(template);
-        let noted = super::block::holds_for_block_any(template) && self.transaction.in_block();
-        let text = if noted { Some(self.query_text(len)?) } else { None };
         for shard in shards {
             if let Err(error) = self.reach(shard, access).await {
                 self.client.inbound.advance(len);
@@ -73,16 +72,12 @@ impl Session {
         }
         self.client.inbound.advance(len);
         self.state.start_implicit();
-        let explains = self.explaining.is_some();
         match self.scatter(&mut waiting, merge).await {
-            Ok((failed, completed, rows)) => {
-                if !failed && merge == Merge::Concatenate {
-                    self.say_rows(rows, explains);
+            Ok((failed, completed, tag)) => {
+                if !failed {
+                    self.say_tag(tag);
                 }
                 self.complete(changes, completed, failed);
-                if let Some(sql) = text.filter(|_| !failed) {
-                    self.keep_journal(template, &sql);
-                }
             }
             Err((shard, error)) => self.survive(shard, error, false).await?,
         }
@@ -106,7 +101,7 @@ impl Session {
         &mut self,
         waiting: &mut [(ShardId, VecDeque<Expect>)],
         merge: Merge,
-    ) -> Result<(bool, usize, u64), (ShardId, RelayError)> {
+    ) -> Result<(bool, usize, Option<String>), (ShardId, RelayError)> {
         let explaining = self.explaining.take();
         let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
         let mut queues: Vec<(ShardId, &mut VecDeque<Expect>)> =
@@ -126,7 +121,7 @@ impl Session {
                 drop(pieces);
                 self.settle_names(&scattered.outcome);
                 self.note_parameters(&scattered.outcome);
-                Ok((scattered.outcome.failed, scattered.outcome.completed, scattered.rows))
+                Ok((scattered.outcome.failed, scattered.outcome.completed, scattered.tag))
             }
             Err((position, error)) => {
                 let shard = order.get(position).copied().unwrap_or(self.database.config.home);
@@ -135,9 +130,10 @@ impl Session {
         }
     }
 
-    fn say_rows(&mut self, rows: u64, explains: bool) {
-        let tag = if explains { "EXPLAIN".to_owned() } else { format!("SELECT {rows}") };
-        backend::command_complete(&mut self.client.outbound, &tag);
+    fn say_tag(&mut self, tag: Option<String>) {
+        if let Some(tag) = tag {
+            backend::command_complete(&mut self.client.outbound, &tag);
+        }
     }
 
     /// A portal over several shards.
@@ -252,6 +248,9 @@ impl Session {
         else {
             return Ok(());
         };
+        let explains = self.portals.get(name).is_some_and(|portal| {
+            portal.statement.template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })))
+        });
         let mut rows = 0;
         while let Some(&shard) = shards.as_slice().get(position)
             && rows < limit
@@ -278,7 +277,7 @@ impl Session {
         if rows >= limit {
             backend::empty(&mut self.client.outbound, tag::PORTAL_SUSPENDED);
         } else {
-            self.say_rows(rows, false);
+            self.say_tag(Some(if explains { "EXPLAIN".to_owned() } else { format!("SELECT {rows}") }));
         }
         Ok(())
     }
@@ -309,15 +308,14 @@ impl Session {
                 expects.push_back(Expect::Sync { shown: false });
             }
         }
-        let explains = self.explaining.is_some();
         match self.scatter(&mut segment.shards, Merge::Concatenate).await {
-            Ok((failed, _, rows)) => {
+            Ok((failed, _, tag)) => {
                 if failed {
                     self.state.fail_implicit();
                     return Err(Failure::Told);
                 }
                 if executes {
-                    self.say_rows(rows, explains);
+                    self.say_tag(tag);
                 }
                 Ok(())
             }

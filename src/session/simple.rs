@@ -170,14 +170,14 @@ impl Session {
             self.say_ready();
             return Ok(());
         }
-        let journal = self.journal_text(template, len)?;
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         lease.framed.outbound.extend_from_slice(frame);
         lease.unanswered += 1;
         lease.unnamed = None;
         self.client.inbound.advance(len);
-        self.expects.push_back(Expect::Query { shown_ready: true });
+        let resets = changes.iter().any(|(_, change)| change.resets());
+        self.expects.push_back(Expect::Query { shown_ready: !resets });
         self.state.start_implicit();
         let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
         match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
@@ -185,10 +185,11 @@ impl Session {
                 let status = lease.status;
                 self.note_parameters(&outcome);
                 self.complete(changes, outcome.completed, outcome.failed);
-                if let Some(sql) = journal.filter(|_| !outcome.failed) {
-                    self.keep_journal(template, &sql);
-                }
                 self.adopt(status);
+                if resets {
+                    self.restore_baseline(shard).await;
+                    self.say_ready();
+                }
                 Ok(())
             }
             Err(error) => {
@@ -263,27 +264,15 @@ impl Session {
         Ok(String::from_utf8_lossy(sql).trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned())
     }
 
-    /// The text of what a shard that joins the block later must be told; `None` for ordinary statements.
-    fn journal_text(&self, template: &Template, len: usize) -> Result<Option<String>, SessionEnd> {
-        let noted = self.transaction.in_block() && super::block::holds_for_block_any(template);
-        if noted { self.query_text(len).map(Some) } else { Ok(None) }
-    }
-
-    pub(super) fn keep_journal(&mut self, template: &Template, sql: &str) {
-        match &template.statements[..] {
-            [only] => match &only.command {
-                Command::Transaction(command) => self.note_savepoint(command, sql),
-                _ => self.transaction.note(sql),
-            },
-            // What of several statements holds on can't be told apart here.
-            _ => self.transaction.make_opaque(),
-        }
-    }
-
-    /// Notes a write of the transaction, which must stay on one shard.
+    /// Notes a write of the transaction, which must stay on one shard; and that the catalog may change.
     pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
         if !writes(template) {
             return Ok(());
+        }
+        if template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))) {
+            self.changed_catalog = true;
+            // What this transaction prepares from now on is for the tables as it makes them.
+            self.database.statements.renew();
         }
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);

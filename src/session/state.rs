@@ -1,7 +1,7 @@
 //! What a client has set for its session, through transactions and savepoints, and what keeps it on
 //! one connection. Pure: told of each statement that completed, in order.
 
-use crate::pool::Settings;
+use crate::pool::{SettingValue, Settings};
 
 /// The settings of a session as PostgreSQL would hold them (documentation, SET: "undone when the
 /// transaction is rolled back").
@@ -22,7 +22,17 @@ pub struct SessionState {
 #[derive(Debug)]
 struct BlockState {
     at_begin: Settings,
-    savepoints: Vec<(String, u64, Settings)>,
+    /// SET LOCAL search_path: the one local setting that the planner must know.
+    local_path: Option<SettingValue>,
+    savepoints: Vec<Savepoint>,
+}
+
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    clock: u64,
+    settings: Settings,
+    local_path: Option<SettingValue>,
 }
 
 /// Why a client keeps its connection between transactions.
@@ -59,6 +69,18 @@ impl SessionState {
         &self.current
     }
 
+    /// The search_path that holds now, SET LOCAL included; `None`: the login's.
+    pub fn search_path(&self) -> Option<&SettingValue> {
+        let local = self.block.as_ref().and_then(|block| block.local_path.as_ref());
+        local.or_else(|| self.current.get("search_path"))
+    }
+
+    pub fn set_local_path(&mut self, value: Option<SettingValue>) {
+        if let Some(block) = &mut self.block {
+            block.local_path = value;
+        }
+    }
+
     pub fn baseline(&self) -> &Settings {
         &self.baseline
     }
@@ -90,7 +112,11 @@ impl SessionState {
 
     pub fn begin(&mut self) {
         if self.block.is_none() {
-            self.block = Some(BlockState { at_begin: self.implicit_start.clone(), savepoints: Vec::new() });
+            self.block = Some(BlockState {
+                at_begin: self.implicit_start.clone(),
+                local_path: None,
+                savepoints: Vec::new(),
+            });
         }
     }
 
@@ -118,13 +144,18 @@ impl SessionState {
         self.clock += 1;
         let (clock, current) = (self.clock, self.current.clone());
         if let Some(block) = &mut self.block {
-            block.savepoints.push((name.to_owned(), clock, current));
+            block.savepoints.push(Savepoint {
+                name: name.to_owned(),
+                clock,
+                settings: current,
+                local_path: block.local_path.clone(),
+            });
         }
     }
 
     pub fn release(&mut self, name: &str) {
         if let Some(block) = &mut self.block
-            && let Some(position) = block.savepoints.iter().rposition(|savepoint| savepoint.0 == name)
+            && let Some(position) = block.savepoints.iter().rposition(|savepoint| savepoint.name == name)
         {
             block.savepoints.truncate(position);
         }
@@ -133,18 +164,18 @@ impl SessionState {
     /// The number of the savepoint that was returned to.
     pub fn rollback_to(&mut self, name: &str) -> Option<u64> {
         let block = self.block.as_mut()?;
-        let position = block.savepoints.iter().rposition(|savepoint| savepoint.0 == name)?;
+        let position = block.savepoints.iter().rposition(|savepoint| savepoint.name == name)?;
         block.savepoints.truncate(position + 1);
-        let (_, clock, settings) = block.savepoints.get(position)?;
-        self.current = settings.clone();
-        Some(*clock)
+        let savepoint = block.savepoints.get(position)?;
+        self.current = savepoint.settings.clone();
+        block.local_path = savepoint.local_path.clone();
+        Some(savepoint.clock)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::SettingValue;
 
     fn with(state: &SessionState, value: &str) -> Settings {
         state.settings().with("x", SettingValue::Text(value.into()))

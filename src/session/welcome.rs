@@ -18,8 +18,15 @@ use crate::transaction::Transaction;
 use crate::types::limits::GREETINGS_MAX;
 use crate::types::{ClientError, ShardId, SqlState};
 
-/// ParameterStatus values in the server's order.
-pub type Greeting = Arc<Vec<(String, String)>>;
+/// What a server says to a login with certain start-up settings.
+#[derive(Debug)]
+pub struct Greeting {
+    /// ParameterStatus values in the server's order.
+    pub parameters: Vec<(String, String)>,
+    /// The role's, the database's or the server's default, unless the client has set one: names without a
+    /// schema are looked up by it.
+    pub search_path: String,
+}
 
 /// A client's key for cancel requests, forgotten with the session.
 pub struct KeyGuard {
@@ -54,12 +61,12 @@ pub async fn welcome(
         Some(SettingValue::Text(name)) => name.as_str(),
         _ => "",
     };
-    for (name, value) in greeting.iter() {
+    for (name, value) in &greeting.parameters {
         let value = if name == "application_name" { application } else { value };
         backend::parameter(&mut client.outbound, name, value);
     }
     let standard_conforming_strings =
-        greeting.iter().all(|(name, value)| name != "standard_conforming_strings" || value == "on");
+        greeting.parameters.iter().all(|(name, value)| name != "standard_conforming_strings" || value == "on");
     let cancel = Arc::new(Cancellable::default());
     // Protocol 3.2 allows a longer secret; 3.0 has room for four bytes.
     let secret_bytes = if protocol_minor >= 2 { 32 } else { 4 };
@@ -83,6 +90,7 @@ pub async fn welcome(
         segment: None,
         scattering: None,
         explaining: None,
+        changed_catalog: false,
         unplaced: Vec::new(),
         undo: Vec::new(),
         skipping: false,
@@ -91,6 +99,7 @@ pub async fn welcome(
         wrote: Vec::new(),
         temporary: Vec::new(),
         names: super::planner::default_names(),
+        greeting: Arc::clone(&greeting),
         standard_conforming_strings,
         drain,
     };
@@ -136,7 +145,7 @@ fn is_utf8(encoding: &str) -> bool {
 }
 
 /// What a server reports to a session with these settings. Asked once for each set of settings.
-async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -> Result<Greeting, ClientError> {
+async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -> Result<Arc<Greeting>, ClientError> {
     // The one setting that differs between clients needs no server.
     let asked = baseline.without("application_name");
     let known = pools.greetings.lock().unwrap_or_else(PoisonError::into_inner).get(&asked.hash()).cloned();
@@ -166,7 +175,8 @@ async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -
             }
         }
     }
-    let greeting = Arc::new(parameters);
+    let shown = own::run_value(&mut lease, "SHOW search_path").await.map_err(|error| told(&error))?;
+    let greeting = Arc::new(Greeting { parameters, search_path: shown.unwrap_or_default() });
     let mut known = pools.greetings.lock().unwrap_or_else(PoisonError::into_inner);
     if known.len() >= GREETINGS_MAX {
         known.clear();

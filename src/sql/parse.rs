@@ -6,6 +6,7 @@
 //! misread, and nothing is ever printed back. Its tree is read by exhaustive patterns: a clause or an
 //! expression that isn't known here makes the statement not parsed.
 
+mod call;
 mod expression;
 mod from;
 mod names;
@@ -75,10 +76,7 @@ struct At {
 
 impl At {
     fn parent(&self) -> Parent {
-        Parent {
-            scope: self.scope,
-            visible: self.visible.clone(),
-        }
+        Parent { scope: self.scope, visible: self.visible.clone() }
     }
 }
 
@@ -134,19 +132,13 @@ impl Lowering {
     }
 
     fn open(&mut self, parent: Option<Parent>) -> usize {
-        self.out.scopes.push(Scope {
-            parent,
-            ..Scope::default()
-        });
+        self.out.scopes.push(Scope { parent, ..Scope::default() });
         self.out.scopes.len() - 1
     }
 
     /// A scope that [`Lowering::open`] made.
     fn scope(&mut self, scope: usize) -> &mut Scope {
-        self.out
-            .scopes
-            .get_mut(scope)
-            .expect("scopes are opened before they are filled and never removed")
+        self.out.scopes.get_mut(scope).expect("scopes are opened before they are filled and never removed")
     }
 
     fn call(&mut self, call: Call) {
@@ -155,10 +147,6 @@ impl Lowering {
 
     /// The place of an expression that sees all relations of `scope`.
     fn at(&mut self, scope: usize, place: Place) -> At {
-        At {
-            scope,
-            visible: 0..self.scope(scope).relations.len(),
-            place,
-        }
+        At { scope, visible: 0..self.scope(scope).relations.len(), place }
     }
 }

@@ -340,9 +340,7 @@ impl JoinTree {
         loop {
             match node {
                 Self::Relation(relation) => return out.push(*relation),
-                Self::Join {
-                    kind, left, right, ..
-                } => match kind {
+                Self::Join { kind, left, right, .. } => match kind {
                     JoinKind::Inner => {
                         right.plain(out);
                         node = left;

@@ -31,7 +31,7 @@ CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(10,
 CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
 
 CREATE TABLE settings (key text PRIMARY KEY, value text);
-CREATE TABLE audit (id serial PRIMARY KEY, what text NOT NULL, at timestamptz DEFAULT now());
+CREATE TABLE audit (id serial PRIMARY KEY, what text NOT NULL, at timestamptz DEFAULT '2026-01-01 00:00:00+00');
 CREATE TABLE "Mixed Case" ("Id" int PRIMARY KEY, "select" text);
 
 CREATE SCHEMA other;

@@ -4,13 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use shardway::catalog::{
-    Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility,
-};
+use shardway::catalog::{Catalog, Column, Function, FunctionKind, Relation, RelationKind, Volatility};
 use shardway::config::Config;
-use shardway::planning::{
-    Access, Effects, Hint, Names, ParameterValue, Parameters, Scene, Template, explain,
-};
+use shardway::planning::{Access, Effects, Hint, Names, ParameterValue, Parameters, Scene, Template, explain};
 use shardway::routing::ShardMap;
 use shardway::sql::{LexOptions, Lexed, lex};
 use shardway::types::{KeyType, limits};
@@ -97,11 +93,7 @@ impl Case {
     /// One `@` line, without the `@`.
     pub fn direct(&mut self, directive: &str) {
         let (name, rest) = directive.split_once(' ').unwrap_or((directive, ""));
-        let list = || {
-            rest.split(',')
-                .map(|item| item.trim().to_owned())
-                .filter(|item| !item.is_empty())
-        };
+        let list = || rest.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty());
         match name {
             "shards" => self.shards = rest.parse().expect("a number of shards"),
             "no-catalog" => self.catalog = false,
@@ -120,10 +112,7 @@ impl Case {
 fn parameter(item: &str) -> (u32, String, bool) {
     let (name, value, binary) = match item.split_once('!') {
         Some((name, value)) => (name, value, true),
-        None => item
-            .split_once('=')
-            .map(|(name, value)| (name, value, false))
-            .expect("type=value"),
+        None => item.split_once('=').map(|(name, value)| (name, value, false)).expect("type=value"),
     };
     let oid = match name {
         "?" => 0,
@@ -148,32 +137,24 @@ fn parameter(item: &str) -> (u32, String, bool) {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2)
-        .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hexadecimal"))
-        .collect()
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hexadecimal")).collect()
 }
 
 fn map(case: &Case) -> ShardMap {
     let mut text = "[server]\nlisten = \"127.0.0.1:6432\"\n[[user]]\nname = \"shop\"\npassword = \"x\"\n[database.shop]\nhome = \"a\"\n".to_owned();
     for name in ["a", "b", "c", "d"].iter().take(case.shards) {
-        let _ = write!(
-            text,
-            "[database.shop.shard.{name}]\nprimary = \"postgres://127.0.0.1:5432/{name}\"\n"
-        );
+        let _ = write!(text, "[database.shop.shard.{name}]\nprimary = \"postgres://127.0.0.1:5432/{name}\"\n");
     }
     text.push_str(TABLES);
     if case.typed && case.shards > 1 {
         text.push_str(TYPED_TABLES);
     }
-    let loaded =
-        Config::from_toml(&text, &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let loaded = Config::from_toml(&text, &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let database = &loaded.config.databases["shop"];
     let types = key_types();
     let typed = case.typed;
-    ShardMap::new(database, &move |schema, table, _| {
-        typed.then(|| types(schema, table)).flatten()
-    })
-    .expect("a shard map")
+    ShardMap::new(database, &move |schema, table, _| typed.then(|| types(schema, table)).flatten())
+        .expect("a shard map")
 }
 
 fn key_types() -> impl Fn(&str, &str) -> Option<KeyType> {
@@ -191,10 +172,9 @@ fn key_types() -> impl Fn(&str, &str) -> Option<KeyType> {
 }
 
 fn table(name: &str, columns: &[(&str, KeyType)]) -> Relation {
-    columns.iter().fold(
-        Relation::table("public", name),
-        |relation, (column, key_type)| relation.with(column, *key_type),
-    )
+    columns
+        .iter()
+        .fold(Relation::table("public", name), |relation, (column, key_type)| relation.with(column, *key_type))
 }
 
 fn catalog() -> Catalog {
@@ -202,32 +182,14 @@ fn catalog() -> Catalog {
     let mut cut = Column::new("name", Text);
     cut.type_modifier = Some(44);
     let mut relations = vec![
-        table(
-            "users",
-            &[("id", Int8), ("name", Text), ("country_id", Int4)],
-        ),
-        table(
-            "orders",
-            &[("id", Int8), ("user_id", Int4), ("total", Int4)],
-        ),
-        table(
-            "order_items",
-            &[
-                ("id", Int8),
-                ("order_id", Int8),
-                ("user_id", Int4),
-                ("product_id", Int4),
-            ],
-        ),
+        table("users", &[("id", Int8), ("name", Text), ("country_id", Int4)]),
+        partitioned(table("orders", &[("id", Int8), ("user_id", Int4), ("total", Int4)])),
+        table("order_items", &[("id", Int8), ("order_id", Int8), ("user_id", Int4), ("product_id", Int4)]),
         table("follows", &[("follower_id", Int8), ("followed_id", Int8)]),
-        Relation::table("public", "names")
-            .with_column(cut)
-            .with("n", Int4),
+        Relation::table("public", "names").with_column(cut).with("n", Int4),
         table("tags", &[("Tag", Text), ("tag", Text)]),
         table("docs", &[("id", Uuid), ("body", Text)]),
-        Relation::table("tenant", "users")
-            .with("tenant", Text)
-            .with("id", Int8),
+        Relation::table("tenant", "users").with("tenant", Text).with("id", Int8),
         table("products", &[("id", Int4), ("name", Text)]),
         table("countries", &[("id", Int4), ("name", Text)]),
         table("events", &[("created_at", Date), ("kind", Text)]),
@@ -250,20 +212,12 @@ fn catalog() -> Catalog {
     calling.calls_unsafe_functions = true;
     calling.calls_unsafe_builtins = true;
     relations.push(calling);
-    let function = |name: &str, volatility, kind| Function {
-        volatility,
-        kind,
-        ..Function::new("public", name)
-    };
+    let function = |name: &str, volatility, kind| Function { volatility, kind, ..Function::new("public", name) };
     let functions = vec![
         function("pure", Volatility::Immutable, FunctionKind::Function),
         function("wild", Volatility::Volatile, FunctionKind::Function),
         function("looks_up", Volatility::Stable, FunctionKind::Function),
-        function(
-            "declared_safe",
-            Volatility::Volatile,
-            FunctionKind::Function,
-        ),
+        function("declared_safe", Volatility::Volatile, FunctionKind::Function),
         function("gather_all", Volatility::Immutable, FunctionKind::Aggregate),
         function("do_things", Volatility::Volatile, FunctionKind::Procedure),
         // An overload of a built-in name.
@@ -272,36 +226,31 @@ fn catalog() -> Catalog {
     Catalog::new(relations, functions)
 }
 
-/// The plan of a case, a line for each thing worth knowing.
-pub fn render(case: &Case, sql: &str) -> String {
-    let scene = Scene {
+/// The database of a case.
+pub fn scene(case: &Case) -> Scene {
+    Scene {
         map: Arc::new(map(case)),
         catalog: case.catalog.then(|| Arc::new(catalog())),
         safe_functions: Arc::new(BTreeSet::from(["declared_safe".to_owned()])),
-    };
+    }
+}
+
+/// The plan of a case, a line for each thing worth knowing.
+pub fn render(case: &Case, sql: &str) -> String {
+    let scene = scene(case);
     let names = Names {
         search_path: case.path.clone(),
         temporary: case.temporary.clone(),
         standard_conforming_strings: case.strings,
     };
     let mut lexed = Lexed::default();
-    if lex(
-        sql.as_bytes(),
-        &LexOptions {
-            standard_conforming_strings: case.strings,
-        },
-        &mut lexed,
-    )
-    .is_err()
-    {
+    if lex(sql.as_bytes(), &LexOptions { standard_conforming_strings: case.strings }, &mut lexed).is_err() {
         return "not lexed\n".to_owned();
     }
     let template = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(limits::PARSER_STACK_BYTES)
-            .spawn_scoped(scope, || {
-                Template::build(sql.as_bytes(), &lexed, &scene, &names)
-            })
+            .spawn_scoped(scope, || Template::build(sql.as_bytes(), &lexed, &scene, &names))
             .expect("a thread")
             .join()
             .expect("a template")
@@ -309,13 +258,7 @@ pub fn render(case: &Case, sql: &str) -> String {
     let raw: Vec<Vec<u8>> = case
         .parameters
         .iter()
-        .map(|(_, value, binary)| {
-            if *binary {
-                hex(value)
-            } else {
-                value.clone().into_bytes()
-            }
-        })
+        .map(|(_, value, binary)| if *binary { hex(value) } else { value.clone().into_bytes() })
         .collect();
     let values: Vec<ParameterValue<'_>> = case
         .parameters
@@ -328,19 +271,11 @@ pub fn render(case: &Case, sql: &str) -> String {
         })
         .collect();
     let types: Vec<u32> = case.parameters.iter().map(|(oid, _, _)| *oid).collect();
-    let parameters = (!values.is_empty()).then_some(Parameters {
-        types: &types,
-        types_are_certain: false,
-        values: &values,
-    });
-    let mut out = match template.bind_hinted(sql.as_bytes(), &lexed, parameters, case.hint.as_ref())
-    {
+    let parameters =
+        (!values.is_empty()).then_some(Parameters { types: &types, types_are_certain: false, values: &values });
+    let mut out = match template.bind_hinted(sql.as_bytes(), &lexed, parameters, case.hint.as_ref()) {
         Ok(plan) => {
-            let access = if template.is_read_only() {
-                ", read only"
-            } else {
-                ""
-            };
+            let access = if template.is_read_only() { ", read only" } else { "" };
             format!("{}{access}\n", explain::plan(&plan, &scene.map))
         }
         Err(refusal) => format!("refused {}: {}\n", refusal.state, refusal.message),
@@ -362,16 +297,17 @@ fn effects(effects: &Effects) -> String {
         (effects.unknown, "unknown"),
         (effects.uses_sequence, "uses a sequence"),
     ];
-    let mut found: Vec<String> = flags
-        .iter()
-        .filter(|(set, _)| *set)
-        .map(|(_, name)| (*name).to_owned())
-        .collect();
-    found.extend(effects.settings.iter().map(|call| {
-        format!(
-            "set_config({:?}, {:?}, {:?})",
-            call.name, call.value, call.is_local
-        )
-    }));
+    let mut found: Vec<String> = flags.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()).collect();
+    found.extend(
+        effects
+            .settings
+            .iter()
+            .map(|call| format!("set_config({:?}, {:?}, {:?})", call.name, call.value, call.is_local)),
+    );
     format!("effects: {}", found.join(", "))
+}
+
+fn partitioned(mut relation: Relation) -> Relation {
+    relation.kind = shardway::catalog::RelationKind::PartitionedTable;
+    relation
 }

@@ -1,20 +1,13 @@
 use super::*;
 
 fn class(name: &str) -> Class {
-    Functions {
-        catalog: None,
-        safe: &BTreeSet::new(),
-    }
-    .class(None, name)
+    Functions { catalog: None, safe: &BTreeSet::new() }.class(None, name)
 }
 
 #[test]
 fn lists_name_only_functions_that_exist() {
     let listed = [MOMENTS, HARMLESS, HOME_BOUND, READS_TABLES, READ_ONLY].concat();
-    let unknown: Vec<&str> = listed
-        .into_iter()
-        .filter(|name| !is_builtin(name))
-        .collect();
+    let unknown: Vec<&str> = listed.into_iter().filter(|name| !is_builtin(name)).collect();
     assert_eq!(unknown, Vec::<&str>::new());
 }
 

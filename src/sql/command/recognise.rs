@@ -23,8 +23,7 @@ impl<'a> Words<'a> {
     /// If the token so far ahead is this keyword (lower case).
     pub(super) fn is_ahead(&self, ahead: usize, keyword: &str) -> bool {
         self.peek(ahead).is_some_and(|token| {
-            token.kind == TokenKind::Word
-                && self.bytes(token).eq_ignore_ascii_case(keyword.as_bytes())
+            token.kind == TokenKind::Word && self.bytes(token).eq_ignore_ascii_case(keyword.as_bytes())
         })
     }
 
@@ -41,31 +40,23 @@ impl<'a> Words<'a> {
 
     /// Passes these keywords if all of them are next.
     pub(super) fn pass_all(&mut self, keywords: &[&str]) -> bool {
-        let all = keywords
-            .iter()
-            .enumerate()
-            .all(|(ahead, keyword)| self.is_ahead(ahead, keyword));
+        let all = keywords.iter().enumerate().all(|(ahead, keyword)| self.is_ahead(ahead, keyword));
         self.at += if all { keywords.len() } else { 0 };
         all
     }
 
     pub(super) fn punct(&self, ahead: usize, byte: u8) -> bool {
-        self.peek(ahead)
-            .is_some_and(|token| token.kind == TokenKind::Punct(byte))
+        self.peek(ahead).is_some_and(|token| token.kind == TokenKind::Punct(byte))
     }
 
     pub(super) fn is_operator(&self, ahead: usize, operator: &[u8]) -> bool {
-        self.peek(ahead)
-            .is_some_and(|token| token.kind == TokenKind::Operator && self.bytes(token) == operator)
+        self.peek(ahead).is_some_and(|token| token.kind == TokenKind::Operator && self.bytes(token) == operator)
     }
 
     /// The next token as a name.
     pub(super) fn name(&mut self) -> Option<String> {
         let token = self.peek(0)?;
-        if !matches!(
-            token.kind,
-            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::UnicodeIdent
-        ) {
+        if !matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent | TokenKind::UnicodeIdent) {
             return None;
         }
         self.at += 1;
@@ -101,18 +92,14 @@ fn transaction(words: &mut Words<'_>) -> Option<TransactionCommand> {
         TransactionCommand::TwoPhase
     } else if words.pass_any(&["commit", "end"]) {
         words.pass_any(&["work", "transaction"]);
-        TransactionCommand::Commit {
-            chain: chain(words)?,
-        }
+        TransactionCommand::Commit { chain: chain(words)? }
     } else if words.pass_any(&["rollback", "abort"]) {
         words.pass_any(&["work", "transaction"]);
         if words.pass("to") {
             words.pass_savepoint();
             TransactionCommand::RollbackTo(words.name()?)
         } else {
-            TransactionCommand::Rollback {
-                chain: chain(words)?,
-            }
+            TransactionCommand::Rollback { chain: chain(words)? }
         }
     } else if words.pass("savepoint") {
         TransactionCommand::Savepoint(words.name()?)
@@ -149,11 +136,7 @@ impl Words<'_> {
 
 /// `[AND [NO] CHAIN]` at the end; `None` when something else is there.
 fn chain(words: &mut Words<'_>) -> Option<bool> {
-    let chain = if words.pass_all(&["and", "no", "chain"]) {
-        false
-    } else {
-        words.pass_all(&["and", "chain"])
-    };
+    let chain = if words.pass_all(&["and", "no", "chain"]) { false } else { words.pass_all(&["and", "chain"]) };
     words.ended().then_some(chain)
 }
 
@@ -179,9 +162,7 @@ fn session(words: &mut Words<'_>) -> Option<SessionCommand> {
         b"fetch" | b"move" => fetch(words),
         b"close" => all_or_name(words).map(|name| SessionCommand::CloseCursor { name }),
         b"listen" => Some(SessionCommand::Listen),
-        b"unlisten" => Some(SessionCommand::Unlisten {
-            all: words.is_operator(0, b"*"),
-        }),
+        b"unlisten" => Some(SessionCommand::Unlisten { all: words.is_operator(0, b"*") }),
         b"notify" => Some(SessionCommand::Notify),
         b"load" => Some(SessionCommand::Load),
         _ => None,
@@ -190,11 +171,7 @@ fn session(words: &mut Words<'_>) -> Option<SessionCommand> {
 
 /// The outer option is `None` where there is no name at all.
 fn all_or_name(words: &mut Words<'_>) -> Option<Option<String>> {
-    if words.pass("all") {
-        Some(None)
-    } else {
-        words.name().map(Some)
-    }
+    if words.pass("all") { Some(None) } else { words.name().map(Some) }
 }
 
 fn discard(words: &mut Words<'_>) -> Option<SessionCommand> {
@@ -219,10 +196,7 @@ fn declare(words: &mut Words<'_>) -> Option<SessionCommand> {
     if !words.pass("cursor") {
         return None;
     }
-    Some(SessionCommand::Declare {
-        name,
-        hold: words.pass_all(&["with", "hold"]),
-    })
+    Some(SessionCommand::Declare { name, hold: words.pass_all(&["with", "hold"]) })
 }
 
 /// The cursor is the last word of FETCH and MOVE.
@@ -232,11 +206,7 @@ fn fetch(words: &mut Words<'_>) -> Option<SessionCommand> {
 }
 
 fn verb(words: &mut Words<'_>) -> Verb {
-    let Some(first) = words
-        .tokens
-        .iter()
-        .find(|token| token.kind != TokenKind::Punct(b'('))
-    else {
+    let Some(first) = words.tokens.iter().find(|token| token.kind != TokenKind::Punct(b'(')) else {
         return Verb::Other;
     };
     let word = words.bytes(first).to_ascii_lowercase();
@@ -247,11 +217,9 @@ fn verb(words: &mut Words<'_>) -> Verb {
         b"delete" => Verb::Delete,
         b"merge" => Verb::Merge,
         b"copy" => copy(words),
-        b"explain" => Verb::Explain {
-            analyze: explains_by_running(words),
-        },
-        b"create" | b"alter" | b"drop" | b"truncate" | b"comment" | b"grant" | b"revoke"
-        | b"security" | b"import" | b"reassign" | b"refresh" => Verb::Ddl,
+        b"explain" => Verb::Explain { analyze: explains_by_running(words) },
+        b"create" | b"alter" | b"drop" | b"truncate" | b"comment" | b"grant" | b"revoke" | b"security" | b"import"
+        | b"reassign" | b"refresh" => Verb::Ddl,
         b"do" | b"call" => Verb::Procedure,
         _ => Verb::Other,
     }
@@ -269,19 +237,11 @@ fn query(words: &Words<'_>) -> Verb {
         };
         // A command begins behind a parenthesis: `(` of a CTE, or `)` that ends the list of them. Elsewhere
         // these words are names, or parts of FOR UPDATE.
-        let before = position
-            .checked_sub(1)
-            .and_then(|before| words.tokens.get(before))?;
+        let before = position.checked_sub(1).and_then(|before| words.tokens.get(before))?;
         matches!(before.kind, TokenKind::Punct(b'(' | b')')).then_some(verb)
     };
-    let mut tokens = words
-        .tokens
-        .iter()
-        .enumerate()
-        .filter(|(_, token)| token.kind == TokenKind::Word);
-    tokens
-        .find_map(|(position, token)| writes(position, token))
-        .unwrap_or(Verb::Select)
+    let mut tokens = words.tokens.iter().enumerate().filter(|(_, token)| token.kind == TokenKind::Word);
+    tokens.find_map(|(position, token)| writes(position, token)).unwrap_or(Verb::Select)
 }
 
 /// `COPY t [(columns)] FROM | TO ...` or `COPY (query) TO ...`.
@@ -296,18 +256,10 @@ fn copy(words: &mut Words<'_>) -> Verb {
                 // The first word may be a table called `from`... but then it is quoted: FROM is reserved.
                 let standard = words.is_ahead(1, "stdin") || words.is_ahead(1, "stdout");
                 if words.is_ahead(0, "from") {
-                    return Verb::Copy(if standard {
-                        CopyDirection::FromStdin
-                    } else {
-                        CopyDirection::ServerSide
-                    });
+                    return Verb::Copy(if standard { CopyDirection::FromStdin } else { CopyDirection::ServerSide });
                 }
                 if words.is_ahead(0, "to") {
-                    return Verb::Copy(if standard {
-                        CopyDirection::ToStdout
-                    } else {
-                        CopyDirection::ServerSide
-                    });
+                    return Verb::Copy(if standard { CopyDirection::ToStdout } else { CopyDirection::ServerSide });
                 }
             }
             _ => {}
@@ -345,8 +297,5 @@ fn is_false(words: &Words<'_>) -> bool {
         return false;
     };
     let text = words.bytes(token).to_ascii_lowercase();
-    matches!(
-        text.as_slice(),
-        b"false" | b"off" | b"0" | b"'false'" | b"'off'" | b"'0'" | b"\"false\"" | b"\"off\""
-    )
+    matches!(text.as_slice(), b"false" | b"off" | b"0" | b"'false'" | b"'off'" | b"'0'" | b"\"false\"" | b"\"off\"")
 }

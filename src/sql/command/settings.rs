@@ -11,11 +11,7 @@ pub(super) fn assigns(words: &Words<'_>, ahead: usize) -> bool {
 
 pub(super) fn set(words: &mut Words<'_>) -> Option<SessionCommand> {
     let local = !assigns(words, 1) && words.pass("local");
-    if !local
-        && words.is_ahead(0, "session")
-        && !assigns(words, 1)
-        && !words.is_ahead(1, "authorization")
-    {
+    if !local && words.is_ahead(0, "session") && !assigns(words, 1) && !words.is_ahead(1, "authorization") {
         words.at += 1;
     }
     if words.pass_all(&["characteristics", "as", "transaction"]) {
@@ -26,10 +22,7 @@ pub(super) fn set(words: &mut Words<'_>) -> Option<SessionCommand> {
     }
     let special = if words.pass_all(&["time", "zone"]) {
         if words.is_ahead(0, "local") {
-            return Some(SessionCommand::Reset {
-                local,
-                name: "timezone".to_owned(),
-            });
+            return Some(SessionCommand::Reset { local, name: "timezone".to_owned() });
         }
         "timezone"
     } else if words.pass_all(&["session", "authorization"]) {
@@ -40,10 +33,7 @@ pub(super) fn set(words: &mut Words<'_>) -> Option<SessionCommand> {
         "search_path"
     } else if words.pass("names") {
         if words.ended() {
-            return Some(SessionCommand::Reset {
-                local,
-                name: "client_encoding".to_owned(),
-            });
+            return Some(SessionCommand::Reset { local, name: "client_encoding".to_owned() });
         }
         "client_encoding"
     } else if words.pass_all(&["xml", "option"]) {
@@ -55,21 +45,12 @@ pub(super) fn set(words: &mut Words<'_>) -> Option<SessionCommand> {
 }
 
 fn setting(words: &Words<'_>, name: &str, local: bool) -> SessionCommand {
-    SessionCommand::Set {
-        local,
-        setting: Setting {
-            name: name.to_owned(),
-            value_after_tokens: words.at,
-        },
-    }
+    SessionCommand::Set { local, setting: Setting { name: name.to_owned(), value_after_tokens: words.at } }
 }
 
 fn or_default(words: &Words<'_>, name: &str, local: bool) -> SessionCommand {
     if words.is_ahead(0, "default") && words.peek(1).is_none() {
-        SessionCommand::Reset {
-            local,
-            name: name.to_owned(),
-        }
+        SessionCommand::Reset { local, name: name.to_owned() }
     } else {
         setting(words, name, local)
     }

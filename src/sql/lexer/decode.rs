@@ -90,10 +90,7 @@ fn digits(bytes: &[u8], at: usize, radix: u32, most: usize) -> (u32, usize) {
     let mut number = 0;
     let mut end = at;
     while end < at + most {
-        let Some(digit) = bytes
-            .get(end)
-            .and_then(|&byte| char::from(byte).to_digit(radix))
-        else {
+        let Some(digit) = bytes.get(end).and_then(|&byte| char::from(byte).to_digit(radix)) else {
             break;
         };
         number = number * radix + digit;
@@ -117,11 +114,7 @@ fn unicode_escape(bytes: &[u8], at: usize, value: &mut Vec<u8>) -> Option<usize>
     };
     let (first, end) = one(at)?;
     let second = || {
-        if bytes.get(end) == Some(&b'\\') {
-            one(end + 1)
-        } else {
-            None
-        }
+        if bytes.get(end) == Some(&b'\\') { one(end + 1) } else { None }
     };
     let (character, end) = character(first, end, second)?;
     value.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -129,24 +122,15 @@ fn unicode_escape(bytes: &[u8], at: usize, value: &mut Vec<u8>) -> Option<usize>
 }
 
 /// The character of a code, joined with the next one if it is the first of a surrogate pair.
-fn character(
-    first: u32,
-    end: usize,
-    second: impl Fn() -> Option<(u32, usize)>,
-) -> Option<(char, usize)> {
+fn character(first: u32, end: usize, second: impl Fn() -> Option<(u32, usize)>) -> Option<(char, usize)> {
     let (code, end) = match first {
         0xd800..=0xdbff => match second()? {
-            (low @ 0xdc00..=0xdfff, end) => {
-                (0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00), end)
-            }
+            (low @ 0xdc00..=0xdfff, end) => (0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00), end),
             _ => return None,
         },
         _ => (first, end),
     };
-    Some((
-        char::from_u32(code).filter(|&character| character != '\0')?,
-        end,
-    ))
+    Some((char::from_u32(code).filter(|&character| character != '\0')?, end))
 }
 
 /// Replaces `\XXXX`, `\+XXXXXX` and `\\`, as in `U&'...'` and `U&"..."`.
@@ -171,11 +155,7 @@ fn unicode_text(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
         } else {
             let (first, end) = one(at + 1)?;
             let second = || {
-                if bytes.get(end) == Some(&b'\\') {
-                    one(end + 1)
-                } else {
-                    None
-                }
+                if bytes.get(end) == Some(&b'\\') { one(end + 1) } else { None }
             };
             let (character, end) = character(first, end, second)?;
             value.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -188,14 +168,9 @@ fn unicode_text(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
 /// If the next token is the word UESCAPE.
 fn followed_by_uescape(rest: &[u8]) -> bool {
     // Either setting will do: a string here is not the word.
-    let options = LexOptions {
-        standard_conforming_strings: true,
-    };
+    let options = LexOptions { standard_conforming_strings: true };
     Tokens::new(rest, &options).next().is_some_and(|token| {
-        token.kind == TokenKind::Word
-            && rest
-                .get(token.span)
-                .is_some_and(|word| word.eq_ignore_ascii_case(b"uescape"))
+        token.kind == TokenKind::Word && rest.get(token.span).is_some_and(|word| word.eq_ignore_ascii_case(b"uescape"))
     })
 }
 

@@ -7,8 +7,7 @@ use super::tokens::TokenKind;
 /// If digits that end there may be part of a longer number.
 #[inline(always)]
 pub(super) fn number_goes_on(sql: &[u8], end: usize) -> bool {
-    sql.get(end)
-        .is_some_and(|&byte| byte == b'.' || (has(byte, IDENT) && byte != b'$'))
+    sql.get(end).is_some_and(|&byte| byte == b'.' || (has(byte, IDENT) && byte != b'$'))
 }
 
 /// The kind and the end of the number that begins at `start` with a digit, or with a point before one.
@@ -31,21 +30,14 @@ pub(super) fn long_number(sql: &[u8], start: usize) -> (TokenKind, usize) {
             end = digits(sql, exponent, &mut decimal);
         }
     }
-    let kind = if decimal {
-        LiteralKind::Decimal
-    } else {
-        LiteralKind::Integer
-    };
+    let kind = if decimal { LiteralKind::Decimal } else { LiteralKind::Integer };
     (TokenKind::Literal(kind), end)
 }
 
 /// Digits with single underscores between them; `decimal` is set when there are underscores.
 fn digits(sql: &[u8], at: usize, decimal: &mut bool) -> usize {
     let mut end = run(sql, at, DIGIT);
-    while end > at
-        && sql.get(end) == Some(&b'_')
-        && sql.get(end + 1).is_some_and(|&byte| has(byte, DIGIT))
-    {
+    while end > at && sql.get(end) == Some(&b'_') && sql.get(end + 1).is_some_and(|&byte| has(byte, DIGIT)) {
         *decimal = true;
         end = run(sql, end + 1, DIGIT);
     }
@@ -68,8 +60,6 @@ fn radix_number(sql: &[u8], start: usize) -> Option<usize> {
             _ => break,
         }
     }
-    let junk = sql
-        .get(at)
-        .is_some_and(|&byte| has(byte, IDENT) && byte != b'$');
+    let junk = sql.get(at).is_some_and(|&byte| has(byte, IDENT) && byte != b'$');
     (at > start + 2 && !junk).then_some(at)
 }

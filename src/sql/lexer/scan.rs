@@ -37,12 +37,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn new(options: &LexOptions) -> Self {
         let standard_conforming_strings = options.standard_conforming_strings;
-        Self {
-            at: 0,
-            standard_conforming_strings,
-            signs_until: 0,
-            hint: None,
-        }
+        Self { at: 0, standard_conforming_strings, signs_until: 0, hint: None }
     }
 
     /// Gives the next token to the sink, or all that follow if the sink doesn't pause. After an error
@@ -89,10 +84,7 @@ impl Scan {
                         emit!(TokenKind::Literal(LiteralKind::Integer), end)
                     }
                     let fraction_end = run(sql, end + 1, DIGIT);
-                    if fraction_end > end + 1
-                        && sql.get(end) == Some(&b'.')
-                        && !number_goes_on(sql, fraction_end)
-                    {
+                    if fraction_end > end + 1 && sql.get(end) == Some(&b'.') && !number_goes_on(sql, fraction_end) {
                         emit!(TokenKind::Literal(LiteralKind::Decimal), fraction_end)
                     }
                     long_number(sql, at)
@@ -137,11 +129,7 @@ impl Scan {
     }
 
     fn plain_string_kind(&self, standard: LiteralKind) -> LiteralKind {
-        if self.standard_conforming_strings {
-            standard
-        } else {
-            LiteralKind::EscapeString
-        }
+        if self.standard_conforming_strings { standard } else { LiteralKind::EscapeString }
     }
 
     /// A word of one byte with a quote or an ampersand behind it.
@@ -151,13 +139,9 @@ impl Scan {
         match (prefix, sql.get(at + 1), sql.get(at + 2)) {
             (Some(b'e'), Some(b'\''), _) => literal(2, LiteralKind::EscapeString),
             (Some(b'b' | b'x'), Some(b'\''), _) => literal(2, LiteralKind::BitString),
-            (Some(b'n'), Some(b'\''), _) => {
-                literal(2, self.plain_string_kind(LiteralKind::NationalString))
-            }
+            (Some(b'n'), Some(b'\''), _) => literal(2, self.plain_string_kind(LiteralKind::NationalString)),
             (Some(b'u'), Some(b'&'), Some(b'\'')) => literal(3, LiteralKind::UnicodeString),
-            (Some(b'u'), Some(b'&'), Some(b'"')) => {
-                Ok((TokenKind::UnicodeIdent, quoted(sql, at, 3)?))
-            }
+            (Some(b'u'), Some(b'&'), Some(b'"')) => Ok((TokenKind::UnicodeIdent, quoted(sql, at, 3)?)),
             _ => Ok((TokenKind::Word, at + 1)),
         }
     }
@@ -166,10 +150,7 @@ impl Scan {
     fn long_operator(&mut self, sql: &[u8], at: usize) -> usize {
         let mut end = at + 1;
         while let Some(&byte) = sql.get(end) {
-            let comment = matches!(
-                (byte, sql.get(end + 1)),
-                (b'-', Some(b'-')) | (b'/', Some(b'*'))
-            );
+            let comment = matches!((byte, sql.get(end + 1)), (b'-', Some(b'-')) | (b'/', Some(b'*')));
             if comment || !has(byte, OPERATOR) {
                 break;
             }
@@ -178,12 +159,7 @@ impl Scan {
         // A trailing + or - belongs to the operator only if it has a character that standard SQL
         // doesn't use, so that `a=-1` needs no space.
         let all = sql.get(at..end).unwrap_or_default();
-        let unusual = |byte: &u8| {
-            matches!(
-                byte,
-                b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%'
-            )
-        };
+        let unusual = |byte: &u8| matches!(byte, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%');
         if !all.iter().any(unusual) {
             self.signs_until = end;
             while end > at + 1 && matches!(sql.get(end - 1), Some(b'+' | b'-')) {
@@ -202,19 +178,12 @@ fn after(sql: &[u8], end: usize) -> usize {
 
 /// A parameter, a dollar-quoted string, or a dollar that means nothing.
 fn dollar(sql: &[u8], at: usize) -> Result<(TokenKind, usize), LexError> {
-    let string = |open| {
-        Ok((
-            TokenKind::Literal(LiteralKind::DollarString),
-            dollar_string(sql, at, open)?,
-        ))
-    };
+    let string = |open| Ok((TokenKind::Literal(LiteralKind::DollarString), dollar_string(sql, at, open)?));
     match sql.get(at + 1) {
         Some(&next) if has(next, DIGIT) => {
             let end = run(sql, at + 1, DIGIT);
             // No client can bind more than 65,535 parameters, and PostgreSQL lets larger numbers wrap.
-            let number = sql
-                .get(at + 1..end)
-                .and_then(|digits| std::str::from_utf8(digits).ok());
+            let number = sql.get(at + 1..end).and_then(|digits| std::str::from_utf8(digits).ok());
             match number.and_then(|digits| digits.parse().ok()) {
                 Some(number) => Ok((TokenKind::Parameter(number), end)),
                 None => Err(LexError { at }),
@@ -223,10 +192,7 @@ fn dollar(sql: &[u8], at: usize) -> Result<(TokenKind, usize), LexError> {
         Some(b'$') => string(at + 2),
         Some(&next) if has(next, IDENT_START) => {
             let mut end = at + 2;
-            while sql
-                .get(end)
-                .is_some_and(|&byte| byte != b'$' && has(byte, IDENT))
-            {
+            while sql.get(end).is_some_and(|&byte| byte != b'$' && has(byte, IDENT)) {
                 end += 1;
             }
             match sql.get(end) {

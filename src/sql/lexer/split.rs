@@ -92,20 +92,13 @@ impl Splitter {
             _ => {}
         }
         self.end = span.end;
-        if self.attentive {
-            self.follow(sql, kind, span, statements)
-        } else {
-            Role::Inside
-        }
+        if self.attentive { self.follow(sql, kind, span, statements) } else { Role::Inside }
     }
 
     /// Ends the statement under way, if there is one.
     pub(super) fn finish(&mut self, statements: &mut Vec<Range<usize>>) {
         statements.extend(self.start.map(|start| start..self.end));
-        *self = Self {
-            deepest: self.deepest,
-            ..Self::new()
-        };
+        *self = Self { deepest: self.deepest, ..Self::new() };
     }
 
     pub(super) fn deepest(&self) -> usize {
@@ -129,13 +122,7 @@ impl Splitter {
         }
     }
 
-    fn follow(
-        &mut self,
-        sql: &[u8],
-        kind: TokenKind,
-        span: &Range<usize>,
-        statements: &[Range<usize>],
-    ) -> Role {
+    fn follow(&mut self, sql: &[u8], kind: TokenKind, span: &Range<usize>, statements: &[Range<usize>]) -> Role {
         let first = self.start.is_none();
         self.start = self.start.or(Some(span.start));
         if self.head == Head::Routine {
@@ -144,11 +131,7 @@ impl Splitter {
             self.follow_head(sql, kind, span);
         }
         self.attentive = self.head != Head::Plain;
-        if first && !statements.is_empty() {
-            Role::First
-        } else {
-            Role::Inside
-        }
+        if first && !statements.is_empty() { Role::First } else { Role::Inside }
     }
 
     fn follow_head(&mut self, sql: &[u8], kind: TokenKind, span: &Range<usize>) {
@@ -157,9 +140,7 @@ impl Splitter {
             Head::Start if word(b"create") => Head::Create,
             Head::Create if word(b"or") => Head::CreateOr,
             Head::CreateOr if word(b"replace") => Head::Replace,
-            Head::Create | Head::Replace if word(b"function") || word(b"procedure") => {
-                Head::Routine
-            }
+            Head::Create | Head::Replace if word(b"function") || word(b"procedure") => Head::Routine,
             _ => Head::Plain,
         };
     }
@@ -184,6 +165,5 @@ impl Splitter {
 }
 
 fn is(sql: &[u8], span: &Range<usize>, word: &[u8]) -> bool {
-    sql.get(span.clone())
-        .is_some_and(|bytes| bytes.eq_ignore_ascii_case(word))
+    sql.get(span.clone()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(word))
 }

@@ -6,12 +6,7 @@ use super::{LexError, LiteralKind};
 
 /// The end of the string that begins at `start` and whose opening quote ends `open` bytes behind it.
 #[inline(always)]
-pub(super) fn string(
-    sql: &[u8],
-    start: usize,
-    open: usize,
-    kind: LiteralKind,
-) -> Result<usize, LexError> {
+pub(super) fn string(sql: &[u8], start: usize, open: usize, kind: LiteralKind) -> Result<usize, LexError> {
     let escapes = kind == LiteralKind::EscapeString;
     let mut at = start + open;
     loop {

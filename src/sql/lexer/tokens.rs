@@ -40,11 +40,7 @@ pub struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     pub fn new(sql: &'a [u8], options: &LexOptions) -> Self {
-        Self {
-            sql,
-            scan: Scan::new(options),
-            ended: false,
-        }
+        Self { sql, scan: Scan::new(options), ended: false }
     }
 }
 

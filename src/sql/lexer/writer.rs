@@ -23,11 +23,7 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Expects room for twice the text and a [`BLOCK`] more.
     pub(super) fn new(buffer: &'a mut [u8]) -> Self {
-        Self {
-            buffer,
-            at: 0,
-            glue: Glue::Nothing,
-        }
+        Self { buffer, at: 0, glue: Glue::Nothing }
     }
 
     pub(super) fn length(&self) -> usize {
@@ -85,21 +81,13 @@ impl<'a> Writer<'a> {
     #[inline(always)]
     fn copy(&mut self, sql: &[u8], span: &Range<usize>, change: impl Fn(u8) -> u8) {
         let length = span.end - span.start;
-        let source = sql
-            .get(span.start..)
-            .and_then(|rest| rest.first_chunk::<BLOCK>());
-        let target = self
-            .buffer
-            .get_mut(self.at..)
-            .and_then(|rest| rest.first_chunk_mut::<BLOCK>());
+        let source = sql.get(span.start..).and_then(|rest| rest.first_chunk::<BLOCK>());
+        let target = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<BLOCK>());
         match (source, target) {
             (Some(source), Some(target)) if length <= BLOCK => *target = source.map(change),
             _ => {
                 let target = self.buffer.get_mut(self.at..).unwrap_or_default();
-                for (to, from) in target
-                    .iter_mut()
-                    .zip(sql.get(span.clone()).unwrap_or_default())
-                {
+                for (to, from) in target.iter_mut().zip(sql.get(span.clone()).unwrap_or_default()) {
                     *to = change(*from);
                 }
             }

@@ -6,9 +6,7 @@ use std::ops::Range;
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 
 use super::{At, Lowered, Lowering, NotParsed, names, predicate};
-use crate::sql::statement::{
-    Call, Filter, JoinKind, JoinTree, Name, Parent, Place, Predicate, Relation, Source,
-};
+use crate::sql::statement::{Call, Filter, JoinKind, JoinTree, Name, Parent, Place, Predicate, Relation, Source};
 
 impl Lowering {
     pub(super) fn from(&mut self, scope: usize, items: &[ast::TableWithJoins]) -> Lowered<()> {
@@ -37,12 +35,7 @@ impl Lowering {
                 JoinKind::Full => 0..0,
             };
             let on = self.constraint(scope, constraint, (&tree, &right), restricts, start..end)?;
-            tree = JoinTree::Join {
-                kind,
-                left: Box::new(tree),
-                right: Box::new(right),
-                on,
-            };
+            tree = JoinTree::Join { kind, left: Box::new(tree), right: Box::new(right), on };
         }
         Ok(tree)
     }
@@ -60,14 +53,7 @@ impl Lowering {
             JoinConstraint::None => {}
             JoinConstraint::Natural => self.scope(scope).natural = true,
             JoinConstraint::On(condition) => {
-                self.walk(
-                    condition,
-                    &At {
-                        scope,
-                        visible: visible.clone(),
-                        place: Place::Filter,
-                    },
-                )?;
+                self.walk(condition, &At { scope, visible: visible.clone(), place: Place::Filter })?;
                 self.filter(scope, condition, &restricts, &visible);
             }
             JoinConstraint::Using(columns) => {
@@ -76,17 +62,9 @@ impl Lowering {
                 sides.1.plain(&mut right);
                 for column in columns {
                     let name = names::single(column)?;
-                    let predicate = Predicate::Using {
-                        name: name.clone(),
-                        left: left.clone(),
-                        right: right.clone(),
-                    };
+                    let predicate = Predicate::Using { name: name.clone(), left: left.clone(), right: right.clone() };
                     let scope = self.scope(scope);
-                    scope.filters.push(Filter {
-                        predicate,
-                        restricts: restricts.clone(),
-                        visible: visible.clone(),
-                    });
+                    scope.filters.push(Filter { predicate, restricts: restricts.clone(), visible: visible.clone() });
                     scope.merged.push(name);
                 }
             }
@@ -133,12 +111,7 @@ impl Lowering {
         let (alias, renamed) = alias_of(alias)?;
         let alias = alias.or(own_name);
         let relations = &mut self.scope(scope).relations;
-        relations.push(Relation {
-            source,
-            alias,
-            renamed,
-            is_target: false,
-        });
+        relations.push(Relation { source, alias, renamed, is_target: false });
         Ok(JoinTree::Relation(relations.len() - 1))
     }
 
@@ -157,39 +130,21 @@ impl Lowering {
                 index_hints,
             } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
                 self.scope(scope).features.sample |= sample.is_some();
-                if let Some(args) = args {
-                    if args.settings.is_some() {
-                        return Err(NotParsed);
-                    }
-                    return self.table_function(scope, name, &args.args, alias.as_ref());
+                match args {
+                    None if *with_ordinality => Err(NotParsed),
+                    None => self.table(scope, name, alias.as_ref()),
+                    Some(args) if args.settings.is_some() => Err(NotParsed),
+                    Some(args) => self.table_function(scope, name, &args.args, alias.as_ref()),
                 }
-                if *with_ordinality {
-                    return Err(NotParsed);
-                }
-                let source = self.source(name)?;
-                let own_name = match source {
-                    Source::Common => Some(names::table(name)?.name),
-                    _ => None,
-                };
-                self.push(scope, source, alias.as_ref(), own_name)
             }
-            TableFactor::Derived {
-                lateral,
-                subquery,
-                alias,
-                sample: None,
-            } => {
+            TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let parent = self.sibling(scope, *lateral);
                 let inner = self.query(subquery, parent)?;
                 self.push(scope, Source::Derived(inner), alias.as_ref(), None)
             }
-            TableFactor::Function {
-                lateral: _,
-                name,
-                args,
-                with_ordinality: _,
-                alias,
-            } => self.table_function(scope, name, args, alias.as_ref()),
+            TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
+                self.table_function(scope, name, args, alias.as_ref())
+            }
             TableFactor::UNNEST {
                 alias,
                 array_exprs,
@@ -199,20 +154,22 @@ impl Lowering {
             } => {
                 let at = self.at(scope, Place::From);
                 self.walk_all(array_exprs, &at)?;
-                self.push(
-                    scope,
-                    Source::Function,
-                    alias.as_ref(),
-                    Some("unnest".into()),
-                )
+                self.push(scope, Source::Function, alias.as_ref(), Some("unnest".into()))
             }
             // An alias would hide the names inside.
-            TableFactor::NestedJoin {
-                table_with_joins,
-                alias: None,
-            } => self.joins(scope, table_with_joins),
+            TableFactor::NestedJoin { table_with_joins, alias: None } => self.joins(scope, table_with_joins),
             _ => Err(NotParsed),
         }
+    }
+
+    /// A table or a common table expression.
+    fn table(&mut self, scope: usize, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Lowered<JoinTree> {
+        let source = self.source(name)?;
+        let own_name = match source {
+            Source::Common => Some(names::table(name)?.name),
+            _ => None,
+        };
+        self.push(scope, source, alias, own_name)
     }
 
     /// A function in FROM sees what is to its left.
@@ -246,37 +203,23 @@ impl Lowering {
     fn source(&self, object: &ast::ObjectName) -> Lowered<Source> {
         let table = names::table(object)?;
         let is_common = table.schema.is_none() && self.common.contains(&table.name);
-        Ok(if is_common {
-            Source::Common
-        } else {
-            Source::Table(table)
-        })
+        Ok(if is_common { Source::Common } else { Source::Table(table) })
     }
 
     /// Where names of a sub-select in FROM go: LATERAL, to what is on its left; otherwise past this
     /// scope, to the one around it.
     fn sibling(&mut self, scope: usize, lateral: bool) -> Option<Parent> {
         let this = self.scope(scope);
-        if lateral {
-            Some(Parent {
-                scope,
-                visible: 0..this.relations.len(),
-            })
-        } else {
-            this.parent.clone()
-        }
+        if lateral { Some(Parent { scope, visible: 0..this.relations.len() }) } else { this.parent.clone() }
     }
 }
 
 fn alias_of(alias: Option<&ast::TableAlias>) -> Lowered<(Option<Name>, bool)> {
     match alias {
         None => Ok((None, false)),
-        Some(ast::TableAlias {
-            name,
-            columns,
-            at: None,
-            explicit: _,
-        }) => Ok((Some(names::name(name)?), !columns.is_empty())),
+        Some(ast::TableAlias { name, columns, at: None, explicit: _ }) => {
+            Ok((Some(names::name(name)?), !columns.is_empty()))
+        }
         Some(_) => Err(NotParsed),
     }
 }
@@ -287,21 +230,11 @@ fn kind(operator: &JoinOperator) -> Lowered<(JoinKind, &JoinConstraint)> {
         JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => {
             return Ok((JoinKind::Inner, constraint));
         }
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
-            (JoinKind::Inner, constraint)
-        }
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-            (JoinKind::Left, constraint)
-        }
-        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
-            (JoinKind::Right, constraint)
-        }
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (JoinKind::Inner, constraint),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (JoinKind::Right, constraint),
         JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
         _ => return Err(NotParsed),
     };
-    if matches!(constraint, JoinConstraint::None) {
-        Err(NotParsed)
-    } else {
-        Ok((kind, constraint))
-    }
+    if matches!(constraint, JoinConstraint::None) { Err(NotParsed) } else { Ok((kind, constraint)) }
 }

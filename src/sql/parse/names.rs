@@ -146,21 +146,13 @@ pub(super) fn fold(ident: &ast::Ident) -> Lowered<Name> {
         Some('"') => ident.value.clone(),
         Some(_) => return Err(NotParsed),
     };
-    if name.is_empty() || name.len() > BYTES_MAX {
-        Err(NotParsed)
-    } else {
-        Ok(name.into_boxed_str())
-    }
+    if name.is_empty() || name.len() > BYTES_MAX { Err(NotParsed) } else { Ok(name.into_boxed_str()) }
 }
 
 /// The name of a column, a table, a schema or an alias.
 pub(super) fn name(ident: &ast::Ident) -> Lowered<Name> {
     let name = fold(ident)?;
-    if ident.quote_style.is_none() && is_reserved(&name) {
-        Err(NotParsed)
-    } else {
-        Ok(name)
-    }
+    if ident.quote_style.is_none() && is_reserved(&name) { Err(NotParsed) } else { Ok(name) }
 }
 
 pub(super) fn part(part: &ast::ObjectNamePart) -> Lowered<&ast::Ident> {
@@ -173,14 +165,8 @@ pub(super) fn part(part: &ast::ObjectNamePart) -> Lowered<&ast::Ident> {
 /// `table` or `schema.table`.
 pub(super) fn table(object: &ast::ObjectName) -> Lowered<TableName> {
     match object.0.as_slice() {
-        [table] => Ok(TableName {
-            schema: None,
-            name: name(part(table)?)?,
-        }),
-        [schema, table] => Ok(TableName {
-            schema: Some(name(part(schema)?)?),
-            name: name(part(table)?)?,
-        }),
+        [table] => Ok(TableName { schema: None, name: name(part(table)?)? }),
+        [schema, table] => Ok(TableName { schema: Some(name(part(schema)?)?), name: name(part(table)?)? }),
         _ => Err(NotParsed),
     }
 }

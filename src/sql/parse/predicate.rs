@@ -4,9 +4,7 @@
 use sqlparser::ast::{self, BinaryOperator, Expr};
 
 use super::{Lowered, NotParsed, names};
-use crate::sql::statement::{
-    Arithmetic, BaseType, CastType, Column, Constant, Limit, Operand, Predicate,
-};
+use crate::sql::statement::{Arithmetic, BaseType, CastType, Column, Constant, Limit, Operand, Predicate};
 
 /// Operators and casts nested in one constant; deeper ones have no known value.
 const CONSTANT_DEPTH_MAX: usize = 16;
@@ -27,11 +25,7 @@ fn nested_conjuncts(condition: &Expr, depth: usize, out: &mut Vec<Predicate>) {
     loop {
         condition = match condition {
             Expr::Nested(inner) | Expr::IsTrue(inner) => inner,
-            Expr::BinaryOp {
-                left,
-                op: BinaryOperator::And,
-                right,
-            } => {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
                 nested_conjuncts(right, depth, out);
                 left
             }
@@ -42,33 +36,12 @@ fn nested_conjuncts(condition: &Expr, depth: usize, out: &mut Vec<Predicate>) {
 
 fn single(condition: &Expr, depth: usize, out: &mut Vec<Predicate>) {
     match condition {
-        Expr::BinaryOp {
-            op: BinaryOperator::Or,
-            ..
-        } => out.extend(either(condition, depth)),
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::Eq,
-            right,
-        } => equal(left, right, out),
+        Expr::BinaryOp { op: BinaryOperator::Or, .. } => out.extend(either(condition, depth)),
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => equal(left, right, out),
         Expr::BinaryOp { left, op, right } => out.extend(compare(left, op, right)),
-        Expr::InList {
-            expr,
-            list,
-            negated: false,
-        } => one_of(expr, list, out),
-        Expr::Between {
-            expr,
-            negated: false,
-            low,
-            high,
-        } => out.extend(between(expr, low, high)),
-        Expr::AnyOp {
-            left,
-            compare_op: BinaryOperator::Eq,
-            right,
-            ..
-        } => out.extend(any_of(left, right)),
+        Expr::InList { expr, list, negated: false } => one_of(expr, list, out),
+        Expr::Between { expr, negated: false, low, high } => out.extend(between(expr, low, high)),
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => out.extend(any_of(left, right)),
         _ => {}
     }
 }
@@ -83,11 +56,7 @@ fn either(condition: &Expr, depth: usize) -> Option<Predicate> {
                 condition = inner;
                 continue;
             }
-            Expr::BinaryOp {
-                left,
-                op: BinaryOperator::Or,
-                right,
-            } => {
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
                 condition = left;
                 right
             }
@@ -118,9 +87,7 @@ fn equal(left: &Expr, right: &Expr, out: &mut Vec<Predicate>) {
     }
     match (operand(left), operand(right)) {
         (left @ Operand::Column(_), right @ (Operand::Column(_) | Operand::Constant(_)))
-        | (right @ Operand::Constant(_), left @ Operand::Column(_)) => {
-            out.push(Predicate::Equal(left, right))
-        }
+        | (right @ Operand::Constant(_), left @ Operand::Column(_)) => out.push(Predicate::Equal(left, right)),
         _ => {}
     }
 }
@@ -140,17 +107,9 @@ fn compare(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Predicate> 
     };
     let limit = Some(Limit { value, inclusive });
     Some(if is_less == below {
-        Predicate::Range {
-            column,
-            low: None,
-            high: limit,
-        }
+        Predicate::Range { column, low: None, high: limit }
     } else {
-        Predicate::Range {
-            column,
-            low: limit,
-            high: None,
-        }
+        Predicate::Range { column, low: limit, high: None }
     })
 }
 
@@ -159,17 +118,10 @@ fn between(expression: &Expr, low: &Expr, high: &Expr) -> Option<Predicate> {
         return None;
     };
     let limit = |bound| match operand(bound) {
-        Operand::Constant(value) => Some(Limit {
-            value,
-            inclusive: true,
-        }),
+        Operand::Constant(value) => Some(Limit { value, inclusive: true }),
         _ => None,
     };
-    Some(Predicate::Range {
-        column,
-        low: limit(low),
-        high: limit(high),
-    })
+    Some(Predicate::Range { column, low: limit(low), high: limit(high) })
 }
 
 fn one_of(expression: &Expr, list: &[Expr], out: &mut Vec<Predicate>) {
@@ -186,22 +138,14 @@ fn one_of(expression: &Expr, list: &[Expr], out: &mut Vec<Predicate>) {
         }
         return;
     }
-    out.extend(one_of_constants(
-        expression,
-        &list.iter().collect::<Vec<_>>(),
-    ));
+    out.extend(one_of_constants(expression, &list.iter().collect::<Vec<_>>()));
 }
 
 fn one_of_constants(expression: &Expr, list: &[&Expr]) -> Option<Predicate> {
     let Operand::Column(column) = operand(expression) else {
         return None;
     };
-    Some(Predicate::OneOf(
-        column,
-        list.iter()
-            .map(|item| constant(item))
-            .collect::<Option<_>>()?,
-    ))
+    Some(Predicate::OneOf(column, list.iter().map(|item| constant(item)).collect::<Option<_>>()?))
 }
 
 fn any_of(left: &Expr, right: &Expr) -> Option<Predicate> {
@@ -210,17 +154,12 @@ fn any_of(left: &Expr, right: &Expr) -> Option<Predicate> {
     };
     let (elements, element_type) = match bare(right) {
         Expr::Array(array) => (&array.elem, None),
-        Expr::Cast {
-            expr, data_type, ..
-        } => match (bare(expr), cast_type(data_type)?) {
+        Expr::Cast { expr, data_type, .. } => match (bare(expr), cast_type(data_type)?) {
             (Expr::Array(array), to @ CastType { array: true, .. }) => {
                 (&array.elem, Some(CastType { array: false, ..to }))
             }
             (inner, to) => {
-                return Some(Predicate::AnyOf(
-                    column,
-                    Constant::Cast(Box::new(constant(inner)?), to),
-                ));
+                return Some(Predicate::AnyOf(column, Constant::Cast(Box::new(constant(inner)?), to)));
             }
         },
         other => return Some(Predicate::AnyOf(column, constant(other)?)),
@@ -232,10 +171,7 @@ fn any_of(left: &Expr, right: &Expr) -> Option<Predicate> {
             None => value,
         })
     };
-    Some(Predicate::OneOf(
-        column,
-        elements.iter().map(element).collect::<Option<_>>()?,
-    ))
+    Some(Predicate::OneOf(column, elements.iter().map(element).collect::<Option<_>>()?))
 }
 
 fn bare(expression: &Expr) -> &Expr {
@@ -256,25 +192,18 @@ fn constant(expression: &Expr) -> Option<Constant> {
 /// What stands on one side of a comparison, in VALUES or in SET.
 pub(super) fn operand(expression: &Expr) -> Operand {
     match bare(expression) {
-        Expr::Identifier(ident)
-            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") =>
-        {
+        Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") => {
             Operand::Default
         }
         Expr::Identifier(ident) => match names::name(ident) {
-            Ok(name) => Operand::Column(Column {
-                qualifier: None,
-                name,
-            }),
+            Ok(name) => Operand::Column(Column { qualifier: None, name }),
             Err(NotParsed) => Operand::Opaque,
         },
         Expr::CompoundIdentifier(parts) => match qualified(parts) {
             Ok(column) => Operand::Column(column),
             Err(NotParsed) => Operand::Opaque,
         },
-        other => {
-            nested_constant(other, CONSTANT_DEPTH_MAX).map_or(Operand::Opaque, Operand::Constant)
-        }
+        other => nested_constant(other, CONSTANT_DEPTH_MAX).map_or(Operand::Opaque, Operand::Constant),
     }
 }
 
@@ -285,27 +214,17 @@ fn qualified(parts: &[ast::Ident]) -> Lowered<Column> {
         [schema, table, column] => (Some(names::name(schema)?), table, column),
         _ => return Err(NotParsed),
     };
-    Ok(Column {
-        qualifier: Some(TableName {
-            schema,
-            name: names::name(table)?,
-        }),
-        name: names::fold(column)?,
-    })
+    Ok(Column { qualifier: Some(TableName { schema, name: names::name(table)? }), name: names::fold(column)? })
 }
 
 fn nested_constant(expression: &Expr, depth: usize) -> Option<Constant> {
     let depth = depth.checked_sub(1)?;
     Some(match bare(expression) {
         Expr::Value(value) => literal(&value.value)?,
-        Expr::UnaryOp {
-            op: ast::UnaryOperator::Minus,
-            expr,
-        } => Constant::Negative(Box::new(nested_constant(expr, depth)?)),
-        Expr::UnaryOp {
-            op: ast::UnaryOperator::Plus,
-            expr,
-        } => {
+        Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => {
+            Constant::Negative(Box::new(nested_constant(expr, depth)?))
+        }
+        Expr::UnaryOp { op: ast::UnaryOperator::Plus, expr } => {
             // `+ '5'` isn't a string any more.
             let zero = Box::new(nested_constant(expr, depth)?);
             Constant::Negative(Box::new(Constant::Negative(zero)))
@@ -317,27 +236,14 @@ fn nested_constant(expression: &Expr, depth: usize) -> Option<Constant> {
                 BinaryOperator::Multiply => Arithmetic::Multiply,
                 _ => return None,
             };
-            Constant::Arithmetic(
-                operator,
-                Box::new((
-                    nested_constant(left, depth)?,
-                    nested_constant(right, depth)?,
-                )),
-            )
+            Constant::Arithmetic(operator, Box::new((nested_constant(left, depth)?, nested_constant(right, depth)?)))
         }
-        Expr::Cast {
-            expr,
-            data_type,
-            kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
-            format: None,
-        } => Constant::Cast(
-            Box::new(nested_constant(expr, depth)?),
-            cast_type(data_type)?,
-        ),
-        Expr::TypedString(typed) if !typed.uses_odbc_syntax => Constant::Cast(
-            Box::new(literal(&typed.value.value)?),
-            cast_type(&typed.data_type)?,
-        ),
+        Expr::Cast { expr, data_type, kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, format: None } => {
+            Constant::Cast(Box::new(nested_constant(expr, depth)?), cast_type(data_type)?)
+        }
+        Expr::TypedString(typed) if !typed.uses_odbc_syntax => {
+            Constant::Cast(Box::new(literal(&typed.value.value)?), cast_type(&typed.data_type)?)
+        }
         _ => return None,
     })
 }
@@ -346,12 +252,7 @@ fn nested_constant(expression: &Expr, depth: usize) -> Option<Constant> {
 fn literal(value: &ast::Value) -> Option<Constant> {
     match value {
         ast::Value::Null => Some(Constant::Null),
-        ast::Value::Number(ordinal, false) => ordinal
-            .split('.')
-            .next()?
-            .parse()
-            .ok()
-            .map(Constant::Literal),
+        ast::Value::Number(ordinal, false) => ordinal.split('.').next()?.parse().ok().map(Constant::Literal),
         ast::Value::SingleQuotedString(ordinal) => ordinal.parse().ok().map(Constant::Literal),
         ast::Value::Placeholder(number) => {
             let number: u16 = number.strip_prefix('$')?.parse().ok()?;
@@ -367,29 +268,19 @@ fn cast_type(data_type: &ast::DataType) -> Option<CastType> {
     let base = match data_type {
         DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) => {
             let element = cast_type(inner)?;
-            return (!element.array).then_some(CastType {
-                array: true,
-                ..element
-            });
+            return (!element.array).then_some(CastType { array: true, ..element });
         }
         DataType::SmallInt(None) | DataType::Int2(None) => BaseType::Int2,
         DataType::Int(None) | DataType::Integer(None) | DataType::Int4(None) => BaseType::Int4,
         DataType::BigInt(None) | DataType::Int8(None) => BaseType::Int8,
-        DataType::Text
-        | DataType::Varchar(None)
-        | DataType::CharacterVarying(None)
-        | DataType::CharVarying(None) => BaseType::Text,
+        DataType::Text | DataType::Varchar(None) | DataType::CharacterVarying(None) | DataType::CharVarying(None) => {
+            BaseType::Text
+        }
         DataType::Uuid => BaseType::Uuid,
         DataType::Date => BaseType::Date,
-        DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            BaseType::Timestamp
-        }
-        DataType::Timestamp(None, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
-            BaseType::TimestampTz
-        }
-        DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None) => {
-            BaseType::Numeric
-        }
+        DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => BaseType::Timestamp,
+        DataType::Timestamp(None, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => BaseType::TimestampTz,
+        DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None) => BaseType::Numeric,
         _ => return None,
     };
     Some(CastType { base, array: false })

@@ -34,10 +34,7 @@ impl Lowering {
         let at = self.at(scope, Place::Other);
         match order_by {
             None => {}
-            Some(ast::OrderBy {
-                kind: ast::OrderByKind::Expressions(order),
-                interpolate: None,
-            }) => {
+            Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(order), interpolate: None }) => {
                 self.order(order, &at)?;
                 self.scope(scope).features.order_by = true;
             }
@@ -45,11 +42,7 @@ impl Lowering {
         }
         match limit_clause {
             None => {}
-            Some(ast::LimitClause::LimitOffset {
-                limit,
-                offset,
-                limit_by,
-            }) if limit_by.is_empty() => {
+            Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
                 self.walk_option(limit.as_ref(), &at)?;
                 self.walk_option(offset.as_ref().map(|offset| &offset.value), &at)?;
                 self.scope(scope).features.limit = true;
@@ -91,23 +84,13 @@ impl Lowering {
         match body {
             SetExpr::Select(select) => self.select(select, parent),
             SetExpr::Query(query) => self.query(query, parent),
-            SetExpr::SetOperation {
-                left,
-                right,
-                op,
-                set_quantifier,
-            } => {
-                let known = matches!(
-                    op,
-                    ast::SetOperator::Union
-                        | ast::SetOperator::Except
-                        | ast::SetOperator::Intersect
-                ) && matches!(
-                    set_quantifier,
-                    ast::SetQuantifier::All
-                        | ast::SetQuantifier::Distinct
-                        | ast::SetQuantifier::None
-                );
+            SetExpr::SetOperation { left, right, op, set_quantifier } => {
+                let known =
+                    matches!(op, ast::SetOperator::Union | ast::SetOperator::Except | ast::SetOperator::Intersect)
+                        && matches!(
+                            set_quantifier,
+                            ast::SetQuantifier::All | ast::SetQuantifier::Distinct | ast::SetQuantifier::None
+                        );
                 if !known {
                     return Err(NotParsed);
                 }
@@ -116,10 +99,7 @@ impl Lowering {
                 self.body(right, parent.clone())?;
                 // Chains lean to the left.
                 let mut left = left.as_ref();
-                while let SetExpr::SetOperation {
-                    left: inner, right, ..
-                } = left
-                {
+                while let SetExpr::SetOperation { left: inner, right, .. } = left {
                     self.body(right, parent.clone())?;
                     left = inner.as_ref();
                 }
@@ -146,10 +126,7 @@ impl Lowering {
             return Err(NotParsed);
         }
         let at = self.at(scope, Place::Other);
-        values
-            .rows
-            .iter()
-            .try_for_each(|row| self.walk_all(&row.content, &at))
+        values.rows.iter().try_for_each(|row| self.walk_all(&row.content, &at))
     }
 
     fn select(&mut self, select: &ast::Select, parent: Option<Parent>) -> Lowered<usize> {
@@ -182,10 +159,13 @@ impl Lowering {
         else {
             return Err(NotParsed);
         };
-        let foreign =
-            !(optimizer_hints.is_empty() && lateral_views.is_empty() && connect_by.is_empty())
-                || !(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty());
-        if foreign {
+        let plain = optimizer_hints.is_empty()
+            && lateral_views.is_empty()
+            && connect_by.is_empty()
+            && cluster_by.is_empty()
+            && distribute_by.is_empty()
+            && sort_by.is_empty();
+        if !plain {
             return Err(NotParsed);
         }
         let scope = self.open(parent);
@@ -205,10 +185,7 @@ impl Lowering {
         }
         let features = &mut self.scope(scope).features;
         *features = Features {
-            distinct: matches!(
-                distinct,
-                Some(ast::Distinct::Distinct | ast::Distinct::On(_))
-            ),
+            distinct: matches!(distinct, Some(ast::Distinct::Distinct | ast::Distinct::On(_))),
             distinct_on: matches!(distinct, Some(ast::Distinct::On(_))),
             group_by: grouped,
             having: having.is_some(),

@@ -10,27 +10,30 @@ use crate::types::limits;
 /// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
 /// could be read as two, which may both be right where they stand: `id =@ 5` is not `id = (@ 5)`.
 pub(super) const OPERATORS: &[&str] = &[
-    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#",
-    "<<", ">>", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>",
-    "<@", "@@", "?", "?|", "?&", "@?", "#-", "::", "=>", "<->",
+    "+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||", "&&", "|", "&", "#", "<<", ">>", "~",
+    "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "->", "->>", "#>", "#>>", "@>", "<@", "@@", "?", "?|", "?&", "@?",
+    "#-", "::", "=>", "<->",
 ];
+
+/// Stands for `OPERATOR(pg_catalog.=)` and its like, of which psql's own queries are full: an operator
+/// of which nothing is concluded. Which way its operands are bound doesn't matter then.
+const QUALIFIED_OPERATOR: &str = " @@";
+const QUALIFIED_OPERATOR_TOKENS: usize = 6;
 
 /// # Errors
 /// [`NotParsed`] beyond the limits, for text that isn't UTF-8, and for tokens that the parser reads
 /// differently from PostgreSQL.
 pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
-    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX
-    {
+    if pieces.len() > limits::STATEMENT_TOKENS_MAX || deepest(pieces) > limits::STATEMENT_DEPTH_MAX {
         return Err(NotParsed);
     }
-    let mut text = String::with_capacity(
-        pieces
-            .iter()
-            .map(|piece| piece.token.span.len().min(64) + 1)
-            .sum(),
-    );
+    let mut text = String::with_capacity(pieces.iter().map(|piece| piece.token.span.len().min(64) + 1).sum());
     let mut glued = true;
+    let mut passed = 0;
     for (position, piece) in pieces.iter().enumerate() {
+        if position < passed {
+            continue;
+        }
         let source = source(sql, piece)?;
         if is_only_of_table(sql, pieces, position) || is_key_of_lock(sql, pieces, position) {
             continue;
@@ -40,15 +43,19 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
             glued = false;
             continue;
         }
+        if is_qualified_operator(sql, pieces, position) {
+            text.push_str(QUALIFIED_OPERATOR);
+            glued = false;
+            passed = position + QUALIFIED_OPERATOR_TOKENS;
+            continue;
+        }
         let is_dot = piece.token.kind == TokenKind::Punct(b'.');
         if !glued && !is_dot {
             text.push(' ');
         }
         glued = is_dot;
         match piece.token.kind {
-            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => {
-                text.push_str(source)
-            }
+            TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Parameter(_) => text.push_str(source),
             TokenKind::Literal(kind) => {
                 if glued || matches!(neighbour(pieces, position), Some(TokenKind::Literal(_))) {
                     return Err(NotParsed);
@@ -98,17 +105,10 @@ fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> 
 /// name or a parenthesis, behind one of these, it can't be anything else.
 fn is_only_of_table(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
     let before = position.checked_sub(1);
-    let behind_comma = before
-        .and_then(|before| pieces.get(before))
-        .is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
+    let behind_comma =
+        before.and_then(|before| pieces.get(before)).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b','));
     is(sql, pieces, Some(position), &["only"])
-        && (behind_comma
-            || is(
-                sql,
-                pieces,
-                before,
-                &["from", "join", "update", "using", "into", "lateral"],
-            ))
+        && (behind_comma || is(sql, pieces, before, &["from", "join", "update", "using", "into", "lateral"]))
         && matches!(
             neighbour(pieces, position),
             Some(TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Punct(b'('))
@@ -135,16 +135,24 @@ fn is_key_of_lock(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
     }
 }
 
+/// `OPERATOR(pg_catalog.=)`; those of other schemas may be anything.
+fn is_qualified_operator(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
+    let kind = |ahead: usize| pieces.get(position + ahead).map(|piece| piece.token.kind);
+    is(sql, pieces, Some(position), &["operator"])
+        && kind(1) == Some(TokenKind::Punct(b'('))
+        && is(sql, pieces, Some(position + 2), &["pg_catalog"])
+        && kind(3) == Some(TokenKind::Punct(b'.'))
+        && kind(4) == Some(TokenKind::Operator)
+        && kind(5) == Some(TokenKind::Punct(b')'))
+}
+
 /// If the token is one of these keywords.
 fn is(sql: &[u8], pieces: &[Piece], position: Option<usize>, words: &[&str]) -> bool {
     let Some(piece) = position.and_then(|position| pieces.get(position)) else {
         return false;
     };
     let found = sql.get(piece.token.span.clone()).unwrap_or_default();
-    piece.token.kind == TokenKind::Word
-        && words
-            .iter()
-            .any(|word| found.eq_ignore_ascii_case(word.as_bytes()))
+    piece.token.kind == TokenKind::Word && words.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn deepest(pieces: &[Piece]) -> usize {

@@ -4,17 +4,12 @@ use sqlparser::ast;
 
 use super::{At, Lowered, Lowering, NotParsed, names, predicate};
 use crate::sql::statement::{
-    Assignment, InsertSource, JoinTree, MergeInsert, Name, Operand, Parent, Place, Relation,
-    Source, TableName, Write,
+    Assignment, InsertSource, JoinTree, MergeInsert, Name, Operand, Parent, Place, Relation, Source, TableName, Write,
 };
 
 impl Lowering {
     /// The scope of a data-modifying command.
-    pub(super) fn write(
-        &mut self,
-        statement: &ast::Statement,
-        parent: Option<Parent>,
-    ) -> Lowered<usize> {
+    pub(super) fn write(&mut self, statement: &ast::Statement, parent: Option<Parent>) -> Lowered<usize> {
         match statement {
             ast::Statement::Insert(insert) => self.insert(insert, parent),
             ast::Statement::Update(update) => self.update(update, parent),
@@ -26,20 +21,10 @@ impl Lowering {
 
     /// Opens a scope with the target as its first relation. A target is always a table, whatever
     /// common table expressions there are.
-    fn open_target(
-        &mut self,
-        parent: Option<Parent>,
-        table: TableName,
-        alias: Option<Name>,
-    ) -> usize {
+    fn open_target(&mut self, parent: Option<Parent>, table: TableName, alias: Option<Name>) -> usize {
         let scope = self.open(parent);
         let this = self.scope(scope);
-        this.relations.push(Relation {
-            source: Source::Table(table),
-            alias,
-            renamed: false,
-            is_target: true,
-        });
+        this.relations.push(Relation { source: Source::Table(table), alias, renamed: false, is_target: true });
         this.from.push(JoinTree::Relation(0));
         scope
     }
@@ -85,20 +70,16 @@ impl Lowering {
         else {
             return Err(NotParsed);
         };
-        let foreign =
-            !(optimizer_hints.is_empty() && assignments.is_empty() && after_columns.is_empty())
-                || !(multi_table_into_clauses.is_empty() && multi_table_when_clauses.is_empty());
-        if foreign {
+        let plain = optimizer_hints.is_empty()
+            && assignments.is_empty()
+            && after_columns.is_empty()
+            && multi_table_into_clauses.is_empty()
+            && multi_table_when_clauses.is_empty();
+        if !plain {
             return Err(NotParsed);
         }
-        let alias = table_alias
-            .as_ref()
-            .map(|alias| names::name(&alias.alias))
-            .transpose()?;
-        let columns = columns
-            .iter()
-            .map(names::single)
-            .collect::<Lowered<Vec<_>>>()?;
+        let alias = table_alias.as_ref().map(|alias| names::name(&alias.alias)).transpose()?;
+        let columns = columns.iter().map(names::single).collect::<Lowered<Vec<_>>>()?;
         let scope = self.open_target(parent.clone(), names::table(table)?, alias);
         let source = match source {
             None => InsertSource::DefaultValues,
@@ -106,42 +87,19 @@ impl Lowering {
         };
         let conflict_sets = self.conflict(scope, on.as_ref())?;
         self.returning(scope, returning.as_ref())?;
-        self.out.writes.push(Write::Insert {
-            scope,
-            target: 0,
-            columns,
-            source,
-            conflict_sets,
-        });
+        self.out.writes.push(Write::Insert { scope, target: 0, columns, source, conflict_sets });
         Ok(scope)
     }
 
-    fn insert_source(
-        &mut self,
-        query: &ast::Query,
-        parent: Option<Parent>,
-    ) -> Lowered<InsertSource> {
-        if let ast::Query {
-            with: None,
-            body,
-            order_by: None,
-            limit_clause: None,
-            fetch: None,
-            ..
-        } = query
+    fn insert_source(&mut self, query: &ast::Query, parent: Option<Parent>) -> Lowered<InsertSource> {
+        if let ast::Query { with: None, body, order_by: None, limit_clause: None, fetch: None, .. } = query
+            && let ast::SetExpr::Values(values) = body.as_ref()
         {
-            if let ast::SetExpr::Values(values) = body.as_ref() {
-                // The expressions of VALUES don't see the target.
-                let rows = self.open(parent);
-                self.rows(rows, values)?;
-                return Ok(InsertSource::Rows(
-                    values
-                        .rows
-                        .iter()
-                        .map(|row| row.content.iter().map(predicate::operand).collect())
-                        .collect(),
-                ));
-            }
+            // The expressions of VALUES don't see the target.
+            let rows = self.open(parent);
+            self.rows(rows, values)?;
+            let row = |row: &ast::Parens<Vec<ast::Expr>>| row.content.iter().map(predicate::operand).collect();
+            return Ok(InsertSource::Rows(values.rows.iter().map(row).collect()));
         }
         Ok(InsertSource::Query(self.query(query, parent)?))
     }
@@ -164,28 +122,18 @@ impl Lowering {
         }
     }
 
-    fn assignments(
-        &mut self,
-        scope: usize,
-        assignments: &[ast::Assignment],
-    ) -> Lowered<Vec<Assignment>> {
+    fn assignments(&mut self, scope: usize, assignments: &[ast::Assignment]) -> Lowered<Vec<Assignment>> {
         let at = self.at(scope, Place::Other);
         let mut sets = Vec::new();
         for assignment in assignments {
             self.walk(&assignment.value, &at)?;
             match &assignment.target {
                 ast::AssignmentTarget::ColumnName(column) => {
-                    sets.push(Assignment {
-                        column: assigned(column)?,
-                        value: predicate::operand(&assignment.value),
-                    });
+                    sets.push(Assignment { column: assigned(column)?, value: predicate::operand(&assignment.value) });
                 }
                 ast::AssignmentTarget::Tuple(columns) => {
                     for column in columns {
-                        sets.push(Assignment {
-                            column: assigned(column)?,
-                            value: Operand::Opaque,
-                        });
+                        sets.push(Assignment { column: assigned(column)?, value: Operand::Opaque });
                     }
                 }
             }
@@ -222,11 +170,7 @@ impl Lowering {
         let assignments = self.assignments(scope, assignments)?;
         self.selection(scope, selection.as_ref())?;
         self.returning(scope, returning.as_ref())?;
-        self.out.writes.push(Write::Update {
-            scope,
-            target: 0,
-            assignments,
-        });
+        self.out.writes.push(Write::Update { scope, target: 0, assignments });
         Ok(scope)
     }
 
@@ -249,11 +193,7 @@ impl Lowering {
         let [target] = from.as_slice() else {
             return Err(NotParsed);
         };
-        if !(optimizer_hints.is_empty()
-            && tables.is_empty()
-            && order_by.is_empty()
-            && target.joins.is_empty())
-        {
+        if !(optimizer_hints.is_empty() && tables.is_empty() && order_by.is_empty() && target.joins.is_empty()) {
             return Err(NotParsed);
         }
         let scope = self.target(&target.relation, parent)?;
@@ -286,25 +226,15 @@ impl Lowering {
         }
         let alias = match alias {
             None => None,
-            Some(alias) if alias.columns.is_empty() && alias.at.is_none() => {
-                Some(names::name(&alias.name)?)
-            }
+            Some(alias) if alias.columns.is_empty() && alias.at.is_none() => Some(names::name(&alias.name)?),
             Some(_) => return Err(NotParsed),
         };
         Ok(self.open_target(parent, names::table(name)?, alias))
     }
 
     fn merge(&mut self, merge: &ast::Merge, parent: Option<Parent>) -> Lowered<usize> {
-        let ast::Merge {
-            merge_token: _,
-            optimizer_hints,
-            into: true,
-            table,
-            source,
-            on,
-            clauses,
-            output: None,
-        } = merge
+        let ast::Merge { merge_token: _, optimizer_hints, into: true, table, source, on, clauses, output: None } =
+            merge
         else {
             return Err(NotParsed);
         };
@@ -323,12 +253,7 @@ impl Lowering {
         for clause in clauses {
             self.merge_clause(scope, clause, &mut assignments, &mut inserts)?;
         }
-        self.out.writes.push(Write::Merge {
-            scope,
-            target: 0,
-            assignments,
-            inserts,
-        });
+        self.out.writes.push(Write::Merge { scope, target: 0, assignments, inserts });
         Ok(scope)
     }
 
@@ -340,10 +265,7 @@ impl Lowering {
         inserts: &mut Vec<MergeInsert>,
     ) -> Lowered<()> {
         // BY SOURCE touches every row of the target that doesn't match.
-        if !matches!(
-            clause.clause_kind,
-            ast::MergeClauseKind::Matched | ast::MergeClauseKind::NotMatched
-        ) {
+        if !matches!(clause.clause_kind, ast::MergeClauseKind::Matched | ast::MergeClauseKind::NotMatched) {
             return Err(NotParsed);
         }
         let at: At = self.at(scope, Place::Other);
@@ -372,11 +294,7 @@ impl Lowering {
                 }
                 self.rows(scope, values)?;
                 inserts.push(MergeInsert {
-                    columns: insert
-                        .columns
-                        .iter()
-                        .map(names::single)
-                        .collect::<Lowered<_>>()?,
+                    columns: insert.columns.iter().map(names::single).collect::<Lowered<_>>()?,
                     values: row.content.iter().map(predicate::operand).collect(),
                 });
                 Ok(())

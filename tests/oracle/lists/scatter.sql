@@ -215,6 +215,7 @@ SELECT id, gen_random_uuid() FROM users
 
 SELECT id, nextval('audit_id_seq') FROM users
 
+--! simple
 SELECT id, tableoid::regclass FROM users
 
 --! outcome
@@ -225,6 +226,7 @@ SELECT id, inet_server_port(), current_setting('cluster_name') FROM users
 
 SELECT id, current_user, session_user, current_schema FROM users
 
+--! simple
 SELECT id, pg_typeof(mood) FROM scores
 
 SELECT id, set_config('application_name', 'x', false) FROM users
@@ -239,12 +241,13 @@ SELECT id, count_users() FROM users
 
 SELECT id FROM users WHERE user_name(5) = name
 
+--! outcome
 SELECT ctid FROM users WHERE id = 5
 
 --! rows
 DELETE FROM users WHERE ctid = '(0,1)'
 
-SELECT 1 / (id - 5) FROM users
+SELECT 1 / (id - 5) FROM users WHERE id < 100 AND id > -5
 
 SELECT 1 / (age - age) FROM users
 

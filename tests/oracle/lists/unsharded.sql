@@ -45,7 +45,6 @@ SELECT s.key, c.name FROM settings s CROSS JOIN countries c
 --! must
 SELECT * FROM loud_settings
 
---! must
 SELECT * FROM children
 
 SELECT * FROM parents WHERE id = 3
@@ -112,7 +111,7 @@ SELECT 'abc'::int
 
 SELECT nothing
 
-SELECT nothing()
+SELECT nothing(), 1
 
 SELECT FROM WHERE
 
@@ -163,6 +162,7 @@ SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'users'
 
 SELECT to_regclass('users')::text, to_regclass('nothing')::text
 
+--! simple
 SELECT 'users'::regclass
 
 SELECT pg_get_viewdef('active_users'::regclass)
@@ -296,8 +296,6 @@ SELECT U&"\0069d" FROM users WHERE U&"id" = 2
 
 SELECT id FROM nowhere.users WHERE id = 2
 
-SELECT id FROM truth1.public.users WHERE id = 2
-
 SELECT id FROM users WHERE id = 2 AND '{"a": "id = 1"}'::jsonb ? 'a'
 
 SELECT id FROM users WHERE id = 2 AND '{"a": 1}'::jsonb ?| ARRAY['a', 'b']
@@ -362,6 +360,7 @@ EXPLAIN SELECT * FROM users
 --! outcome
 EXPLAIN DELETE FROM users WHERE id = 1
 
+--! outcome
 EXPLAIN ANALYZE DELETE FROM users WHERE id = 1
 
 EXPLAIN SELECT * FROM nothing
