@@ -7,5 +7,7 @@ mod client;
 mod conversations;
 #[path = "wire/message.rs"]
 mod message;
+#[path = "wire/sessions.rs"]
+mod sessions;
 #[path = "wire/world.rs"]
 mod world;

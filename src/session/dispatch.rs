@@ -209,6 +209,7 @@ impl Session {
         self.transaction.forget_writer();
         if std::mem::take(&mut self.changed_catalog) {
             self.database.planner.invalidate();
+            self.database.statements.renew();
         }
         self.portals.clear();
         self.cancel.clear().await;

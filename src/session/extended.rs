@@ -587,13 +587,14 @@ impl Session {
                 .is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
             let alone = self.transaction.held().len() == 1 && !resets;
             let ran = self.run_segment(End::Sync { shown: alone }).await?;
-            if let Some(shard) = shard.filter(|_| resets && matches!(ran, Ran::Answered)) {
+            if ran == Ran::SyncIgnored {
+                return Ok(());
+            }
+            if let Some(shard) = shard.filter(|_| resets && ran == Ran::Answered) {
                 self.restore_baseline(shard).await;
             }
-            match ran {
-                Ran::SyncIgnored => return Ok(()),
-                Ran::Answered if alone => {}
-                Ran::Answered | Ran::Lost => self.say_ready(),
+            if !(alone && ran == Ran::Answered) {
+                self.say_ready();
             }
         } else {
             self.say_ready();

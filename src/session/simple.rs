@@ -269,9 +269,11 @@ impl Session {
         if !writes(template) {
             return Ok(());
         }
-        self.changed_catalog |= template.statements.iter().any(|statement| {
-            matches!(statement.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))
-        });
+        if template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))) {
+            self.changed_catalog = true;
+            // What this transaction prepares from now on is for the tables as it makes them.
+            self.database.statements.renew();
+        }
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
         }

@@ -64,6 +64,11 @@ pub fn proxy(cluster: &Cluster, size: usize, more: &str) -> Proxy {
     Proxy::start(cluster, &config(cluster, size, more))
 }
 
+/// With other lines in the section `[pool]`.
+pub fn proxy_with(cluster: &Cluster, pool: &str) -> Proxy {
+    Proxy::start(cluster, &config(cluster, 1, "").replace("size = 1", pool))
+}
+
 pub fn config(cluster: &Cluster, size: usize, more: &str) -> String {
     let tables = if cluster.shards().len() == 1 { "" } else { TABLES };
     format!(
