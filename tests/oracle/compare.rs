@@ -48,7 +48,7 @@ impl Seen {
     fn shown(&self) -> String {
         match self {
             Self::Rows(rows) => {
-                let shown: Vec<String> = rows.iter().take(SHOWN_ROWS).map(|row| shown_row(row)).collect();
+                let shown: Vec<String> = rows.iter().take(SHOWN_ROWS).map(shown_row).collect();
                 let more = if rows.len() > SHOWN_ROWS { ", ..." } else { "" };
                 format!("{} rows: {}{more}", rows.len(), shown.join(", "))
             }
@@ -59,7 +59,8 @@ impl Seen {
 }
 
 fn shown_row(row: &Row) -> String {
-    let cell = |cell: &Option<Vec<u8>>| cell.as_ref().map_or("NULL".to_owned(), |bytes| bytes.escape_ascii().to_string());
+    let cell =
+        |cell: &Option<Vec<u8>>| cell.as_ref().map_or("NULL".to_owned(), |bytes| bytes.escape_ascii().to_string());
     format!("({})", row.iter().map(cell).collect::<Vec<_>>().join(", "))
 }
 
