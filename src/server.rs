@@ -26,8 +26,6 @@ use crate::types::{ClientError, SqlState};
 
 mod watch;
 
-pub use watch::record_differences;
-
 #[derive(Debug, Error)]
 pub enum ServerError {
     #[error("TLS: {0}")]
@@ -310,6 +308,7 @@ async fn drain(shared: &Arc<Shared>) {
     tracing::info!(clients = shared.clients.load(Ordering::Acquire), ?limit, "draining");
     shared.drain.draining.store(true, Ordering::Release);
     shared.drain.changed.notify_waiters();
+    shared.keys.wake_all();
     let emptied = async {
         loop {
             let left = shared.client_left.notified();
@@ -323,6 +322,7 @@ async fn drain(shared: &Arc<Shared>) {
         tracing::warn!(clients = shared.clients.load(Ordering::Acquire), "drain limit reached");
         shared.drain.over.store(true, Ordering::Release);
         shared.drain.changed.notify_waiters();
+        shared.keys.wake_all();
         // Those at rest say good-bye; those in a statement are cut off with the process.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

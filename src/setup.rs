@@ -7,9 +7,8 @@ use crate::catalog::{self, record};
 use crate::config::Config;
 use crate::pool::connect::connect_control;
 use crate::routing::ShardMap;
-use crate::server::record_differences;
 use crate::session::database::login_of;
-use crate::session::planner::record_of;
+use crate::session::planner::{record_differences, record_of};
 
 /// Builds its own runtime. Says on stdout what it did for each shard.
 ///

@@ -161,11 +161,19 @@ pub fn no_column_list(table: &str) -> Refusal {
     )
 }
 
+pub fn shadows(name: &str) -> Refusal {
+    Refusal::new(
+        format!("a temporary relation can't hide {name} on several shards"),
+        "It would exist on one server only, while statements that name it go to all",
+        "Give it a name that isn't used by a sharded or reference table, or by a view of one.",
+    )
+}
+
 pub fn null_key(table: &str, key: &str) -> Refusal {
     Refusal {
-        state: SqlState::NULL_NOT_ALLOWED,
+        state: SqlState::NOT_NULL_VIOLATION,
         ..Refusal::new(
-            format!("null value in shard key {key} of table {table}"),
+            format!("null value in column \"{key}\" of relation \"{table}\" violates not-null constraint"),
             "A row without a key has no shard",
             "Give the key a value.",
         )

@@ -11,6 +11,7 @@ use crate::catalog::{self, Catalog, record};
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
 use crate::session::database::{Database, login_of};
+use crate::session::planner::record_differences;
 use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT};
 
 /// A watcher for each database, also for those that a reload brings.
@@ -91,21 +92,4 @@ async fn ask(node: &Node, login: &Login, database: &Database, wants_catalog: boo
     drop(client);
     connection.abort();
     outcome
-}
-
-/// What the file would place differently from what a server remembers.
-pub fn record_differences(recorded: &record::Record, configured: &record::Record) -> Vec<String> {
-    let mut all = Vec::new();
-    if let (Some(was), Some(is)) = (&recorded.shard, &configured.shard)
-        && was != is
-    {
-        all.push(format!("the server is recorded as shard {was}, configured as shard {is}"));
-    }
-    for (table, was) in &recorded.tables {
-        if let Some(is) = configured.tables.get(table) {
-            let differences = crate::routing::placement_differences(was, is);
-            all.extend(differences.into_iter().map(|difference| format!("table {table}: {difference}")));
-        }
-    }
-    all
 }

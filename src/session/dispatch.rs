@@ -202,10 +202,13 @@ impl Session {
             return;
         }
         self.transaction.forget_writer();
+        if std::mem::take(&mut self.changed_catalog) {
+            self.database.planner.invalidate();
+        }
         self.portals.clear();
         self.cancel.clear().await;
         if !self.state.pins.any() {
-            for held in self.transaction.take_all() {
+            while let Some(held) = self.transaction.take_next() {
                 let mut lease = held.lease;
                 if lease.condition == Condition::Pinned {
                     lease.condition = Condition::Clean;

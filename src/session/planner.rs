@@ -16,7 +16,7 @@ use crate::catalog::record::Record;
 use crate::config::DatabaseConfig;
 use crate::planning::{Names, Plan, Scene, Template, TemplateCache};
 use crate::pool::SettingValue;
-use crate::routing::ShardMap;
+use crate::routing::{ShardMap, placement_differences};
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
 use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
@@ -230,6 +230,23 @@ pub fn record_of(map: &ShardMap, shard: &str) -> Record {
         .filter_map(|(schema, name, _)| Some((format!("{schema}.{name}"), map.describe_placement(schema, name)?)))
         .collect();
     Record { shard: Some(shard.to_owned()), tables }
+}
+
+/// What the file would place differently from what a server remembers.
+pub fn record_differences(recorded: &Record, configured: &Record) -> Vec<String> {
+    let mut all = Vec::new();
+    if let (Some(was), Some(is)) = (&recorded.shard, &configured.shard)
+        && was != is
+    {
+        all.push(format!("the server is recorded as shard {was}, configured as shard {is}"));
+    }
+    for (table, was) in &recorded.tables {
+        if let Some(is) = configured.tables.get(table) {
+            let differences = placement_differences(was, is);
+            all.extend(differences.into_iter().map(|difference| format!("table {table}: {difference}")));
+        }
+    }
+    all
 }
 
 /// How a session sees names, with its part of a template's key.

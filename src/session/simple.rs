@@ -258,7 +258,7 @@ impl Session {
         Ok(String::from_utf8_lossy(sql).trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned())
     }
 
-    /// Notes a write of the transaction, which must stay on one shard.
+    /// Notes a write of the transaction, which must stay on one shard; and that the catalog may change.
     pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
         let writes = template.statements.iter().any(|statement| {
             statement.access == Access::Write && matches!(statement.command, Command::Ordinary(_))
@@ -266,6 +266,9 @@ impl Session {
         if !writes {
             return Ok(());
         }
+        self.changed_catalog |= template.statements.iter().any(|statement| {
+            matches!(statement.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))
+        });
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
         }

@@ -90,6 +90,7 @@ pub async fn welcome(
         segment: None,
         scattering: None,
         explaining: None,
+        changed_catalog: false,
         unplaced: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),

@@ -49,7 +49,7 @@ struct Entry {
 
 impl Transaction {
     pub fn none() -> Self {
-        Self { held: Vec::new(), block: Block::Outside, writer: None }
+        Self { held: Vec::with_capacity(1), block: Block::Outside, writer: None }
     }
 
     pub fn held(&self) -> &[Held] {
@@ -72,6 +72,12 @@ impl Transaction {
     pub fn remove(&mut self, shard: ShardId) -> Option<Lease> {
         let position = self.held.iter().position(|held| held.shard == shard)?;
         Some(self.held.remove(position).lease)
+    }
+
+    /// As [`Self::take_all`], one by one: the place for the next ones is kept, so that a client's next
+    /// statement allocates nothing.
+    pub fn take_next(&mut self) -> Option<Held> {
+        self.held.pop()
     }
 
     pub fn take_all(&mut self) -> Vec<Held> {

@@ -79,6 +79,10 @@ pub const READ_BYTES_FIRST: u32 = 8 << 10;
 /// cost of a system call disappears next to the copy.
 pub const READ_BYTES_MAX: u32 = 64 << 10;
 
+/// Empty buffers of [`READ_BYTES_FIRST`] that a thread keeps for the next client with a request: two for each
+/// that is served at once, and half a megabyte at most.
+pub const SPARE_BUFFERS_MAX: usize = 64;
+
 /// How long a node whose connect failed is left alone: long enough not to hammer it, short enough
 /// that a restart isn't noticed as an outage.
 pub const NODE_RETRY_AFTER: Duration = Duration::from_millis(250);
