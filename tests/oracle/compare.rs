@@ -70,7 +70,8 @@ fn normal(turn: &Turn, entry: &Entry, types: &HashMap<u32, String>) -> Vec<Seen>
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     for event in &turn.events {
         match event {
-            // How many rows precede an error is the plan's affair.
+            // How far a turn got before its error is the plan's affair.
+            Event::ParseComplete | Event::BindComplete | Event::NoData | Event::Columns(_) if failed => {}
             Event::Rows(_) if failed || entry.compared == Compared::Outcome => {}
             Event::Columns(_) | Event::NoData if entry.compared == Compared::Outcome => {}
             Event::Rows(rows) => {
