@@ -67,6 +67,9 @@ impl Session {
             }
         }
         lease.unanswered += ahead;
+        if ahead > 0 {
+            lease.unnamed = None;
+        }
         self.expects.extend((0..ahead).map(|_| Expect::OwnQuery));
         if careful {
             // Settings that this node hasn't accepted yet must hold before anything runs under them.
@@ -111,6 +114,8 @@ impl Session {
         if let Some(end) = ends_session(&error) {
             return Err(end);
         }
+        let unanswered = self.expects.iter().filter(|expect| expect.may_be_undone()).count();
+        self.take_back(unanswered, false);
         self.expects.clear();
         self.segment = None;
         let was_in_block = self.transaction.status() != Status::Idle;

@@ -17,6 +17,7 @@ pub mod simple;
 pub mod startup;
 pub mod state;
 pub mod turn;
+pub mod undo;
 pub mod welcome;
 
 pub use turn::{Session, SessionEnd};

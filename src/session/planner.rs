@@ -177,9 +177,19 @@ impl Planner {
     /// 42601 for a text with an unterminated quote or comment, as PostgreSQL's scanner says.
     pub fn lex(&self, sql: &[u8], standard_conforming_strings: bool, lexed: &mut Lexed) -> Result<(), ClientError> {
         lex(sql, &LexOptions { standard_conforming_strings }, lexed).map_err(|error| {
-            let near = sql.get(error.at..).unwrap_or_default();
-            let near: String = String::from_utf8_lossy(near).chars().take(NEAR_CHARS).collect();
-            ClientError::new(SqlState::SYNTAX_ERROR, format!("unterminated quoted string or comment at or near \"{near}\""))
+            let (before, near) = sql.split_at(error.at.min(sql.len()));
+            let what = match near {
+                [b'/', ..] => "unterminated /* comment",
+                [b'"', ..] | [b'u' | b'U', b'&', b'"', ..] => "unterminated quoted identifier",
+                [b'$', digit, ..] if digit.is_ascii_digit() => "parameter number too large",
+                [b'$', ..] => "unterminated dollar-quoted string",
+                [b'b' | b'B', b'\'', ..] => "unterminated bit string literal",
+                [b'x' | b'X', b'\'', ..] => "unterminated hexadecimal string literal",
+                _ => "unterminated quoted string",
+            };
+            let text = format!("{what} at or near \"{}\"", String::from_utf8_lossy(near));
+            let position = String::from_utf8_lossy(before).chars().count() + 1;
+            ClientError::new(SqlState::SYNTAX_ERROR, text).position(position)
         })
     }
 
@@ -261,9 +271,6 @@ impl KeyedNames {
         Arc::new(Self { key: names.fingerprint(), names })
     }
 }
-
-/// Characters of the text shown behind "at or near".
-const NEAR_CHARS: usize = 40;
 
 struct Job {
     sql: Bytes,

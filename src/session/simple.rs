@@ -24,7 +24,12 @@ struct Planned {
 impl Session {
     /// Answers the Query at the front of the client's buffer, `len` bytes long, up to ReadyForQuery.
     pub(super) async fn simple_query(&mut self, len: usize) -> Result<(), SessionEnd> {
-        self.close_segment().await?;
+        if !self.close_segment().await? {
+            self.client.inbound.advance(len);
+            return Ok(());
+        }
+        // A Query does away with the unnamed statement, as on a server.
+        self.statements.remove(&b""[..]);
         let mut lexed = super::planner::take_scratch();
         let planned = self.plan_query(len, &mut lexed).await;
         super::planner::put_scratch(lexed);
@@ -169,6 +174,7 @@ impl Session {
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         lease.framed.outbound.extend_from_slice(frame);
         lease.unanswered += 1;
+        lease.unnamed = None;
         self.client.inbound.advance(len);
         let resets = changes.iter().any(|(_, change)| change.resets());
         self.expects.push_back(Expect::Query { shown_ready: !resets });
@@ -260,10 +266,7 @@ impl Session {
 
     /// Notes a write of the transaction, which must stay on one shard; and that the catalog may change.
     pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
-        let writes = template.statements.iter().any(|statement| {
-            statement.access == Access::Write && matches!(statement.command, Command::Ordinary(_))
-        });
-        if !writes {
+        if !writes(template) {
             return Ok(());
         }
         self.changed_catalog |= template.statements.iter().any(|statement| {
@@ -277,7 +280,10 @@ impl Session {
 
     /// FunctionCall, which only libpq's large objects still use: they live on the home shard.
     pub(super) async fn function_call(&mut self, len: usize) -> Result<(), SessionEnd> {
-        self.close_segment().await?;
+        if !self.close_segment().await? {
+            self.client.inbound.advance(len);
+            return Ok(());
+        }
         let home = self.database.config.home;
         let target = self.shard_of(&Plan::Single { shard: home, why: crate::planning::plan::Why::Home });
         let ready = match target {
@@ -306,6 +312,12 @@ impl Session {
         self.settle().await;
         Ok(())
     }
+}
+
+/// Whether rows may be written, or more than the session's own state changed.
+pub(super) fn writes(template: &Template) -> bool {
+    let writes = |one: &crate::planning::StatementTemplate| one.access == Access::Write && matches!(one.command, Command::Ordinary(_));
+    template.statements.iter().any(writes)
 }
 
 /// `Read` only if every statement may run on a replica.

@@ -48,7 +48,9 @@ pub struct Session {
     /// What an EXPLAIN that is about to run says before the server's rows.
     pub(super) explaining: Option<Box<str>>,
     /// Parses that no message has given a place to yet.
-    pub(super) unplaced: Vec<Arc<ClientStatement>>,
+    pub(super) unplaced: Vec<super::undo::Unplaced>,
+    /// What the queued messages have changed and may yet have to be taken back.
+    pub(super) undo: Vec<super::undo::Undo>,
     /// An extended message failed: everything up to Sync is ignored.
     pub(super) skipping: bool,
     pub(super) expects: VecDeque<Expect>,
@@ -119,6 +121,12 @@ impl Session {
     /// One request, from its first byte to the last of its answer.
     async fn turn(&mut self) -> Result<(), SessionEnd> {
         let header = self.next_header().await?;
+        if self.skipping && matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL) {
+            // A server skips these as well until the Sync.
+            self.await_frame(header).await?;
+            self.client.inbound.advance(header.len);
+            return Ok(());
+        }
         match header.tag {
             tag::QUERY => {
                 self.await_frame(header).await?;

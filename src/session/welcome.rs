@@ -92,6 +92,7 @@ pub async fn welcome(
         explaining: None,
         changed_catalog: false,
         unplaced: Vec::new(),
+        undo: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),
         hint,

@@ -91,6 +91,10 @@ pub const NODE_RETRY_AFTER: Duration = Duration::from_millis(250);
 /// written straight from the server's buffer, which saves the copy.
 pub const RELAY_COPY_BYTES_MAX: usize = 16 << 10;
 
+/// Bytes that a client may send ahead while its statement runs, before they are left in its socket: they are
+/// read only to learn whether it is still there.
+pub const CLIENT_AHEAD_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of a client's COPY queued for a server that reads slowly.
 pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
 
@@ -99,6 +103,13 @@ pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of extended-protocol messages collected before they are sent on without their Sync.
 pub const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// Replies awaited before a turn is sent on without its Sync: a message without a body takes more memory
+/// here than on the wire.
+pub const TURN_MESSAGES_MAX: usize = 10_000;
+
+/// Parses that wait for the Bind that says where they are wanted.
+pub const UNPLACED_MAX: usize = 100;
 
 /// Prepared statements that one client may hold. PostgreSQL has no bound but its memory; this one
 /// stops a client that never closes any.
