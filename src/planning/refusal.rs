@@ -25,7 +25,7 @@ pub fn not_concatenable(what: &str) -> Refusal {
 
 pub fn unbound(table: &str, key: &str) -> Refusal {
     Refusal::new(
-        format!("table {table} is sharded, and the statement doesn't say which value of {key} it is about"),
+        format!("table {table} is sharded, and the statement doesn't keep to one shard by its {key}"),
         "Several shards would have to work together",
         format!(
             "Compare {key} with a constant or a parameter, or join it to a table where that is done. {NAME_THE_SHARD}"

@@ -12,6 +12,7 @@ use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
 use crate::session::database::{Database, login_of};
 use crate::session::planner::record_differences;
+use crate::types::NodeId;
 use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT};
 
 /// A watcher for each database, also for those that a reload brings.
@@ -32,15 +33,18 @@ pub(super) async fn watch_catalogs(shared: Arc<Shared>) {
 }
 
 async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database>) {
+    let mut failures = HashMap::new();
     loop {
         let current = shared.current.load_full();
         if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &database)) {
             return;
         }
-        if !database.is_single() {
-            look(&current, &database).await;
-        }
+        look(&current, &database, &mut failures).await;
         let pause = if database.planner.has_catalog() { CATALOG_REFRESH } else { CATALOG_RETRY };
+        if database.config.shards.len() == 1 {
+            // Nothing waits for it: a script full of DDL isn't answered by as many looks.
+            tokio::time::sleep(CATALOG_RETRY).await;
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = database.planner.catalog_wanted() => {}
@@ -55,7 +59,7 @@ fn control_login(current: &Current) -> Option<Login> {
 }
 
 /// Asks the home shard's primary for the catalog or, while it is down, any other; and each for its record.
-async fn look(current: &Current, database: &Database) {
+async fn look(current: &Current, database: &Database, failures: &mut HashMap<NodeId, String>) {
     let Some(login) = control_login(current) else { return };
     let home = database.config.home;
     let mut nodes: Vec<_> = database.primaries().collect();
@@ -63,10 +67,19 @@ async fn look(current: &Current, database: &Database) {
     let mut has_catalog = false;
     for node in nodes {
         let asked = tokio::time::timeout(CONTROL_CONNECT_TIMEOUT, ask(node, &login, database, !has_catalog)).await;
-        match asked {
-            Ok(Ok(())) => has_catalog = true,
-            Ok(Err(reason)) => tracing::warn!(node = %node.describe(), reason, "catalog not read"),
-            Err(_) => tracing::warn!(node = %node.describe(), "catalog not read in time"),
+        let reason = match asked {
+            Ok(Ok(())) => {
+                has_catalog = true;
+                failures.remove(&node.id);
+                continue;
+            }
+            Ok(Err(reason)) => reason,
+            Err(_) => "no answer in time".to_owned(),
+        };
+        // Said once, not every second.
+        if failures.get(&node.id) != Some(&reason) {
+            tracing::warn!(node = %node.describe(), reason, "catalog not read");
+            failures.insert(node.id, reason);
         }
     }
 }

@@ -232,6 +232,9 @@ impl Session {
         }
         self.portals.clear();
         self.cancel.clear().await;
+        if self.state.pins.unknown {
+            self.inspect().await;
+        }
         if !self.state.pins.any() {
             while let Some(held) = self.transaction.take_next() {
                 let mut lease = held.lease;

@@ -29,6 +29,7 @@ pub enum Change {
     SqlPrepare,
     DeallocateAll,
     Unknown,
+    Load,
     /// A shard that joins the block later must be told this.
     Note { command: Command, sql: String },
     /// It should be told that as well, but can't.
@@ -98,7 +99,7 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         SessionCommand::CloseCursor { name } => push(Change::CloseCursor(name.clone())),
         SessionCommand::Listen => push(Change::Listen),
         SessionCommand::Unlisten { all: true } => push(Change::UnlistenAll),
-        SessionCommand::Load => push(Change::Unknown),
+        SessionCommand::Load => push(Change::Load),
         SessionCommand::Show { .. }
         | SessionCommand::ShowAll
         | SessionCommand::DiscardPlans
@@ -239,6 +240,7 @@ impl Session {
             Change::Set { local: true, .. } | Change::Reset { local: true, .. } => {}
             Change::Set { name, value: Some(value), .. } => self.change_settings(|settings| settings.with(&name, value.clone())),
             Change::Set { value: None, .. } | Change::Unknown => self.state.pins.unknown = true,
+            Change::Load => self.state.pins.loaded = true,
             Change::Reset { name, .. } => {
                 self.change_backends(|settings| settings.without(&name));
                 let settings = self.state.settings();

@@ -581,9 +581,10 @@ impl Session {
             }
         } else if self.segment.is_some() {
             let shard = self.segment.as_ref().map(|segment| segment.shard);
-            let resets = self.segment.as_ref().is_some_and(|segment| {
-                segment.executes.iter().flatten().any(Change::resets)
-            });
+            let resets = self
+                .segment
+                .as_ref()
+                .is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
             let alone = self.transaction.held().len() == 1 && !resets;
             let ran = self.run_segment(End::Sync { shown: alone }).await?;
             if ran == Ran::SyncIgnored {

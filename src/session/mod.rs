@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod effects;
 pub mod explain;
 pub mod extended;
+pub mod inspect;
 pub mod own;
 pub mod planner;
 pub mod prepared;

@@ -59,17 +59,27 @@ impl Planner {
             refreshed: Notify::new(),
             refused: ArcSwapOption::empty(),
         };
-        if config.shards.len() == 1 {
+        if planner.is_single() {
             planner.enter_without_catalog();
         }
         planner
     }
 
-    /// Nothing is placed on the only shard, so its tables don't matter.
-    fn enter_without_catalog(&self) {
+    /// What is to be placed: nothing on an only shard, so that its tables need not fit the file.
+    fn placed(&self) -> DatabaseConfig {
         let mut config = DatabaseConfig::clone(&self.config);
-        config.tables.clear();
-        match ShardMap::new(&config, &|_, _, _| None) {
+        if self.is_single() {
+            config.tables.clear();
+        }
+        config
+    }
+
+    fn is_single(&self) -> bool {
+        self.config.shards.len() == 1
+    }
+
+    fn enter_without_catalog(&self) {
+        match ShardMap::new(&self.placed(), &|_, _, _| None) {
             Ok(map) => self.enter(map, None),
             Err(mistakes) => tracing::error!(database = %self.config.name, ?mistakes, "no shard map"),
         }
@@ -104,7 +114,7 @@ impl Planner {
             return;
         }
         let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
-        match ShardMap::new(&self.config, &key_type) {
+        match ShardMap::new(&self.placed(), &key_type) {
             Ok(map) => self.enter(map, Some(Arc::new(catalog))),
             Err(mistakes) => tracing::error!(
                 database = %self.config.name, ?mistakes,
@@ -113,9 +123,11 @@ impl Planner {
         }
     }
 
-    /// DDL was seen. Databases with one shard and no replica plan without a catalog.
+    /// DDL was seen. With one shard nothing can go to the wrong one meanwhile.
     pub fn invalidate(&self) {
-        if self.has_catalog() {
+        if self.is_single() {
+            self.wanted.notify_one();
+        } else if self.has_catalog() {
             self.stale.store(true, Ordering::Release);
             self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
             self.wanted.notify_one();
