@@ -5,6 +5,10 @@ mod support;
 mod client;
 #[path = "wire/conversations.rs"]
 mod conversations;
+#[path = "wire/faults.rs"]
+mod faults;
+#[path = "wire/garbage.rs"]
+mod garbage;
 #[path = "wire/message.rs"]
 mod message;
 #[path = "wire/sessions.rs"]

@@ -771,7 +771,9 @@ impl Session {
                 self.note_parameters(&outcome);
                 let changes = executes.into_iter().enumerate();
                 let changes = changes.flat_map(|(at, all)| all.into_iter().map(move |change| (at, change))).collect();
+                self.acting = Some(shard);
                 self.complete(changes, outcome.completed, outcome.failed);
+                self.acting = None;
                 if outcome.sync_ignored {
                     self.skipping |= outcome.failed;
                     return Ok(Ran::SyncIgnored);

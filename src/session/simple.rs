@@ -184,7 +184,9 @@ impl Session {
             Ok(outcome) => {
                 let status = lease.status;
                 self.note_parameters(&outcome);
+                self.acting = Some(shard);
                 self.complete(changes, outcome.completed, outcome.failed);
+                self.acting = None;
                 self.adopt(status);
                 if resets {
                     self.restore_baseline(shard).await;

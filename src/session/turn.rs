@@ -65,6 +65,8 @@ pub struct Session {
     pub(super) names: Arc<super::planner::KeyedNames>,
     pub(super) standard_conforming_strings: bool,
     pub(super) drain: Arc<Drain>,
+    /// The shard whose completed statements are being applied, where it is not all that are held.
+    pub(super) acting: Option<crate::types::ShardId>,
 }
 
 /// Tells sessions that the server wants to stop.

@@ -32,7 +32,7 @@ key = \"id\"
 reference = true
 ";
 
-fn start(shards: usize) -> Cluster {
+pub fn start(shards: usize) -> Cluster {
     Shards::builder()
         .shards(shards)
         .database("app")
@@ -66,7 +66,8 @@ pub fn proxy(cluster: &Cluster, size: usize, more: &str) -> Proxy {
 
 /// With other lines in the section `[pool]`.
 pub fn proxy_with(cluster: &Cluster, pool: &str) -> Proxy {
-    Proxy::start(cluster, &config(cluster, 1, "").replace("size = 1", pool))
+    let start = config(cluster, 1, "").replace("size = 1\nwait_timeout = \"5s\"", pool);
+    Proxy::start(cluster, &start)
 }
 
 pub fn config(cluster: &Cluster, size: usize, more: &str) -> String {
