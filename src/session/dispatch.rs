@@ -248,7 +248,7 @@ impl Session {
     }
 
     /// The client is gone: cleans what it held, without making anyone wait for it.
-    pub(super) async fn leave(mut self) {
+    pub(super) async fn leave(&mut self) {
         let held = self.transaction.take_all();
         if held.is_empty() {
             return;
