@@ -2,6 +2,7 @@
 //! Out: a process exit. Knows of sessions only how to start, count and drain them.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -222,12 +223,13 @@ impl Drop for Counted {
     }
 }
 
-/// Everything before the session's first turn; its state is freed before the session runs.
+/// Everything before the session's first turn; its state is freed before the session runs. The session
+/// comes boxed: what awaits a future has room for it twice, before it is polled and while it is.
 async fn greet(
     shared: &Arc<Shared>,
     stream: Stream,
     clients: usize,
-) -> Option<impl Future<Output = ()> + use<>> {
+) -> Option<Pin<Box<impl Future<Output = ()> + use<>>>> {
     let current = shared.current.load_full();
     let clients_max = current.admission.config().server.clients_max;
     let refusal = if shared.drain.draining.load(Ordering::Acquire) {
@@ -260,11 +262,12 @@ async fn greet(
         crate::session::welcome::turn_away(admitted, &error).await;
         return None;
     };
-    let (session, guard) = welcome(admitted, database, &shared.keys, Arc::clone(&shared.drain)).await?;
-    Some(async move {
-        let _guard = guard;
+    let (mut session, guard) = welcome(admitted, database, &shared.keys, Arc::clone(&shared.drain)).await?;
+    Some(Box::pin(async move {
+        // Borrowed: a session that is moved into `run` would be in the future twice.
         session.run().await;
-    })
+        drop(guard);
+    }))
 }
 
 /// SIGHUP: a configuration that doesn't hold changes nothing.

@@ -83,27 +83,13 @@ impl Contenders {
         let pgbouncer = match pgbouncer_program() {
             None => None,
             Some(program) => Some((
-                pgbouncer(
-                    servers,
-                    &program,
-                    "pgbouncer-transaction",
-                    "transaction",
-                    POOL_SIZE,
-                )?,
-                pgbouncer(
-                    servers,
-                    &program,
-                    "pgbouncer-session",
-                    "session",
-                    SESSION_POOL_SIZE,
-                )?,
+                pgbouncer(servers, &program, "pgbouncer-transaction", "transaction", POOL_SIZE)?,
+                pgbouncer(servers, &program, "pgbouncer-session", "session", SESSION_POOL_SIZE)?,
             )),
         };
         let cluster = &servers.cluster;
         let mut contenders = Self {
-            direct: cluster
-                .primary(0)
-                .url_for(cluster.user(), cluster.password(), WHOLE),
+            direct: cluster.primary(0).url_for(cluster.user(), cluster.password(), WHOLE),
             user: cluster.user().to_owned(),
             one_worker,
             default_workers,
@@ -122,17 +108,9 @@ impl Contenders {
 
     /// Those that a row is measured with, in the order in which they run.
     pub fn for_workload(&self, workload: &Workload) -> Vec<Contender> {
-        let direct = Contender {
-            kind: Kind::Direct,
-            url: self.direct.clone(),
-            pid: None,
-        };
+        let direct = Contender { kind: Kind::Direct, url: self.direct.clone(), pid: None };
         let pgbouncer = self.pgbouncer.as_ref().map(|(transaction, session)| {
-            let proxy = if workload.protocol == Protocol::Simple {
-                transaction
-            } else {
-                session
-            };
+            let proxy = if workload.protocol == Protocol::Simple { transaction } else { session };
             self.contender(Kind::PgBouncer, proxy, WHOLE)
         });
         let database = match workload.placement {
@@ -159,18 +137,11 @@ impl Contenders {
     }
 
     fn contender(&self, kind: Kind, proxy: &Proxy, database: &str) -> Contender {
-        Contender {
-            kind,
-            url: self.url(proxy, database),
-            pid: Some(proxy.pid()),
-        }
+        Contender { kind, url: self.url(proxy, database), pid: Some(proxy.pid()) }
     }
 
     fn url(&self, proxy: &Proxy, database: &str) -> String {
-        format!(
-            "postgres://{}@127.0.0.1:{}/{database}",
-            self.user, proxy.port
-        )
+        format!("postgres://{}@127.0.0.1:{}/{database}", self.user, proxy.port)
     }
 }
 
@@ -178,9 +149,7 @@ impl Contenders {
 /// isn't what is measured.
 pub fn shardway(servers: &Servers, name: &str, workers: Option<u32>) -> Result<Proxy, String> {
     let cluster = &servers.cluster;
-    let workers = workers
-        .map(|workers| format!("workers = {workers}\n"))
-        .unwrap_or_default();
+    let workers = workers.map(|workers| format!("workers = {workers}\n")).unwrap_or_default();
     start(servers, name, "toml", &|port, file| {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nauthentication = \"trust\"\nmax_clients = {MAX_CLIENTS}\n{workers}
@@ -199,16 +168,9 @@ pub fn shardway(servers: &Servers, name: &str, workers: Option<u32>) -> Result<P
 
 /// Starts a PgBouncer before the database with all rows. It refuses to run as root: it runs as the
 /// servers do then.
-pub fn pgbouncer(
-    servers: &Servers,
-    program: &Path,
-    name: &str,
-    mode: &str,
-    pool_size: u32,
-) -> Result<Proxy, String> {
+pub fn pgbouncer(servers: &Servers, program: &Path, name: &str, mode: &str, pool_size: u32) -> Result<Proxy, String> {
     let cluster = &servers.cluster;
-    let owner =
-        std::fs::metadata(cluster.primary(0).data_dir()).map_err(|error| error.to_string())?;
+    let owner = std::fs::metadata(cluster.primary(0).data_dir()).map_err(|error| error.to_string())?;
     let own = std::fs::metadata("/proc/self").map_err(|error| error.to_string())?;
     start(servers, name, "ini", &|port, file| {
         let config = format!(
@@ -235,19 +197,13 @@ fn start(
     extension: &str,
     describe: &dyn Fn(u16, &Path) -> (String, Command),
 ) -> Result<Proxy, String> {
-    let file = servers
-        .cluster
-        .directory()
-        .join(format!("{name}.{extension}"));
+    let file = servers.cluster.directory().join(format!("{name}.{extension}"));
     let mut tries = 0;
     loop {
         let port = free_port()?;
         let (config, mut command) = describe(port, &file);
         std::fs::write(&file, config).map_err(|error| error.to_string())?;
-        let process = servers
-            .cluster
-            .spawn(name, &mut command)
-            .map_err(|error| error.to_string())?;
+        let process = servers.cluster.spawn(name, &mut command).map_err(|error| error.to_string())?;
         let proxy = Proxy { process, port };
         match proxy.wait() {
             Ok(()) => return Ok(proxy),
@@ -259,16 +215,12 @@ fn start(
 
 fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-    listener
-        .local_addr()
-        .map(|address| address.port())
-        .map_err(|error| error.to_string())
+    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
 }
 
 /// PATH of an ordinary user often lacks the directory where Debian puts it.
 pub fn pgbouncer_program() -> Option<PathBuf> {
-    on_path("pgbouncer")
-        .or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|program| program.is_file()))
+    on_path("pgbouncer").or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|program| program.is_file()))
 }
 
 /// Fast and wrong doesn't count: some accounts of both shards must be found. Shardway needs a moment to
@@ -278,15 +230,8 @@ fn wait_for_parts(servers: &Servers, url: &str) -> Result<(), String> {
     loop {
         let keys = (1..=ACCOUNTS).step_by(ACCOUNTS as usize / 20);
         let wrong = keys.map(|aid| {
-            let answer = servers.ask(
-                url,
-                &format!("SELECT aid FROM pgbench_accounts WHERE aid = {aid}"),
-            )?;
-            if answer == aid.to_string() {
-                Ok(())
-            } else {
-                Err(format!("account {aid} was answered by \"{answer}\""))
-            }
+            let answer = servers.ask(url, &format!("SELECT aid FROM pgbench_accounts WHERE aid = {aid}"))?;
+            if answer == aid.to_string() { Ok(()) } else { Err(format!("account {aid} was answered by \"{answer}\"")) }
         });
         match wrong.collect::<Result<Vec<()>, String>>() {
             Ok(_) => return Ok(()),

@@ -28,20 +28,11 @@ pub fn measure(servers: &Servers) -> Result<Vec<Idle>, String> {
     let mut all = Vec::new();
     if let Some(program) = pgbouncer_program() {
         let proxy = pgbouncer(servers, &program, "pgbouncer-idle", "transaction", 20)?;
-        all.push(Idle {
-            name: "PgBouncer",
-            kib: per_client(servers, &proxy)?,
-        });
+        all.push(Idle { name: "PgBouncer", kib: per_client(servers, &proxy)? });
     }
-    for (name, workers) in [
-        ("Shardway, workers = 1", Some(1)),
-        ("Shardway, default workers", None),
-    ] {
+    for (name, workers) in [("Shardway, workers = 1", Some(1)), ("Shardway, default workers", None)] {
         let proxy = shardway(servers, "shardway-idle", workers)?;
-        all.push(Idle {
-            name,
-            kib: per_client(servers, &proxy)?,
-        });
+        all.push(Idle { name, kib: per_client(servers, &proxy)? });
     }
     Ok(all)
 }
@@ -49,16 +40,10 @@ pub fn measure(servers: &Servers) -> Result<Vec<Idle>, String> {
 fn per_client(servers: &Servers, proxy: &Proxy) -> Result<f64, String> {
     let fail = |error: std::io::Error| format!("an idle client: {error}");
     let connect = |_| client(servers, proxy);
-    let warm: Vec<TcpStream> = (0..WARM_UP)
-        .map(connect)
-        .collect::<Result<_, _>>()
-        .map_err(fail)?;
+    let warm: Vec<TcpStream> = (0..WARM_UP).map(connect).collect::<Result<_, _>>().map_err(fail)?;
     std::thread::sleep(SETTLE);
     let before = resident_kib(proxy.pid())?;
-    let idle: Vec<TcpStream> = (0..CLIENTS)
-        .map(connect)
-        .collect::<Result<_, _>>()
-        .map_err(fail)?;
+    let idle: Vec<TcpStream> = (0..CLIENTS).map(connect).collect::<Result<_, _>>().map_err(fail)?;
     std::thread::sleep(SETTLE);
     let after = resident_kib(proxy.pid())?;
     drop((warm, idle));
@@ -77,11 +62,7 @@ fn client(servers: &Servers, proxy: &Proxy) -> std::io::Result<TcpStream> {
     }
     send(&mut stream, None, &startup)?;
     await_ready(&mut stream)?;
-    send(
-        &mut stream,
-        Some(b'Q'),
-        b"SELECT abalance FROM pgbench_accounts WHERE aid = 1\0",
-    )?;
+    send(&mut stream, Some(b'Q'), b"SELECT abalance FROM pgbench_accounts WHERE aid = 1\0")?;
     await_ready(&mut stream)?;
     Ok(stream)
 }
@@ -99,16 +80,13 @@ fn await_ready(stream: &mut TcpStream) -> std::io::Result<()> {
         let mut header = [0; 5];
         stream.read_exact(&mut header)?;
         let [tag, a, b, c, d] = header;
-        let length =
-            usize::try_from(i32::from_be_bytes([a, b, c, d])).map_err(std::io::Error::other)?;
+        let length = usize::try_from(i32::from_be_bytes([a, b, c, d])).map_err(std::io::Error::other)?;
         let mut body = vec![0; length.saturating_sub(4)];
         stream.read_exact(&mut body)?;
         match tag {
             b'Z' => return Ok(()),
             b'E' => {
-                return Err(std::io::Error::other(
-                    String::from_utf8_lossy(&body).into_owned(),
-                ));
+                return Err(std::io::Error::other(String::from_utf8_lossy(&body).into_owned()));
             }
             _ => {}
         }
@@ -119,8 +97,6 @@ fn resident_kib(pid: u32) -> Result<f64, String> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line
-        .and_then(|line| line.trim().strip_suffix("kB"))
-        .and_then(|number| number.trim().parse().ok());
+    let number = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|number| number.trim().parse().ok());
     number.ok_or_else(|| format!("{path} has no VmRSS"))
 }

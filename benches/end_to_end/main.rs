@@ -13,14 +13,20 @@ mod report;
 mod servers;
 mod workloads;
 
+use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use contenders::Contenders;
+use load::Run;
 use options::Options;
 use report::{Figures, Report};
 use servers::Servers;
 use workloads::Workload;
+
+/// A run is cut into slices that take turns with those of the others: what else the machine does lasts
+/// longer than these. Much shorter ones would measure connecting.
+const SLICE_SECONDS: u32 = 2;
 
 /// Set once the limit of open files has been raised, for this process and those that it starts.
 const RAISED: &str = "SHARDWAY_BENCH_RAISED_LIMIT";
@@ -53,23 +59,19 @@ fn raise_limit_of_files() {
     let Ok(program) = std::env::current_exe() else {
         return;
     };
-    let script =
-        "ulimit -n 8192 2>/dev/null || ulimit -n $(ulimit -H -n) 2>/dev/null; exec \"$0\" \"$@\"";
+    let script = "ulimit -n 8192 2>/dev/null || ulimit -n $(ulimit -H -n) 2>/dev/null; exec \"$0\" \"$@\"";
     let mut shell = Command::new("sh");
-    shell
-        .arg("-c")
-        .arg(script)
-        .arg(program)
-        .args(std::env::args_os().skip(1))
-        .env(RAISED, "1");
+    shell.arg("-c").arg(script).arg(program).args(std::env::args_os().skip(1)).env(RAISED, "1");
     eprintln!("could not raise the limit of open files: {}", shell.exec());
 }
 
+fn slices(seconds: u32) -> impl Iterator<Item = u32> {
+    let rest = Some(seconds % SLICE_SECONDS).filter(|rest| *rest > 0);
+    (0..seconds / SLICE_SECONDS).map(|_| SLICE_SECONDS).chain(rest)
+}
+
 fn run(options: &Options) -> Result<(), String> {
-    let workloads: Vec<Workload> = workloads::all()
-        .into_iter()
-        .filter(|one| options.wants(&one.name()))
-        .collect();
+    let workloads: Vec<Workload> = workloads::all().into_iter().filter(|one| options.wants(&one.name())).collect();
     let with_idle = options.wants(idle::NAME);
     if workloads.is_empty() && !with_idle {
         return Err("no row has such a name".to_owned());
@@ -87,10 +89,16 @@ fn run(options: &Options) -> Result<(), String> {
     for round in 1..=options.rounds {
         for (workload, figures) in workloads.iter().zip(&mut figures) {
             eprintln!("round {round} of {}: {}", options.rounds, workload.name());
-            for contender in contenders.for_workload(workload) {
-                let outcome = load::run(&servers, workload, &contender, options);
-                figures.add(contender.kind, outcome);
+            let mut runs = BTreeMap::new();
+            for seconds in slices(options.seconds) {
+                for contender in contenders.for_workload(workload) {
+                    match load::run(&servers, workload, &contender, seconds) {
+                        Ok(run) => runs.entry(contender.kind).or_insert_with(Run::default).add(run),
+                        Err(reason) => figures.fail(contender.kind, reason),
+                    }
+                }
             }
+            figures.add(runs);
         }
     }
     report.workloads(&workloads, &figures);

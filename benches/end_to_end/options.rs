@@ -49,12 +49,7 @@ impl Options {
         if rounds == 0 || seconds == 0 {
             return Err("--rounds and --seconds must be at least 1".to_owned());
         }
-        Ok(Some(Self {
-            rounds,
-            seconds,
-            shardway: arguments.shardway,
-            only: arguments.only,
-        }))
+        Ok(Some(Self { rounds, seconds, shardway: arguments.shardway, only: arguments.only }))
     }
 
     pub fn wants(&self, name: &str) -> bool {

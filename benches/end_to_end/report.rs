@@ -20,33 +20,23 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn add(&mut self, kind: Kind, outcome: Result<Run, String>) {
-        match outcome {
-            Ok(run) => self.runs.entry(kind).or_default().push(run),
-            Err(reason) => {
-                self.failures.entry(kind).or_insert(reason);
-            }
+    /// The runs of one round.
+    pub fn add(&mut self, round: BTreeMap<Kind, Run>) {
+        for (kind, run) in round {
+            self.runs.entry(kind).or_default().push(run);
         }
     }
 
+    pub fn fail(&mut self, kind: Kind, reason: String) {
+        self.failures.entry(kind).or_insert(reason);
+    }
+
     fn throughput(&self, kind: Kind) -> Option<f64> {
-        median(
-            self.runs
-                .get(&kind)?
-                .iter()
-                .map(|run| run.throughput)
-                .collect(),
-        )
+        median(self.runs.get(&kind)?.iter().map(Run::throughput).collect())
     }
 
     fn cpu(&self, kind: Kind) -> Option<f64> {
-        median(
-            self.runs
-                .get(&kind)?
-                .iter()
-                .filter_map(|run| run.cpu)
-                .collect(),
-        )
+        median(self.runs.get(&kind)?.iter().filter_map(Run::cpu).collect())
     }
 }
 
@@ -91,10 +81,7 @@ impl<'a> Report<'a> {
             "| {:38} | {:>7} | {:^16} | {:^36} | {:^36} |",
             "", "direct", "PgBouncer", "Shardway, workers = 1", "Shardway, default workers"
         );
-        println!(
-            "|{:-<40}|{:->8}:|{:->17}:|{:->37}:|{:->37}:|",
-            "", "", "", "", ""
-        );
+        println!("|{:-<40}|{:->8}:|{:->17}:|{:->37}:|{:->37}:|", "", "", "", "", "");
         for (workload, figures) in workloads.iter().zip(figures) {
             println!(
                 "| {:38} | {:>7} | {:>16} | {:>36} | {:>36} |",
@@ -102,11 +89,7 @@ impl<'a> Report<'a> {
                 number(figures.throughput(Kind::Direct)),
                 plain(figures, Kind::PgBouncer),
                 compared(figures, Kind::OneWorker, workload.limits.one_worker),
-                compared(
-                    figures,
-                    Kind::DefaultWorkers,
-                    workload.limits.default_workers
-                ),
+                compared(figures, Kind::DefaultWorkers, workload.limits.default_workers),
             );
         }
         self.failures(workloads, figures);
@@ -119,30 +102,18 @@ impl<'a> Report<'a> {
             }
         }
         if let Err(reason) = self.contenders.parts()
-            && workloads
-                .iter()
-                .any(|workload| workload.placement == Placement::TwoShards)
+            && workloads.iter().any(|workload| workload.placement == Placement::TwoShards)
         {
-            println!(
-                "\nTHE FIGURES FOR TWO SHARDS DON'T COUNT: the answers are not right: {}",
-                reason.trim()
-            );
+            println!("\nTHE FIGURES FOR TWO SHARDS DON'T COUNT: the answers are not right: {}", reason.trim());
         }
     }
 
     pub fn idle(&self, all: &[Idle]) {
-        println!(
-            "\nMemory of each of {} clients that ran a statement and are idle ({}):",
-            idle::CLIENTS,
-            idle::NAME
-        );
+        println!("\nMemory of each of {} clients that ran a statement and are idle ({}):", idle::CLIENTS, idle::NAME);
         for one in all {
             let verdict = match one.name {
                 "PgBouncer" => String::new(),
-                _ => format!(
-                    " (limit {IDLE_KIB_MAX} KiB: {})",
-                    verdict(one.kib < IDLE_KIB_MAX)
-                ),
+                _ => format!(" (limit {IDLE_KIB_MAX} KiB: {})", verdict(one.kib < IDLE_KIB_MAX)),
             };
             println!("  {:26} {:5.1} KiB{verdict}", one.name, one.kib);
         }
@@ -165,10 +136,7 @@ fn compared(figures: &Figures, kind: Kind, limit: f64) -> String {
     match figures.cpu(kind).zip(figures.cpu(Kind::PgBouncer)) {
         Some((own, other)) if other > 0.0 => {
             let ratio = own / other;
-            format!(
-                "{plain} [{ratio:.2}, {limit:.2}: {}]",
-                verdict(ratio <= limit)
-            )
+            format!("{plain} [{ratio:.2}, {limit:.2}: {}]", verdict(ratio <= limit))
         }
         _ => plain,
     }

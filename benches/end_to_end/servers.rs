@@ -27,12 +27,9 @@ pub struct Servers {
 impl Servers {
     pub fn start(shardway: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, String> {
         let installation = Installation::find_or_install(say).map_err(|error| error.to_string())?;
-        let pgbench = [installation.programs().join("pgbench")]
-            .into_iter()
-            .find(|program| program.is_file());
+        let pgbench = [installation.programs().join("pgbench")].into_iter().find(|program| program.is_file());
         let pgbench = pgbench.or_else(|| on_path("pgbench"));
-        let pgbench = pgbench
-            .ok_or("pgbench is not installed (Debian: apt-get install postgresql-contrib)")?;
+        let pgbench = pgbench.ok_or("pgbench is not installed (Debian: apt-get install postgresql-contrib)")?;
         say("starting two PostgreSQL servers");
         let cluster = Cluster::builder()
             .directory(env!("CARGO_TARGET_TMPDIR"))
@@ -42,11 +39,7 @@ impl Servers {
             .shards(2)
             .start()
             .map_err(|error| error.to_string())?;
-        let servers = Self {
-            cluster,
-            pgbench,
-            shardway: shardway.to_owned(),
-        };
+        let servers = Self { cluster, pgbench, shardway: shardway.to_owned() };
         say("loading pgbench's accounts");
         servers.load_whole()?;
         for (number, shard) in servers.cluster.shards().iter().enumerate() {
@@ -57,9 +50,7 @@ impl Servers {
 
     fn load_whole(&self) -> Result<(), String> {
         let server = self.cluster.primary(0);
-        server
-            .sql(&format!("CREATE DATABASE {WHOLE}"))
-            .map_err(|error| error.to_string())?;
+        server.sql(&format!("CREATE DATABASE {WHOLE}")).map_err(|error| error.to_string())?;
         let mut pgbench = self.pgbench();
         pgbench.args(["--initialize", "--quiet", "--scale", &SCALE.to_string()]);
         pgbench.arg(server.url_for(self.cluster.user(), self.cluster.password(), WHOLE));
@@ -80,17 +71,7 @@ impl Servers {
     /// One value, asked with psql.
     pub fn ask(&self, url: &str, sql: &str) -> Result<String, String> {
         let mut psql = self.cluster.installation().command("psql");
-        psql.args([
-            "-X",
-            "-A",
-            "-t",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            sql,
-            url,
-        ]);
+        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, url]);
         output(&mut psql).map(|text| text.trim().to_owned())
     }
 }
@@ -105,22 +86,12 @@ fn load_part(server: &Server, number: usize, count: usize) -> Result<(), String>
          WHERE (((hashint8extended(aid, 8816678312871386365) & 4095) + 2275) & 4095) % {count} = {number};
          VACUUM ANALYZE pgbench_accounts;"
     );
-    server
-        .sql(&sql)
-        .map(drop)
-        .map_err(|error| error.to_string())
+    server.sql(&sql).map(drop).map_err(|error| error.to_string())
 }
 
 /// Runs a command to its end.
 pub fn output(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        Ok(text)
-    } else {
-        Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
-    }
+    if output.status.success() { Ok(text) } else { Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr))) }
 }

@@ -58,58 +58,24 @@ impl Workload {
             Script::ThousandRows => ", 1,000 rows",
         };
         let plural = if self.clients == 1 { "" } else { "s" };
-        format!(
-            "{placement}{script}, {}, {} client{plural}",
-            self.protocol.name(),
-            self.clients
-        )
+        format!("{placement}{script}, {}, {} client{plural}", self.protocol.name(), self.clients)
     }
 }
 
 pub fn all() -> Vec<Workload> {
     let mut all = Vec::new();
     let mut add = |placement, protocol, script, clients, one_worker, default_workers| {
-        let limits = Limits {
-            one_worker,
-            default_workers,
-        };
-        all.push(Workload {
-            placement,
-            protocol,
-            script,
-            clients,
-            limits,
-        });
+        let limits = Limits { one_worker, default_workers };
+        all.push(Workload { placement, protocol, script, clients, limits });
     };
     for protocol in [Protocol::Simple, Protocol::Prepared] {
         for clients in [1, 16, 64] {
-            add(
-                Placement::OneShard,
-                protocol,
-                Script::SelectOnly,
-                clients,
-                1.0,
-                1.25,
-            );
+            add(Placement::OneShard, protocol, Script::SelectOnly, clients, 1.0, 1.25);
         }
     }
     for protocol in [Protocol::Simple, Protocol::Prepared] {
-        add(
-            Placement::TwoShards,
-            protocol,
-            Script::SelectOnly,
-            16,
-            1.2,
-            1.2,
-        );
+        add(Placement::TwoShards, protocol, Script::SelectOnly, 16, 1.2, 1.2);
     }
-    add(
-        Placement::OneShard,
-        Protocol::Simple,
-        Script::ThousandRows,
-        16,
-        1.1,
-        1.1,
-    );
+    add(Placement::OneShard, Protocol::Simple, Script::ThousandRows, 16, 1.1, 1.1);
     all
 }

@@ -58,6 +58,8 @@ pub struct Relation {
     pub has_before_row_triggers: bool,
     /// Any trigger of the user's (those of foreign keys are not counted).
     pub has_triggers: bool,
+    /// What those triggers call.
+    pub trigger_functions: Vec<QualifiedName>,
     pub row_security: bool,
     /// The extension that it belongs to.
     pub extension: Option<String>,
@@ -278,6 +280,7 @@ impl Relation {
             has_rules: false,
             has_before_row_triggers: false,
             has_triggers: false,
+            trigger_functions: Vec::new(),
             row_security: false,
             extension: None,
             unique_indexes: Vec::new(),

@@ -59,7 +59,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     template
 }
 
-fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
+pub(super) fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
     let mut literals = 0;
     let piece = |token: crate::sql::Token| {
         let literal = matches!(token.kind, TokenKind::Literal(_)).then(|| {

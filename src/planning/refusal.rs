@@ -161,6 +161,30 @@ pub fn no_column_list(table: &str) -> Refusal {
     )
 }
 
+pub fn trigger(table: &str, function: &str) -> Refusal {
+    Refusal::new(
+        format!("a trigger of table {table} calls {function}(), which may use tables on other shards"),
+        "It runs on the server that has the row, and what it does there isn't known to Shardway",
+        format!("If it uses no other table and leaves the shard key alone, list {function} under safe_functions."),
+    )
+}
+
+pub fn serial(table: &str, column: &str) -> Refusal {
+    Refusal::new(
+        format!("column {column} of table {table} is left to a sequence"),
+        "Each shard has a sequence of its own, so numbers would repeat: ids are not served yet",
+        format!("Give {column} a value, for example from a sequence of the home shard or a uuid."),
+    )
+}
+
+pub fn default_calls(table: &str, column: &str, function: &str) -> Refusal {
+    Refusal::new(
+        format!("the default of column {column} of table {table} calls {function}(), which may read tables on other shards"),
+        "It is user-defined and not immutable, or isn't known",
+        format!("Give {column} a value or, if the function reads no table, list {function} under safe_functions."),
+    )
+}
+
 pub fn shadows(name: &str) -> Refusal {
     Refusal::new(
         format!("a temporary relation can't hide {name} on several shards"),

@@ -24,8 +24,6 @@ pub struct Backend {
     pub settings: Settings,
     /// `settings` as they were when it joined its transaction: a rollback returns to them.
     pub settings_at_join: Settings,
-    /// The session's clock of savepoints at that time.
-    pub joined_at: u64,
     pub status: Status,
     pub condition: Condition,
     /// ReadyForQuery messages still to come.

@@ -80,7 +80,6 @@ impl managed::Manager for Manager {
             unnamed: None,
             settings: Settings::none(),
             settings_at_join: Settings::none(),
-            joined_at: 0,
             status: Status::Idle,
             condition: Condition::Clean,
             unanswered: 0,

@@ -154,22 +154,19 @@ fn push_set(sql: &mut String, name: &str, value: &SettingValue) {
             sql.push(';');
         }
         SettingValue::Text(text) => {
-            sql.push_str("SELECT pg_catalog.set_config(");
-            push_literal(sql, name);
-            sql.push_str(", ");
-            push_literal(sql, text);
-            sql.push_str(", false);");
+            sql.push_str(&set_config(name, text, false));
+            sql.push(';');
         }
     }
 }
 
-/// The statement that sets a value until its transaction ends.
-pub fn set_locally(name: &str, value: &str) -> String {
+/// The call that makes a setting for the session or, `local`, for the transaction.
+pub fn set_config(name: &str, value: &str, local: bool) -> String {
     let mut sql = String::from("SELECT pg_catalog.set_config(");
     push_literal(&mut sql, name);
     sql.push_str(", ");
     push_literal(&mut sql, value);
-    sql.push_str(", true)");
+    sql.push_str(if local { ", true)" } else { ", false)" });
     sql
 }
 

@@ -29,7 +29,7 @@ pub(super) fn cursor_of(command: &Command) -> Option<&str> {
 pub(super) fn holds_for_block(command: &Command) -> bool {
     matches!(
         command,
-        Command::Session(SessionCommand::Set { local: true, .. } | SessionCommand::Reset { local: true, .. })
+        Command::Session(SessionCommand::Set { .. } | SessionCommand::Reset { .. } | SessionCommand::ResetAll)
             | Command::Transaction(
                 TransactionCommand::SetTransaction
                     | TransactionCommand::Savepoint(_)

@@ -44,9 +44,10 @@ impl Session {
             self.cancel.add(&lease);
             self.transaction.add(shard, lease);
         }
-        let wanted = self.state.settings().clone();
-        let clock = self.state.clock();
         let prelude = self.transaction.prelude_for(shard)?;
+        // What was set within the block is part of what a joining shard is told, in its order.
+        let current = self.state.settings().clone();
+        let wanted = if prelude.is_some() { self.state.settings_at_begin().clone() } else { current.clone() };
         let lease = self.transaction.lease_mut(shard).expect("held or added above");
         let mut ahead = 0;
         let mut careful = false;
@@ -60,7 +61,6 @@ impl Session {
             }
             if lease.status == Status::Idle {
                 lease.settings_at_join = lease.settings.clone();
-                lease.joined_at = clock;
             }
             if let Some(sql) = prelude {
                 encode::query(&mut lease.framed.outbound, sql.as_bytes());
@@ -274,7 +274,7 @@ impl Session {
     }
 
     /// The client is gone: cleans what it held, without making anyone wait for it.
-    pub(super) async fn leave(mut self) {
+    pub(super) async fn leave(&mut self) {
         self.mark_pinned();
         let held = self.transaction.take_all();
         if held.is_empty() {

@@ -4,6 +4,7 @@
 use super::turn::Session;
 use crate::planning::template::{Argument, ParameterValue, Parameters};
 use crate::planning::{StatementTemplate, Template};
+use crate::pool::settings::set_config;
 use crate::pool::{Condition, SettingValue, Settings};
 use crate::sql::command::{SessionCommand, TransactionCommand};
 use crate::sql::lexer::{LexOptions, TokenKind, Tokens, fold_identifier, literal_text};
@@ -85,6 +86,11 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         Command::Ordinary(_) | Command::Empty => return,
     };
     match session {
+        SessionCommand::Set { setting, .. } if setting.name == "session characteristics" => {
+            for (name, value) in characteristics(text, options) {
+                push(Change::Set { local: false, name, value: Some(SettingValue::Text(value)) });
+            }
+        }
         SessionCommand::Set { local, setting } => {
             let value = setting_value(text, options, setting.value_after_tokens).map(SettingValue::List);
             push(Change::Set { local: *local, name: setting.name.clone(), value });
@@ -130,12 +136,11 @@ fn of_effects(
         match (argument(&call.name), argument(&call.value), local) {
             (Some(name), value, Some(local)) => {
                 match &value {
-                    Some(value) if local => {
-                        let sql = crate::pool::settings::set_locally(&name, value);
+                    Some(value) => {
+                        let sql = set_config(&name, value, local);
                         push(Change::Note { command: Command::Empty, sql });
                     }
                     None => push(Change::Opaque),
-                    Some(_) => {}
                 }
                 push(Change::Set { local, name: name.to_ascii_lowercase(), value: value.map(SettingValue::Text) });
             }
@@ -182,6 +187,31 @@ fn argument_text(
         Argument::False => Some("f".to_owned()),
         Argument::Null => None,
     }
+}
+
+/// SET SESSION CHARACTERISTICS AS TRANSACTION is a way to write the settings default_transaction_*
+/// (PostgreSQL documentation, SET TRANSACTION).
+fn characteristics(text: &[u8], options: &LexOptions) -> Vec<(String, String)> {
+    let words: Vec<String> = Tokens::new(text, options)
+        .filter(|token| token.kind == TokenKind::Word)
+        .filter_map(|token| text.get(token.span).map(fold_identifier))
+        .collect();
+    let mut all = Vec::new();
+    let mut set = |name: &str, value: &str| all.push((format!("default_transaction_{name}"), value.to_owned()));
+    for (at, word) in words.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| words.get(at)).map_or("", String::as_str);
+        match (before, word.as_str()) {
+            ("read", "only") => set("read_only", "on"),
+            ("read", "write") => set("read_only", "off"),
+            ("not", "deferrable") => set("deferrable", "off"),
+            (_, "deferrable") => set("deferrable", "on"),
+            ("repeatable", "read") => set("isolation", "repeatable read"),
+            ("read", level @ ("committed" | "uncommitted")) => set("isolation", &format!("read {level}")),
+            (_, "serializable") => set("isolation", "serializable"),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// The values of `SET name TO a, 'b', 3`, as PostgreSQL would flatten them; `None` for forms that aren't
@@ -314,13 +344,11 @@ impl Session {
             TransactionCommand::Savepoint(name) => self.state.savepoint(name),
             TransactionCommand::Release(name) => self.state.release(name),
             TransactionCommand::RollbackTo(name) => {
-                if let Some(clock) = self.state.rollback_to(name) {
-                    let settings = self.state.settings().clone();
-                    for held in self.transaction.held_mut() {
-                        let joined_before = held.lease.joined_at < clock;
-                        let before = if joined_before { &settings } else { &held.lease.settings_at_join };
-                        held.lease.settings = before.clone();
-                    }
+                // Shards that joined later were told of the savepoint, and of what was set before it.
+                self.state.rollback_to(name);
+                let settings = self.state.settings().clone();
+                for held in self.transaction.held_mut() {
+                    held.lease.settings = settings.clone();
                 }
             }
             TransactionCommand::SetTransaction | TransactionCommand::TwoPhase => {}

@@ -218,7 +218,14 @@ impl Session {
         }
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
-        if message.value_count() != wanted {
+        // The parameters in a PREPARE or a function's body are its own.
+        let takes = |one: &crate::planning::StatementTemplate| {
+            matches!(
+                one.command,
+                Command::Ordinary(Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Merge)
+            )
+        };
+        if message.value_count() != wanted && statement.template.statements.iter().all(takes) {
             let text = format!(
                 "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
                 message.value_count(),
@@ -239,11 +246,12 @@ impl Session {
         if explains {
             self.note_explain(&statement.template, &statement.sql, &plan);
         }
+        let plan = self.wherever_held(plan, &statement);
         let Some(shard) = self.shard_of(&plan) else {
             let Plan::Scatter { shards } = plan else {
                 return Err(ClientError::new(SqlState::INTERNAL_ERROR, "a plan without a place").into());
             };
-            return self.bind_scatter(portal, statement, shards, len).await;
+            return self.bind_scatter(portal, statement, shards, changes, len).await;
         };
         let access = super::simple::access_of(&statement.template);
         self.admit_write(shard, &statement.template)?;
@@ -261,6 +269,25 @@ impl Session {
         let previous = self.portals.insert(portal.clone(), Portal { statement, place: Place::Shard(shard), changes });
         self.undo.push(Undo::Portal { name: portal, previous });
         Ok(())
+    }
+
+    /// A session command within a transaction that is on several shards runs on each of them; one on a
+    /// cursor, where that is.
+    fn wherever_held(&self, plan: Plan, statement: &ClientStatement) -> Plan {
+        if plan != Plan::Touched || self.transaction.held().len() < 2 {
+            return plan;
+        }
+        let cursor = match &statement.template.statements[..] {
+            [only] => super::block::cursor_of(&only.command).and_then(|name| self.cursors.get(name)),
+            _ => None,
+        };
+        if let Some(&shard) = cursor {
+            return Plan::Single { shard, why: crate::planning::Why::Home };
+        }
+        match crate::types::ShardSet::from_shards(self.transaction.held().iter().map(|held| held.shard)) {
+            Some(shards) => Plan::Scatter { shards },
+            None => plan,
+        }
     }
 
     fn is_current(&self, statement: &ClientStatement) -> bool {

@@ -24,6 +24,7 @@ use crate::types::{ClientError, ShardId, ShardSet, SqlState};
 #[derive(Debug)]
 pub struct ScatterSegment {
     pub portal: Box<[u8]>,
+    merge: Merge,
     shards: Vec<(ShardId, VecDeque<Expect>)>,
 }
 
@@ -142,9 +143,12 @@ impl Session {
         portal: Box<[u8]>,
         statement: Arc<ClientStatement>,
         shards: ShardSet,
+        changes: Vec<Change>,
         len: usize,
     ) -> Result<(), Failure> {
         self.leave_segment().await?;
+        let is_ordinary = matches!(&statement.template.statements[..], [only] if matches!(only.command, Command::Ordinary(_)));
+        let merge = if is_ordinary { Merge::Concatenate } else { Merge::Echo };
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         let unplaced = std::mem::take(&mut self.unplaced);
         for (position, &shard) in shards.as_slice().iter().enumerate() {
@@ -169,9 +173,9 @@ impl Session {
         for Unplaced { statement, previous } in unplaced {
             self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
         }
-        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes: Vec::new() });
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes });
         self.undo.push(Undo::Portal { name: portal.clone(), previous });
-        self.scattering = Some(ScatterSegment { portal, shards: waiting });
+        self.scattering = Some(ScatterSegment { portal, merge, shards: waiting });
         Ok(())
     }
 
@@ -200,7 +204,7 @@ impl Session {
             self.open_part(shard);
             waiting.push((shard, std::mem::take(&mut self.expects)));
         }
-        self.scattering = Some(ScatterSegment { portal: portal.into(), shards: waiting });
+        self.scattering = Some(ScatterSegment { portal: portal.into(), merge: Merge::Concatenate, shards: waiting });
         Ok(())
     }
 
@@ -290,7 +294,7 @@ impl Session {
                 encode::flush(&mut lease.framed.outbound);
             }
         }
-        let result = self.scatter(&mut segment.shards, Merge::Concatenate).await;
+        let result = self.scatter(&mut segment.shards, segment.merge).await;
         self.scattering = Some(segment);
         match result {
             Ok((false, _, _)) => Ok(()),
@@ -308,7 +312,7 @@ impl Session {
                 expects.push_back(Expect::Sync { shown: false });
             }
         }
-        match self.scatter(&mut segment.shards, Merge::Concatenate).await {
+        match self.scatter(&mut segment.shards, segment.merge).await {
             Ok((failed, _, tag)) => {
                 if failed {
                     self.state.fail_implicit();
@@ -316,6 +320,9 @@ impl Session {
                 }
                 if executes {
                     self.say_tag(tag);
+                    let portal = self.portals.get_mut(&segment.portal);
+                    let changes = portal.map(|portal| std::mem::take(&mut portal.changes)).unwrap_or_default();
+                    self.complete(changes.into_iter().map(|change| (0, change)).collect(), 1, false);
                 }
                 Ok(())
             }

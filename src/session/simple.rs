@@ -29,7 +29,9 @@ impl Session {
             return Ok(());
         }
         // A Query does away with the unnamed statement, as on a server.
-        self.statements.remove(&b""[..]);
+        if !self.statements.is_empty() {
+            self.statements.remove(&b""[..]);
+        }
         let mut lexed = super::planner::take_scratch();
         let planned = self.plan_query(len, &mut lexed).await;
         super::planner::put_scratch(lexed);

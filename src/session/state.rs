@@ -14,8 +14,6 @@ pub struct SessionState {
     block: Option<BlockState>,
     /// Where a failed query string of several statements returns to.
     implicit_start: Settings,
-    /// Numbers savepoints, so that a connection knows which of them it has seen being made.
-    clock: u64,
     pub pins: Pins,
 }
 
@@ -30,7 +28,6 @@ struct BlockState {
 #[derive(Debug)]
 struct Savepoint {
     name: String,
-    clock: u64,
     settings: Settings,
     local_path: Option<SettingValue>,
 }
@@ -62,7 +59,6 @@ impl SessionState {
             implicit_start: baseline.clone(),
             baseline,
             block: None,
-            clock: 0,
             pins: Pins::default(),
         }
     }
@@ -87,8 +83,9 @@ impl SessionState {
         &self.baseline
     }
 
-    pub fn clock(&self) -> u64 {
-        self.clock
+    /// What a shard that joins the block begins with, before it is told what was set within.
+    pub fn settings_at_begin(&self) -> &Settings {
+        self.block.as_ref().map_or(&self.current, |block| &block.at_begin)
     }
 
     /// A turn begins: what fails outside a block goes back to here.
@@ -143,12 +140,10 @@ impl SessionState {
     }
 
     pub fn savepoint(&mut self, name: &str) {
-        self.clock += 1;
-        let (clock, current) = (self.clock, self.current.clone());
+        let current = self.current.clone();
         if let Some(block) = &mut self.block {
             block.savepoints.push(Savepoint {
                 name: name.to_owned(),
-                clock,
                 settings: current,
                 local_path: block.local_path.clone(),
             });
@@ -163,15 +158,14 @@ impl SessionState {
         }
     }
 
-    /// The number of the savepoint that was returned to.
-    pub fn rollback_to(&mut self, name: &str) -> Option<u64> {
-        let block = self.block.as_mut()?;
-        let position = block.savepoints.iter().rposition(|savepoint| savepoint.name == name)?;
+    pub fn rollback_to(&mut self, name: &str) {
+        let Some(block) = &mut self.block else { return };
+        let Some(position) = block.savepoints.iter().rposition(|savepoint| savepoint.name == name) else { return };
         block.savepoints.truncate(position + 1);
-        let savepoint = block.savepoints.get(position)?;
-        self.current = savepoint.settings.clone();
-        block.local_path = savepoint.local_path.clone();
-        Some(savepoint.clock)
+        if let Some(savepoint) = block.savepoints.last() {
+            self.current = savepoint.settings.clone();
+            block.local_path = savepoint.local_path.clone();
+        }
     }
 }
 

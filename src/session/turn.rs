@@ -100,7 +100,7 @@ pub enum SessionEnd {
 
 impl Session {
     /// Serves the client until it leaves. What it held is given back or closed.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let end = loop {
             if let Err(end) = self.turn().await {
                 break end;

@@ -647,6 +647,7 @@ SELECT * FROM small4 WHERE id IN (3, 10, 10000000000)
 
 /* shardway: key=5 */ SELECT key FROM settings
 
+--! error 22023
 /* shardway: nothing=5 */ SELECT name FROM users WHERE id = 5
 
 --! script
