@@ -756,7 +756,7 @@ impl Session {
         if result.is_ok() {
             result = match self.scattering {
                 Some(_) => self.run_scatter(false).await,
-                None => self.end_segment().await,
+                None => self.end_segment_for_query().await,
             };
         }
         match result {
@@ -767,6 +767,22 @@ impl Session {
         }
         self.drop_unplaced();
         Ok(false)
+    }
+
+    /// What was written since the last Sync would have to be committed with the Query.
+    async fn end_segment_for_query(&mut self) -> Result<(), Failure> {
+        if self.segment.as_ref().is_some_and(|segment| segment.writes) {
+            self.run_segment(End::Flush).await?;
+            if self.skipping {
+                return Err(Failure::Told);
+            }
+            if !self.state.in_block() {
+                let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "a Query behind a write without a Sync between them")
+                    .hint("Send a Sync before the Query.");
+                return Err(error.into());
+            }
+        }
+        self.end_segment().await
     }
 
     /// Sends the segment's messages and passes the replies on.
