@@ -913,6 +913,22 @@ fn blocks(all: &mut Comparison) {
             ],
         )
     });
+    all.same("a write, then BEGIN in the pipeline", |w| {
+        each(
+            w,
+            &[
+                [
+                    once("INSERT INTO notes VALUES (1, 'a')"),
+                    once("BEGIN"),
+                    once("INSERT INTO notes VALUES (2, 'a')"),
+                    sync(),
+                ]
+                .concat(),
+                query("ROLLBACK"),
+                query("SELECT * FROM notes"),
+            ],
+        )
+    });
     all.same("described in the extended protocol", |w| {
         w.ask(
             &[
@@ -984,22 +1000,6 @@ fn only_on_one(all: &mut Comparison) {
                 once("EXECUTE q(2)").into_iter().chain(sync()).collect(),
                 query("DEALLOCATE q"),
                 query("EXECUTE q(1)"),
-            ],
-        )
-    });
-    all.same("a write, then BEGIN in the pipeline", |w| {
-        each(
-            w,
-            &[
-                [
-                    once("INSERT INTO notes VALUES (1, 'a')"),
-                    once("BEGIN"),
-                    once("INSERT INTO notes VALUES (2, 'a')"),
-                    sync(),
-                ]
-                .concat(),
-                query("ROLLBACK"),
-                query("SELECT * FROM notes"),
             ],
         )
     });
