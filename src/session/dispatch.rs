@@ -209,10 +209,10 @@ impl Session {
             return;
         }
         let Some(sql) = lease.settings.difference(&wanted) else { return };
-        match own::run_reporting(lease, &sql).await {
-            Ok(reported) => {
+        match own::run(lease, &sql).await {
+            Ok(answer) => {
                 lease.settings = wanted;
-                for (name, value) in reported {
+                for (name, value) in answer.parameters {
                     crate::protocol::backend::parameter(&mut self.client.outbound, &name, &value);
                 }
             }
