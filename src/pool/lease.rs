@@ -170,6 +170,11 @@ impl NodePool {
         });
     }
 
+    /// Closes the connections that are free.
+    pub fn shed(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     pub fn close(&self) {
         self.pool.close();
     }

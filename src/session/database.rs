@@ -105,7 +105,16 @@ impl Database {
     /// A reload replaced this database: its sessions move over between transactions.
     pub fn succeed(&self, successor: Arc<Database>) {
         self.successor.store(Some(successor));
-        self.close();
+        self.shed();
+    }
+
+    /// Closes the connections that nobody uses: a database that was replaced is still there for those in a
+    /// transaction, who may need further connections of it.
+    pub fn shed(&self) {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        for pools in users.values() {
+            pools.each(NodePool::shed);
+        }
     }
 
     pub fn successor(&self) -> Option<Arc<Database>> {

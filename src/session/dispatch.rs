@@ -259,14 +259,17 @@ impl Session {
 
     /// After a reload the client goes on with the database as it is configured now; only between
     /// transactions, and not while it is pinned.
-    fn follow_reload(&mut self) {
+    pub(super) fn follow_reload(&mut self) {
+        if !self.transaction.held().is_empty() || self.transaction.status() != Status::Idle {
+            return;
+        }
         let Some(mut successor) = self.database.successor() else { return };
         while let Some(next) = successor.successor() {
             successor = next;
         }
         if let Some(pools) = successor.pools_of(&self.user) {
             self.pools = pools;
-            self.database = successor;
+            std::mem::replace(&mut self.database, successor).shed();
         }
     }
 

@@ -123,6 +123,7 @@ impl Session {
     /// One request, from its first byte to the last of its answer.
     async fn turn(&mut self) -> Result<(), SessionEnd> {
         let header = self.next_header().await?;
+        self.follow_reload();
         if self.skipping && matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL) {
             // A server skips these as well until the Sync.
             self.await_frame(header).await?;

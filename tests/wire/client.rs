@@ -137,14 +137,6 @@ impl Wire {
         Some(frame)
     }
 
-    /// As [`Self::read`], but silence after this long is an answer too.
-    pub fn read_within(&mut self, patience: Duration) -> Option<Frame> {
-        self.stream.set_read_timeout(Some(patience)).unwrap();
-        let frame = self.read();
-        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        frame
-    }
-
     fn frame_len(&self) -> usize {
         1 + u32::from_be_bytes(self.inbound[1..5].try_into().unwrap()) as usize
     }

@@ -35,6 +35,7 @@ fn on_two_shards() {
     copies(&mut all);
     settings(&mut all);
     blocks(&mut all);
+    scatters(&mut all);
     all.end();
 }
 
@@ -1014,4 +1015,171 @@ fn only_on_one(all: &mut Comparison) {
             .concat(),
         )
     });
+}
+
+/// Statements over several shards; in which order rows come is nobody's promise.
+fn scatters(all: &mut Comparison) {
+    let sorted = |mut frames: Vec<Frame>| {
+        // Rows stay where rows are: each run of them is sorted.
+        for run in frames.chunk_by_mut(|a, b| a.tag == b.tag) {
+            if run[0].tag == b'D' {
+                run.sort_by(|a, b| a.body.cmp(&b.body));
+            }
+        }
+        frames
+    };
+    let fill = |w: &mut Wire| {
+        for id in 1..=6 {
+            w.run(&format!("INSERT INTO items VALUES ({id}, 'v{id}')"));
+        }
+    };
+    let rows = "SELECT id FROM items WHERE id < 7";
+    // Rows differ from run to run where only some are fetched: their number counts.
+    let count_only = |mut frames: Vec<Frame>| {
+        frames.iter_mut().filter(|frame| frame.tag == b'D').for_each(|frame| frame.body.clear());
+        frames
+    };
+    all.same("a scatter", |w| {
+        fill(w);
+        sorted(each(
+            w,
+            &[
+                query(rows),
+                [once(rows), sync()].concat(),
+                [
+                    parse("s", rows, &[]),
+                    describe_statement("s"),
+                    bind("", "s", &[]),
+                    describe_portal(""),
+                    execute("", 0),
+                    sync(),
+                ]
+                .concat(),
+                [bind("", "s", &[]), execute("", 0), sync()].concat(),
+            ],
+        ))
+    });
+    all.same("a scatter that fails", |w| {
+        fill(w);
+        let fails = "SELECT 1 / (id - 3) FROM items WHERE id < 7";
+        let all = each(
+            w,
+            &[
+                query(fails),
+                [once(fails), sync()].concat(),
+                query("BEGIN"),
+                query(fails),
+                query(rows),
+                query("ROLLBACK"),
+                query("BEGIN"),
+                query("INSERT INTO items VALUES (7, 'x')"),
+                [once(fails), once(rows), sync()].concat(),
+                [once(rows), sync()].concat(),
+                query("COMMIT"),
+                query("SELECT * FROM items WHERE id = 7"),
+            ],
+        );
+        // Which rows came before the error depends on the order.
+        all.into_iter().filter(|frame| !b"DT2".contains(&frame.tag)).collect()
+    });
+    all.same("a scatter with a row limit", |w| {
+        fill(w);
+        count_only(each(
+            w,
+            &[
+                [parse("s", rows, &[]), bind("", "s", &[]), execute("", 4), execute("", 4), execute("", 4), sync()]
+                    .concat(),
+                [bind("", "s", &[]), execute("", 6), execute("", 6), sync()].concat(),
+                query("BEGIN"),
+                [bind("p", "s", &[]), bind("q", "s", &[]), execute("p", 2), sync()].concat(),
+                [execute("q", 5), sync()].concat(),
+                [execute("p", 3), execute("q", 5), sync()].concat(),
+                [execute("p", 0), close_portal("p"), sync()].concat(),
+                [bind("p", "s", &[]), execute("p", 1), close_portal("p"), bind("p", "s", &[]), execute("p", 0), sync()]
+                    .concat(),
+                query("SELECT 1"),
+                query("COMMIT"),
+            ],
+        ))
+    });
+    all.same("a scatter among others", |w| {
+        fill(w);
+        sorted(each(
+            w,
+            &[
+                [
+                    once("SELECT 1"),
+                    once(rows),
+                    once("SELECT v FROM items WHERE id = 2"),
+                    once(rows),
+                    once("SELECT 2"),
+                    sync(),
+                ]
+                .concat(),
+                [once(rows), bind("", "nobody", &[]), sync()].concat(),
+                [once(rows), parse("n", "SELECT 5", &[]), sync()].concat(),
+                [bind("", "n", &[]), execute("", 0), sync()].concat(),
+                query("BEGIN"),
+                query("UPDATE items SET v = 'new' WHERE id = 5"),
+                query("SELECT v FROM items WHERE id < 7"),
+                [once("SELECT v FROM items WHERE id < 7"), once("SELECT v FROM items WHERE id = 5"), sync()].concat(),
+                query("SAVEPOINT s"),
+                query("UPDATE items SET v = 'newer' WHERE id = 5"),
+                query("ROLLBACK TO s"),
+                query("SELECT v FROM items WHERE id < 7"),
+                query("COMMIT"),
+                query("SELECT v FROM items WHERE id < 7"),
+            ],
+        ))
+    });
+    all.same("nothing in a scatter", |w| {
+        sorted(each(
+            w,
+            &[
+                query(rows),
+                [once(rows), sync()].concat(),
+                [parse("", rows, &[]), bind("", "", &[]), execute("", 3), sync()].concat(),
+            ],
+        ))
+    });
+    all.same("NULL and notices in a scatter", |w| {
+        fill(w);
+        sorted(each(
+            w,
+            &[[
+                parse("", "SELECT id, $1::text, NULL FROM items WHERE id < 7", &[]),
+                bind_formats("", "", &[], &[None], &[1, 0, 0]),
+                describe_portal(""),
+                execute("", 0),
+                sync(),
+            ]
+            .concat()],
+        ))
+    });
+}
+
+/// A pipeline that writes to two shards can't be one transaction: it is refused as a whole.
+#[test]
+fn a_pipeline_never_writes_half() {
+    let proxy = proxy(two(), 2, "");
+    let mut w = super::world::ready(&proxy);
+    for id in 301..=306 {
+        w.run(&format!("DELETE FROM items WHERE id = {id}"));
+    }
+    for what in [
+        "SELECT id FROM items",
+        "INSERT INTO items VALUES (302, 'x')",
+        "INSERT INTO items VALUES (303, 'x')",
+        "INSERT INTO items VALUES (304, 'x')",
+    ] {
+        let frames = w.ask(&[once("INSERT INTO items VALUES (301, 'x')"), once(what), sync()].concat());
+        let found = w.value("SELECT count(*) FROM items WHERE id = 301");
+        match super::client::sqlstate(&frames).as_deref() {
+            None => {
+                assert_eq!(found, "1", "{what}");
+                w.run("DELETE FROM items WHERE id = 301");
+            }
+            Some(state) => assert_eq!((state, found.as_str()), ("0A000", "0"), "{what}"),
+        }
+    }
 }

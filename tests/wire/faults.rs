@@ -130,7 +130,7 @@ fn a_client_that_does_not_read_slows_its_server_down() {
     a.send(&query("SELECT repeat('x', 1000) FROM generate_series(1, 300000) -- mark-slow"));
     std::thread::sleep(Duration::from_millis(700));
     let during = rss();
-    assert!(during < before + 8 << 10, "{before} KiB became {during}");
+    assert!(during < before + (8 << 10), "{before} KiB became {during}");
     assert_eq!(watch.value(&running("mark-slow")), "1");
     let frames = a.until(b'Z', 1);
     assert_eq!(frames.len(), 300_003);
@@ -143,7 +143,7 @@ fn a_client_that_does_not_read_slows_its_server_down() {
         claims.push(wire);
     }
     std::thread::sleep(Duration::from_millis(100));
-    assert!(rss() < before + 4 << 10);
+    assert!(rss() < before + (4 << 10));
     a.run("SELECT 1");
 }
 
