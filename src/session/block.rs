@@ -144,13 +144,14 @@ impl Session {
         let writer = self.transaction.writer();
         let mut order: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
         order.sort_by_key(|&shard| Some(shard) == writer);
+        let mut reported = BTreeMap::new();
         for shard in order {
             let Some(lease) = self.transaction.lease_mut(shard) else { continue };
             if lease.status == Status::Idle {
                 continue;
             }
             match own::run(lease, "COMMIT").await {
-                Ok(answer) if answer.tag == "COMMIT" => {}
+                Ok(answer) if answer.tag == "COMMIT" => reported.extend(answer.parameters),
                 Ok(_) => {
                     self.roll_back_shards().await;
                     return Ended::Tag("ROLLBACK");
@@ -171,6 +172,7 @@ impl Session {
                 }
             }
         }
+        self.say_parameters(&reported);
         Ended::Tag("COMMIT")
     }
 
