@@ -174,6 +174,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
     relation.has_triggers = row.try_get(6)?;
     relation.has_before_row_triggers = row.try_get(7)?;
     relation.extension = row.try_get(8)?;
+    relation.unlogged = row.try_get(9)?;
     Ok(Some((row.try_get(0)?, relation)))
 }
 

@@ -59,6 +59,8 @@ pub struct Relation {
     /// Any trigger of the user's (those of foreign keys are not counted).
     pub has_triggers: bool,
     pub row_security: bool,
+    /// Not in the write-ahead log: a replica has no rows of it.
+    pub unlogged: bool,
     /// The extension that it belongs to.
     pub extension: Option<String>,
     pub unique_indexes: Vec<UniqueIndex>,
@@ -279,6 +281,7 @@ impl Relation {
             has_before_row_triggers: false,
             has_triggers: false,
             row_security: false,
+            unlogged: false,
             extension: None,
             unique_indexes: Vec::new(),
             foreign_keys: Vec::new(),

@@ -11,7 +11,7 @@ use super::refusal;
 use super::route::{Override, Route, Routed};
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
-use super::template::{StatementTemplate, Template};
+use super::template::{Effects, StatementTemplate, Template};
 use super::text::Text;
 use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
@@ -45,7 +45,10 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         }
         statements.push(StatementTemplate {
             access: effects::access(text, &command, scene, names),
-            effects: effects::effects(text, &command, &functions),
+            effects: Effects {
+                needs_primary: effects::needs_primary(text, scene, names),
+                ..effects::effects(text, &command, &functions)
+            },
             command,
         });
     }

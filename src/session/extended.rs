@@ -205,8 +205,8 @@ impl Session {
             };
             return self.bind_scatter(portal, statement, shards, len).await;
         };
-        let writes = super::simple::access_of(&statement.template) == Access::Write;
-        self.enter_segment(shard, writes, &statement.template).await?;
+        let access = super::simple::access_of(&statement.template);
+        self.enter_segment(shard, access, access == Access::Write, &statement.template).await?;
         self.place_parses(shard);
         self.prepare(shard, &statement);
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
@@ -313,7 +313,9 @@ impl Session {
                     return Err(super::block::aborted().into());
                 }
                 let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
-                self.enter_segment(shard, false, &statement.template).await?;
+                // What is to be executed next must find itself where it can run.
+                let access = super::simple::access_of(&statement.template);
+                self.enter_segment(shard, access, false, &statement.template).await?;
                 self.place_parses(shard);
                 self.prepare(shard, &statement);
                 let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
@@ -587,6 +589,7 @@ impl Session {
     async fn enter_segment(
         &mut self,
         shard: ShardId,
+        access: Access,
         writes: bool,
         template: &crate::planning::Template,
     ) -> Result<(), Failure> {
@@ -604,9 +607,10 @@ impl Session {
             return Err(error.into());
         }
         self.admit_write(shard, template)?;
-        if self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
+        let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
+        let changes_node = access == Access::Write && on_replica && !self.transaction.in_block();
+        if changes_node || self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
             self.leave_segment().await?;
-            let access = if writes { Access::Write } else { Access::Read };
             self.reach(shard, access).await?;
             self.open_segment(shard);
         }

@@ -10,7 +10,7 @@ use crate::execute::{Expect, relay};
 use crate::planning::{Access, Plan, Template};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::{frontend};
-use crate::sql::command::Verb;
+use crate::sql::command::{SessionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -261,10 +261,18 @@ impl Session {
     /// Notes a write of the transaction, which must stay on one shard.
     pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
         let writes = template.statements.iter().any(|statement| {
-            statement.access == Access::Write && matches!(statement.command, Command::Ordinary(_))
+            let may_write = matches!(statement.command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
+            statement.access == Access::Write && may_write
         });
         if !writes {
             return Ok(());
+        }
+        let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
+        let differs = template.statements.iter().any(|statement| statement.effects.needs_primary);
+        if on_replica && differs && self.transaction.in_block() {
+            let message = "this statement needs the primary, but the read-only transaction runs on a replica";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                .hint("Begin the transaction without READ ONLY, or with this statement as its first."));
         }
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
