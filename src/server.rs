@@ -312,6 +312,7 @@ async fn drain(shared: &Arc<Shared>) {
     tracing::info!(clients = shared.clients.load(Ordering::Acquire), ?limit, "draining");
     shared.drain.draining.store(true, Ordering::Release);
     shared.drain.changed.notify_waiters();
+    shared.keys.wake_all();
     let emptied = async {
         loop {
             let left = shared.client_left.notified();
@@ -325,6 +326,7 @@ async fn drain(shared: &Arc<Shared>) {
         tracing::warn!(clients = shared.clients.load(Ordering::Acquire), "drain limit reached");
         shared.drain.over.store(true, Ordering::Release);
         shared.drain.changed.notify_waiters();
+        shared.keys.wake_all();
         // Those at rest say good-bye; those in a statement are cut off with the process.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

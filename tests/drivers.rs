@@ -1,11 +1,12 @@
-//! Real drivers. Each script runs on a plain PostgreSQL, which proves the script.
+//! Real drivers. Each script runs on a plain PostgreSQL, which proves the script, and through Shardway on one
+//! shard and on two, unchanged but for the URL.
 
 mod support;
 
 use std::sync::OnceLock;
 
 use shardway::devcluster::Cluster;
-use support::{DRIVER_SCHEMA, NodeEnv, PythonEnv, Shards, expect_success, psql, repository_file};
+use support::{DRIVER_SCHEMA, NodeEnv, Proxy, PythonEnv, Shards, driver_config, expect_success, psql, repository_file};
 
 /// One server with everything: what the drivers do must work here first.
 fn plain() -> &'static Cluster {
@@ -62,4 +63,78 @@ fn node_postgres_on_postgresql() {
 #[test]
 fn postgres_js_on_postgresql() {
     postgres_js_works(&plain().primary(0).url());
+}
+
+/// Shardway in front of one shard.
+fn one_shard() -> (&'static Cluster, String) {
+    static ONE: OnceLock<(Cluster, Proxy)> = OnceLock::new();
+    through(&ONE, 1)
+}
+
+/// Shardway in front of two shards.
+fn two_shards() -> (&'static Cluster, String) {
+    static TWO: OnceLock<(Cluster, Proxy)> = OnceLock::new();
+    through(&TWO, 2)
+}
+
+fn through(place: &'static OnceLock<(Cluster, Proxy)>, shards: usize) -> (&'static Cluster, String) {
+    let (cluster, proxy) = place.get_or_init(|| {
+        let cluster = Shards::builder().shards(shards).database("shop").schema(DRIVER_SCHEMA).start();
+        let cluster = cluster.unwrap_or_else(|error| panic!("{error}"));
+        let proxy = Proxy::start(&cluster, &driver_config(&cluster));
+        (cluster, proxy)
+    });
+    (cluster, proxy.url_of(cluster))
+}
+
+#[test]
+fn psql_through_one_shard() {
+    let (cluster, url) = one_shard();
+    psql_works(cluster, &url);
+}
+
+#[test]
+fn psql_through_two_shards() {
+    let (cluster, url) = two_shards();
+    psql_works(cluster, &url);
+}
+
+#[test]
+fn psycopg_through_one_shard() {
+    psycopg_works(&one_shard().1);
+}
+
+#[test]
+fn psycopg_through_two_shards() {
+    psycopg_works(&two_shards().1);
+}
+
+#[test]
+fn asyncpg_through_one_shard() {
+    asyncpg_works(&one_shard().1);
+}
+
+#[test]
+fn asyncpg_through_two_shards() {
+    asyncpg_works(&two_shards().1);
+}
+
+#[test]
+fn node_postgres_through_one_shard() {
+    node_postgres_works(&one_shard().1);
+}
+
+#[test]
+fn node_postgres_through_two_shards() {
+    node_postgres_works(&two_shards().1);
+}
+
+#[test]
+fn postgres_js_through_one_shard() {
+    postgres_js_works(&one_shard().1);
+}
+
+#[test]
+fn postgres_js_through_two_shards() {
+    postgres_js_works(&two_shards().1);
 }

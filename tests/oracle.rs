@@ -18,15 +18,20 @@ mod list;
 mod parameters;
 #[path = "oracle/run.rs"]
 mod run;
+#[path = "oracle/sources.rs"]
+mod sources;
 #[path = "oracle/state.rs"]
 mod state;
+#[path = "oracle/statement.rs"]
+mod statement;
 #[path = "oracle/wire.rs"]
 mod wire;
 #[path = "oracle/world.rs"]
 mod world;
 
-use generate::{Generator, Statement};
+use generate::Generator;
 use run::{Runner, Tally};
+use statement::Statement;
 use world::Environment;
 
 const SHOWN_FAILURES: usize = 100;
@@ -106,13 +111,19 @@ fn shrink(runner: &mut Runner<'_>, mut statement: Statement) {
 }
 
 fn conclude(tally: &Tally, environment: &Environment) {
-    println!("{} answers compared, {} refused, {} failures", tally.compared, tally.refused.len(), tally.failures.len());
+    let (errors, refused, failures) = (tally.errors, tally.refused.len(), tally.failures.len());
+    println!("{} answers compared: {errors} errors, {refused} refused, {failures} failures", tally.compared);
     for refusal in &tally.refused {
         println!("refused: {refusal}");
     }
     let shown: Vec<_> = tally.failures.iter().take(SHOWN_FAILURES).map(String::as_str).collect();
     if !shown.is_empty() {
-        panic!("{} failures:\n\n{}\n\nShardway's log:\n{}", tally.failures.len(), shown.join("\n\n"), environment.log());
+        panic!(
+            "{} failures:\n\n{}\n\nShardway's log:\n{}",
+            tally.failures.len(),
+            shown.join("\n\n"),
+            environment.log()
+        );
     }
 }
 

@@ -174,7 +174,10 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
     relation.has_triggers = row.try_get(6)?;
     relation.has_before_row_triggers = row.try_get(7)?;
     relation.extension = row.try_get(8)?;
-    relation.unlogged = row.try_get(9)?;
+    let (schemas, names): (Vec<String>, Vec<String>) = (row.try_get(9)?, row.try_get(10)?);
+    relation.trigger_functions =
+        schemas.into_iter().zip(names).map(|(schema, name)| QualifiedName::new(schema, name)).collect();
+    relation.unlogged = row.try_get(11)?;
     Ok(Some((row.try_get(0)?, relation)))
 }
 

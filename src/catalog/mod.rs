@@ -58,6 +58,8 @@ pub struct Relation {
     pub has_before_row_triggers: bool,
     /// Any trigger of the user's (those of foreign keys are not counted).
     pub has_triggers: bool,
+    /// What those triggers call.
+    pub trigger_functions: Vec<QualifiedName>,
     pub row_security: bool,
     /// Not in the write-ahead log: a replica has no rows of it.
     pub unlogged: bool,
@@ -280,6 +282,7 @@ impl Relation {
             has_rules: false,
             has_before_row_triggers: false,
             has_triggers: false,
+            trigger_functions: Vec::new(),
             row_security: false,
             unlogged: false,
             extension: None,

@@ -1,5 +1,5 @@
 //! COPY FROM STDIN on one backend: the client's CopyData frames go on as they come, while the server
-//! is watched for an error that ends the copy early.
+//! is watched for notices and for an error that ends the copy early.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -14,12 +14,12 @@ use crate::protocol::frontend::{encode, tag};
 use crate::types::limits::{COPY_QUEUE_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// Where the client is in its half of the conversation.
-enum Stage {
+#[derive(Debug)]
+pub(super) enum CopyIn {
     Copying,
     /// Bytes left of a CopyData frame whose beginning was sent.
     WithinFrame(usize),
-    /// CopyDone or CopyFail was sent; in the extended protocol the client's Sync is still due.
-    AwaitSync,
+    /// CopyDone or CopyFail was sent.
     Over,
 }
 
@@ -30,17 +30,24 @@ enum Event {
     Sent,
 }
 
-/// Runs until the client has ended its copy, or until the server spoke. In the extended protocol the
-/// server ignores a Sync that comes while it copies, so the one behind CopyDone is passed on as well.
+impl CopyIn {
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+}
+
+/// Runs until the client has ended its copy, or until the server has said something.
 ///
 /// # Errors
-/// A lost client or server. The caller reads the server's verdict.
-pub async fn copy_in(client: &mut Framed, backend: &mut Backend, extended: bool) -> Result<(), RelayError> {
-    let mut stage = Stage::Copying;
-    let mut server_spoke = false;
+/// A lost client or server, or a client that sends what has no place in a copy.
+pub(super) async fn copy_in(
+    client: &mut Framed,
+    backend: &mut Backend,
+    copy: &mut CopyIn,
+) -> Result<(), RelayError> {
     loop {
-        stage = forward(client, backend, stage, extended, server_spoke)?;
-        if matches!(stage, Stage::Over) || (server_spoke && !extended) {
+        forward(client, backend, copy)?;
+        if copy.is_over() {
             return Ok(());
         }
         let event = poll_fn(|cx| {
@@ -51,7 +58,7 @@ pub async fn copy_in(client: &mut Framed, backend: &mut Backend, extended: bool)
                     Poll::Pending => {}
                 }
             }
-            if !server_spoke && let Poll::Ready(read) = backend.framed.poll_fill(cx) {
+            if let Poll::Ready(read) = backend.framed.poll_fill(cx) {
                 return Poll::Ready(Event::Server(read));
             }
             if backend.framed.outbound.len() < COPY_QUEUE_BYTES_MAX
@@ -73,7 +80,7 @@ pub async fn copy_in(client: &mut Framed, backend: &mut Backend, extended: bool)
             Event::Server(Ok(0)) => {
                 return Err(RelayError::Backend { reason: "end of stream".to_owned(), last_words: None });
             }
-            Event::Server(Ok(_)) => server_spoke = true,
+            Event::Server(Ok(_)) => return Ok(()),
             Event::Server(Err(error)) => {
                 return Err(RelayError::Backend { reason: error.to_string(), last_words: None });
             }
@@ -81,59 +88,46 @@ pub async fn copy_in(client: &mut Framed, backend: &mut Backend, extended: bool)
     }
 }
 
-/// Moves what has arrived from the client on to the server. Once the server spoke, data is dropped.
-fn forward(
-    client: &mut Framed,
-    backend: &mut Backend,
-    mut stage: Stage,
-    extended: bool,
-    server_spoke: bool,
-) -> Result<Stage, RelayError> {
+/// Moves what has arrived from the client on to the server.
+fn forward(client: &mut Framed, backend: &mut Backend, copy: &mut CopyIn) -> Result<(), RelayError> {
     let out = &mut backend.framed.outbound;
     loop {
-        if let Stage::WithinFrame(left) = stage {
+        if let CopyIn::WithinFrame(left) = *copy {
             let here = left.min(client.inbound.len());
-            if !server_spoke {
-                out.extend_from_slice(client.inbound.get(..here).unwrap_or_default());
-            }
+            out.extend_from_slice(client.inbound.get(..here).unwrap_or_default());
             client.inbound.advance(here);
             if here < left {
-                return Ok(Stage::WithinFrame(left - here));
+                *copy = CopyIn::WithinFrame(left - here);
+                return Ok(());
             }
-            stage = Stage::Copying;
+            *copy = CopyIn::Copying;
         }
         let header = frame::peek(&client.inbound, FRAME_BYTES_MAX + 1).map_err(RelayError::ClientProtocol)?;
-        let Some(header) = header else { return Ok(stage) };
-        if header.tag == tag::COPY_DATA && matches!(stage, Stage::Copying) {
-            stage = Stage::WithinFrame(header.len);
+        let Some(header) = header else { return Ok(()) };
+        if header.tag == tag::COPY_DATA {
+            *copy = CopyIn::WithinFrame(header.len);
             continue;
         }
         if client.inbound.len() < header.len {
-            return Ok(stage);
+            return Ok(());
         }
-        let frame = client.inbound.get(..header.len).unwrap_or_default();
-        match (header.tag, &stage) {
-            (tag::COPY_DONE | tag::COPY_FAIL, Stage::Copying) => {
-                if !server_spoke {
-                    out.extend_from_slice(frame);
-                }
-                stage = if extended { Stage::AwaitSync } else { Stage::Over };
+        match header.tag {
+            tag::COPY_DONE | tag::COPY_FAIL => {
+                out.extend_from_slice(client.inbound.get(..header.len).unwrap_or_default());
+                // In the extended protocol the server would keep its answer until the Sync.
+                encode::flush(out);
+                *copy = CopyIn::Over;
             }
-            // Ignored by a copying server; libpq sends it with the Execute.
-            (tag::SYNC | tag::FLUSH, Stage::Copying) if !server_spoke => {}
-            (tag::SYNC, _) => {
-                encode::sync(out);
-                stage = Stage::Over;
-            }
-            (tag::FLUSH | tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL, _) => {}
-            (other, _) => {
+            // Ignored by a copying server; libpq sends a Sync with the Execute.
+            tag::SYNC | tag::FLUSH => {}
+            other => {
                 encode::copy_fail(out, "unexpected message during COPY from stdin");
                 return Err(RelayError::ClientProtocol(frame::FrameError::Unexpected(other as char)));
             }
         }
         client.inbound.advance(header.len);
-        if matches!(stage, Stage::Over) {
-            return Ok(stage);
+        if copy.is_over() {
+            return Ok(());
         }
     }
 }

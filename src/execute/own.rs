@@ -89,6 +89,7 @@ pub async fn clean(backend: &mut Backend) -> Result<(), OwnError> {
 
 async fn converse(backend: &mut Backend) -> Result<Answer, OwnError> {
     backend.unanswered += 1;
+    backend.unnamed = None;
     let result = answer(backend).await;
     if matches!(result, Err(OwnError::Lost(_))) {
         backend.condition = Condition::Broken;

@@ -3,19 +3,19 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Buf;
 use tokio::io::AsyncWriteExt;
 
-use super::copy;
+use super::copy::{CopyIn, copy_in};
 use super::replies::{Expect, Outcome, RelayError, without_fatal};
 use super::scatter::Part;
 use crate::net::Framed;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::frame::{self, Header};
-use crate::types::limits::{FRAME_BYTES_MAX, RELAY_COPY_BYTES_MAX};
+use crate::types::limits::{CLIENT_AHEAD_BYTES_MAX, FRAME_BYTES_MAX, RELAY_COPY_BYTES_MAX};
 
 /// Sends what is queued on `backend` and passes its replies on until every expectation is met. The
 /// last replies are left in the client's `outbound`, so that the session's next words share their write.
@@ -40,7 +40,7 @@ pub async fn relay_part(
     expects: &mut VecDeque<Expect>,
     part: &mut Part,
 ) -> Result<Outcome, RelayError> {
-    let mut relay = Relay { client, backend, expects, part, seen: 0, partial: 0, outcome: Outcome::default() };
+    let mut relay = Relay { client, backend, expects, part, seen: 0, partial: 0, copying: None, watches_client: true, outcome: Outcome::default() };
     let result = relay.run().await;
     let torn = relay.partial > 0;
     if result.is_err() {
@@ -62,6 +62,10 @@ struct Relay<'a> {
     seen: usize,
     /// Bytes of the last shown frame that have not arrived yet.
     partial: usize,
+    /// The client is copying in.
+    copying: Option<CopyIn>,
+    /// Whether what the client sends meanwhile is read, to learn that it has gone.
+    watches_client: bool,
     outcome: Outcome,
 }
 
@@ -78,16 +82,25 @@ impl Relay<'_> {
                 Progress::Done => return self.pass_on_last().await,
                 Progress::NeedMore => {
                     self.pass_on().await?;
-                    self.fill().await?;
+                    match &mut self.copying {
+                        Some(copy) if !copy.is_over() => copy_in(self.client, self.backend, copy).await?,
+                        _ => self.fill().await?,
+                    }
                 }
-                Progress::CopyIn => {
-                    self.pass_on().await?;
-                    self.outcome.copied_in = true;
-                    let extended = matches!(self.expects.front(), Some(Expect::Execute));
-                    copy::copy_in(self.client, self.backend, extended).await?;
-                }
+                Progress::CopyIn => self.begin_copy(),
             }
         }
+    }
+
+    /// A server that copies in ignores a Sync that was sent with the Execute: the client's next one counts. With
+    /// any other message behind the Execute the copy fails on that.
+    fn begin_copy(&mut self) {
+        let extended = matches!(self.expects.front(), Some(Expect::Execute));
+        if extended && self.expects.len() == 2 && matches!(self.expects.back(), Some(Expect::Sync { .. })) {
+            self.expects.pop_back();
+            self.outcome.sync_ignored = true;
+        }
+        self.copying = (!extended || self.expects.len() == 1).then_some(CopyIn::Copying);
     }
 
     /// Goes over the frames that have arrived. Hides those that aren't for the client.
@@ -101,12 +114,7 @@ impl Relay<'_> {
             }
         }
         loop {
-            loop {
-                let tag = match self.expects.front() {
-                    Some(&Expect::Owed(tag)) => tag,
-                    Some(Expect::OwedParse { .. }) => tag::PARSE_COMPLETE,
-                    _ => break,
-                };
+            while let Some(&Expect::Owed(tag)) = self.expects.front() {
                 self.show_seen();
                 backend::empty(&mut self.client.outbound, tag);
                 self.expects.pop_front();
@@ -195,9 +203,9 @@ impl Relay<'_> {
                 Expect::Query { .. },
                 tag::ROW_DESCRIPTION | tag::COPY_OUT | tag::COPY_DATA | tag::COPY_DONE | FUNCTION_RESULT,
             ) => (false, true),
-            (Expect::Parse { client, .. }, tag::PARSE_COMPLETE) => (true, client.is_some()),
+            (Expect::Parse { shown, .. }, tag::PARSE_COMPLETE) => (true, *shown),
             (Expect::Bind, tag::BIND_COMPLETE) => (true, true),
-            (Expect::Close { shown }, tag::CLOSE_COMPLETE) => (true, *shown),
+            (Expect::Close { shown, .. }, tag::CLOSE_COMPLETE) => (true, *shown),
             (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => {
                 (true, true)
             }
@@ -243,26 +251,24 @@ impl Relay<'_> {
             return Ok(());
         }
         self.outcome.note_error(frame);
+        // What the client still sends of its copy is ignored, as a server would.
+        self.copying = None;
         if self.part.hides_errors() {
             self.hide(header.len);
         } else {
             self.seen += header.len;
         }
+        self.outcome.front_failed = self.expects.front().is_some_and(Expect::may_be_undone);
         // After an error the server skips everything up to the next Sync.
         while let Some(front) = self.expects.front() {
-            if matches!(front, Expect::Sync { .. } | Expect::Query { .. }) {
-                break;
-            }
-            match self.expects.pop_front() {
-                Some(Expect::Parse { statement, client }) => {
-                    if let Some(statement) = statement {
-                        self.backend.prepared.forget(&statement);
-                    }
-                    self.outcome.failed_parses.extend(client);
-                }
-                Some(Expect::OwedParse { client }) => self.outcome.failed_parses.push(client),
+            match front {
+                Expect::Sync { .. } | Expect::Query { .. } => break,
+                Expect::Parse { statement: Some(statement), .. } => self.backend.prepared.forget(statement),
+                Expect::Close { evicted: Some(statement), .. } => self.backend.prepared.restore(statement),
                 _ => {}
             }
+            self.outcome.undone += usize::from(front.may_be_undone());
+            self.expects.pop_front();
         }
         Ok(())
     }
@@ -323,7 +329,7 @@ impl Relay<'_> {
     }
 
     /// Reads more from the server while still sending to it: a server whose replies aren't read stops
-    /// reading requests.
+    /// reading requests. A client that goes away meanwhile ends it.
     async fn fill(&mut self) -> Result<(), RelayError> {
         let read = poll_fn(|cx| {
             if !self.backend.framed.outbound.is_empty()
@@ -333,15 +339,45 @@ impl Relay<'_> {
                 tracing::debug!(%error, "could not send to the server");
                 self.backend.framed.outbound.clear();
             }
-            self.backend.framed.poll_fill(cx)
+            if let Poll::Ready(read) = self.backend.framed.poll_fill(cx) {
+                return Poll::Ready(Event::Server(read));
+            }
+            self.poll_client(cx)
         })
         .await;
         match read {
-            Ok(0) => Err(RelayError::Backend { reason: "end of stream".to_owned(), last_words: None }),
-            Ok(_) => Ok(()),
-            Err(error) => Err(RelayError::Backend { reason: error.to_string(), last_words: None }),
+            Event::Server(Ok(0)) => Err(RelayError::Backend { reason: "end of stream".to_owned(), last_words: None }),
+            Event::Server(Ok(_)) => Ok(()),
+            Event::Server(Err(error)) => Err(RelayError::Backend { reason: error.to_string(), last_words: None }),
+            Event::ClientGone(error) => Err(RelayError::Client(error)),
         }
     }
+
+    /// Ready when the client has gone. What it sends ahead is kept, up to a bound.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        while self.watches_client {
+            match self.client.stream.poll_read_ready(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::ClientGone(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            match self.client.try_fill_now() {
+                Ok(None) => {}
+                Ok(Some(0)) => {
+                    let gone = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "closed during a statement");
+                    return Poll::Ready(Event::ClientGone(gone));
+                }
+                Ok(Some(_)) => self.watches_client = self.client.inbound.len() < CLIENT_AHEAD_BYTES_MAX,
+                Err(error) => return Poll::Ready(Event::ClientGone(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+enum Event {
+    Server(std::io::Result<usize>),
+    ClientGone(std::io::Error),
 }
 
 /// FunctionCallResponse.

@@ -17,12 +17,11 @@ pub enum Expect {
     OwnQuery,
     /// Nothing was sent; the client is owed this empty message (ParseComplete, CloseComplete).
     Owed(u8),
-    /// ParseComplete; on an error the backend forgets the statement, and the client has none of that name.
-    Parse { statement: Option<Arc<Statement>>, client: Option<Box<[u8]>> },
-    /// ParseComplete of a statement that the backend has already.
-    OwedParse { client: Box<[u8]> },
+    /// ParseComplete; on an error the backend forgets the statement.
+    Parse { shown: bool, statement: Option<Arc<Statement>> },
     Bind,
-    Close { shown: bool },
+    /// CloseComplete; on an error the backend keeps the statement that it was to forget.
+    Close { shown: bool, evicted: Option<Arc<Statement>> },
     /// ParameterDescription, then RowDescription or NoData.
     DescribeStatement,
     DescribePortal,
@@ -47,18 +46,36 @@ pub struct Outcome {
     pub sqlstate: Option<[u8; 5]>,
     /// Answers to DescribeStatement, in order.
     pub described: Vec<Box<[u32]>>,
-    /// Names under which the client asked for statements that were not made.
-    pub failed_parses: Vec<Box<[u8]>>,
     /// ParameterStatus messages that the client was shown.
     pub parameters: Vec<(Box<str>, Box<str>)>,
-    /// A CopyInResponse came, so the client's own Sync is still to come where it is due.
-    pub copied_in: bool,
+    /// The Sync was sent to a server that was copying in, which ignores it: the client's next one counts.
+    pub sync_ignored: bool,
+    /// Of the replies that an error made void, those whose messages changed what the session knows.
+    pub undone: usize,
+    /// The first of them is that of the message that failed; the others were skipped.
+    pub front_failed: bool,
+    /// The error was that a prepared statement doesn't fit its tables any more.
+    pub stale_plan: bool,
+}
+
+impl Expect {
+    /// Whether the session remembers the message, and forgets it again when it fails or is skipped:
+    /// a Parse, a Bind, a Close.
+    pub fn may_be_undone(&self) -> bool {
+        match self {
+            Self::Parse { shown, .. } | Self::Close { shown, .. } => *shown,
+            Self::Owed(_) | Self::Bind => true,
+            _ => false,
+        }
+    }
 }
 
 impl Outcome {
     pub(super) fn note_error(&mut self, frame: &[u8]) {
         self.failed = true;
         self.sqlstate = backend::error_field(frame, b'C').and_then(|code| code.try_into().ok());
+        // "cached plan must not change result type", in whatever language.
+        self.stale_plan = backend::error_field(frame, b'R') == Some(b"RevalidateCachedQuery");
     }
 
     pub(super) fn note_parameter(&mut self, frame: &[u8]) {

@@ -99,30 +99,26 @@ impl Framed {
         self.stream.try_flush()
     }
 
-    /// For idle clients: gives the memory of empty buffers back unless there is something to read at
-    /// once, and waits without holding a buffer until a read may yield something.
+    /// As [`Self::poll_fill`], for idle clients: waits without holding a buffer.
     ///
     /// # Errors
-    /// Those of the runtime, when it shuts down.
-    pub async fn wait_readable(&mut self) -> io::Result<()> {
-        poll_fn(|cx| {
-            let readiness = self.stream.poll_read_ready(cx);
-            if readiness.is_pending() {
-                self.release_memory();
-            }
-            readiness
-        })
-        .await
+    /// As [`Self::poll_fill`].
+    pub fn poll_fill_at_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.poll_fill(cx);
+        if read.is_pending() {
+            self.release_memory();
+        }
+        read
     }
 
     /// Gives the memory of empty buffers back, and starts small again with the next read.
     pub fn release_memory(&mut self) {
         if self.inbound.is_empty() {
-            self.inbound = BytesMut::new();
+            spares::put(std::mem::take(&mut self.inbound));
             self.read_size = READ_BYTES_FIRST;
         }
         if self.outbound.is_empty() {
-            self.outbound = BytesMut::new();
+            spares::put(std::mem::take(&mut self.outbound));
         }
     }
 
@@ -146,6 +142,9 @@ impl Framed {
     /// read still fits behind it, so that it isn't moved for every few bytes.
     fn make_room(&mut self) -> usize {
         let wanted = self.read_size as usize;
+        if self.inbound.capacity() == 0 {
+            self.inbound = spares::take();
+        }
         if self.inbound.capacity() - self.inbound.len() < wanted / 2 {
             self.inbound.reserve(wanted);
         }
@@ -154,6 +153,10 @@ impl Framed {
 
     /// A read that filled what it was offered is likely to be followed by more.
     fn adapt(&mut self, read: usize, offered: usize) {
+        if self.outbound.capacity() == 0 {
+            // What was read will be answered.
+            self.outbound = spares::take();
+        }
         if read == offered && self.read_size < READ_BYTES_MAX {
             self.read_size *= 2;
         }
@@ -165,6 +168,38 @@ impl Framed {
         }
         self.outbound.advance(written);
         Ok(())
+    }
+}
+
+/// Buffers that idle connections gave back, for the next busy one on this thread: a turn allocates
+/// nothing, and an idle client holds nothing.
+mod spares {
+    use std::cell::RefCell;
+
+    use bytes::BytesMut;
+
+    use crate::types::limits::{READ_BYTES_FIRST, SPARE_BUFFERS_MAX};
+
+    const BYTES: usize = READ_BYTES_FIRST as usize;
+
+    thread_local! {
+        static SPARES: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub fn take() -> BytesMut {
+        SPARES.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BYTES))
+    }
+
+    /// Keeps those of the usual size, and only a few: the rest is freed.
+    pub fn put(mut buffer: BytesMut) {
+        buffer.clear();
+        if buffer.try_reclaim(BYTES) && buffer.capacity() <= 2 * BYTES {
+            SPARES.with_borrow_mut(|spares| {
+                if spares.len() < SPARE_BUFFERS_MAX {
+                    spares.push(buffer);
+                }
+            });
+        }
     }
 }
 

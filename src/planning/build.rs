@@ -40,17 +40,16 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         let tokens: Vec<_> = text.pieces.iter().map(|piece| piece.token.clone()).collect();
         let command = recognise(sql, &tokens);
         shaping.extend(shaping_literals(text, &command));
+        let effects = effects::effects(text, &command, &functions);
         if several {
-            routes.push(route(text, &command, scene, names, WRAPPERS_MAX));
+            let shadow = effects.creates_temporary.then(|| ddl::shadowed(text, &Suspects::new(scene, names))).flatten();
+            routes.push(match shadow {
+                Some(why) => refused(why),
+                None => route(text, &command, scene, names, WRAPPERS_MAX),
+            });
         }
-        statements.push(StatementTemplate {
-            access: effects::access(text, &command, scene, names),
-            effects: Effects {
-                needs_primary: effects::needs_primary(text, scene, names),
-                ..effects::effects(text, &command, &functions)
-            },
-            command,
-        });
+        let effects = Effects { needs_primary: effects::needs_primary(text, scene, names), ..effects };
+        statements.push(StatementTemplate { access: effects::access(text, &command, scene, names), effects, command });
     }
     if several {
         template.batch = batch(&statements);
@@ -61,7 +60,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     template
 }
 
-fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
+pub(super) fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
     let mut literals = 0;
     let piece = |token: crate::sql::Token| {
         let literal = matches!(token.kind, TokenKind::Literal(_)).then(|| {

@@ -142,7 +142,7 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     if text.is(at, "if") {
         at += 3;
     }
-    // A temporary table may have any name: it is the session's own.
+    // The name of a temporary table was checked by `shadowed`.
     let behind_name = at + 1;
     let checked = if temporary { text.from(behind_name) } else { text.from(at) };
     match as_query(text, behind_name) {
@@ -152,6 +152,34 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
         Some(_) => Definition::Refused(refusal::ddl(what)),
         None => home_if_absent(checked, suspects, what),
     }
+}
+
+/// Why a temporary relation can't have its name: where it exists the name means it, but only on one
+/// server and only as long as its transaction isn't rolled back, which can't be followed here.
+pub fn shadowed(text: Text<'_>, suspects: &Suspects<'_>) -> Option<Refusal> {
+    let Some(name) = temporary_name(text) else { return Some(refusal::shadows("a sharded table")) };
+    suspects.listed.contains(&name).then(|| refusal::shadows(&name))
+}
+
+/// The name that CREATE TEMPORARY or SELECT INTO TEMPORARY gives.
+fn temporary_name(text: Text<'_>) -> Option<String> {
+    let count = text.pieces.len();
+    let created = (0..count).find(|at| text.is(*at, "create"));
+    let mut at = match created {
+        Some(create) => (create + 1..count).find(|at| text.is_any(*at, &["table", "view", "sequence"]))? + 1,
+        None => {
+            let into = (0..count).find(|at| text.is(*at, "into"))?;
+            let words = ["local", "global", "temp", "temporary", "unlogged", "table"];
+            (into + 1..count).find(|at| !text.is_any(*at, &words))?
+        }
+    };
+    if text.is(at, "if") {
+        at += 3;
+    }
+    if text.punct(at + 1, b'.') {
+        at += 2;
+    }
+    text.name(at)
 }
 
 /// Where the query behind AS begins, outside parentheses.

@@ -174,6 +174,22 @@ fn without_sharded(statement: &Statement, scene: &Scene, only_reference: bool) -
     Ok(if any { Route::Any } else { Route::Home })
 }
 
+/// A trigger does on the row's server what on one PostgreSQL it would do to all the data.
+fn check_triggers(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<()> {
+    let functions = scene.functions();
+    for found in statement.writes.iter().filter_map(|write| target(write, locations)) {
+        let relation = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
+        for called in relation.iter().flat_map(|relation| &relation.trigger_functions) {
+            let known = called.schema == "pg_catalog"
+                || functions.class(Some(&called.schema), &called.name) < Class::ReadsTables;
+            if !known {
+                return Err((refusal::trigger(&found.display, &called.name), Override::Shard));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Keyed> {
     let keys = Keys::of(statement, locations);
     if keys.nodes.len() > USES_MAX {
@@ -189,9 +205,11 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
             sharded: node.sharded.clone(),
             rows: Rows::Matching(node.tests.clone()),
             cuts: false,
+            not_null: false,
         });
     }
     let mut spread = scatter::check(statement, &keys, &scene.functions());
+    check_triggers(statement, locations, scene)?;
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
             continue;

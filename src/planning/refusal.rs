@@ -25,7 +25,7 @@ pub fn not_concatenable(what: &str) -> Refusal {
 
 pub fn unbound(table: &str, key: &str) -> Refusal {
     Refusal::new(
-        format!("table {table} is sharded, and the statement doesn't say which value of {key} it is about"),
+        format!("table {table} is sharded, and the statement doesn't keep to one shard by its {key}"),
         "Several shards would have to work together",
         format!(
             "Compare {key} with a constant or a parameter, or join it to a table where that is done. {NAME_THE_SHARD}"
@@ -161,11 +161,43 @@ pub fn no_column_list(table: &str) -> Refusal {
     )
 }
 
+pub fn trigger(table: &str, function: &str) -> Refusal {
+    Refusal::new(
+        format!("a trigger of table {table} calls {function}(), which may use tables on other shards"),
+        "It runs on the server that has the row, and what it does there isn't known to Shardway",
+        format!("If it uses no other table and leaves the shard key alone, list {function} under safe_functions."),
+    )
+}
+
+pub fn serial(table: &str, column: &str) -> Refusal {
+    Refusal::new(
+        format!("column {column} of table {table} is left to a sequence"),
+        "Each shard has a sequence of its own, so numbers would repeat: ids are not served yet",
+        format!("Give {column} a value, for example from a sequence of the home shard or a uuid."),
+    )
+}
+
+pub fn default_calls(table: &str, column: &str, function: &str) -> Refusal {
+    Refusal::new(
+        format!("the default of column {column} of table {table} calls {function}(), which may read tables on other shards"),
+        "It is user-defined and not immutable, or isn't known",
+        format!("Give {column} a value or, if the function reads no table, list {function} under safe_functions."),
+    )
+}
+
+pub fn shadows(name: &str) -> Refusal {
+    Refusal::new(
+        format!("a temporary relation can't hide {name} on several shards"),
+        "It would exist on one server only, while statements that name it go to all",
+        "Give it a name that isn't used by a sharded or reference table, or by a view of one.",
+    )
+}
+
 pub fn null_key(table: &str, key: &str) -> Refusal {
     Refusal {
-        state: SqlState::NULL_NOT_ALLOWED,
+        state: SqlState::NOT_NULL_VIOLATION,
         ..Refusal::new(
-            format!("null value in shard key {key} of table {table}"),
+            format!("null value in column \"{key}\" of relation \"{table}\" violates not-null constraint"),
             "A row without a key has no shard",
             "Give the key a value.",
         )

@@ -57,6 +57,8 @@ pub struct Use {
     pub rows: Rows,
     /// The column cuts trailing blanks: varchar(n).
     pub cuts: bool,
+    /// The key's column takes no NULL.
+    pub not_null: bool,
 }
 
 #[derive(Debug)]
@@ -176,6 +178,8 @@ impl Use {
         let column = &self.sharded.key;
         for key in keys {
             let value = match call.value(key, self.sharded.key_type) {
+                // No such row will be: whichever server is asked says what is wrong with it.
+                Value::Null if self.not_null => continue,
                 Value::Null => return Err(refusal::null_key(&self.display, column)),
                 Value::Unknown => return Err(refusal::key_unknown(&self.display, column)),
                 Value::Known(KeyValue::Text(text)) if self.cuts && text.ends_with(' ') => {

@@ -140,6 +140,17 @@ fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found
     {
         found.refusal = Some(refusal::inherits(&display(&part.schema, &part.name), &found.display));
     }
+    // Partitions are where their table is, on every shard; a child by inheritance is a table of its own,
+    // on the home shard unless the file says otherwise, and its rows would be counted there only.
+    if let Some(catalog) = &scene.catalog
+        && route.is_some()
+        && relation.kind != RelationKind::PartitionedTable
+        && let Some(child) = catalog
+            .descendants(&relation.schema, &relation.name)
+            .find(|child| scene.map.table(&child.schema, &child.name).is_none())
+    {
+        found.refusal = Some(refusal::inherits(&display(&child.schema, &child.name), &found.display));
+    }
     if relation.is_view() && route.is_none() {
         view(scene, relation, found);
     }

@@ -1,13 +1,18 @@
 //! Where new rows go, and changes of keys. In: a write whose target is sharded. Out: the keys of the
 //! rows it makes, as uses of the table.
 
+use super::build;
+use super::functions::Class;
 use super::keys::{Keys, Locations, Node, Place};
 use super::plan::Refusal;
 use super::refusal;
 use super::route::{Override, Rows, Use};
 use super::scene::Scene;
 use super::tables::Found;
+use super::text::Text;
+use crate::catalog::Column;
 use crate::routing::Sharded;
+use crate::sql::LexOptions;
 use crate::sql::statement::{Assignment, Constant, InsertSource, Name, Operand, Statement, Write};
 use crate::types::KeyType;
 
@@ -79,6 +84,7 @@ impl Target<'_> {
             sharded: self.sharded.clone(),
             rows,
             cuts: column.is_some_and(|column| column.type_modifier.is_some()),
+            not_null: column.is_some_and(|column| column.not_null),
         }
     }
 
@@ -111,6 +117,7 @@ impl Target<'_> {
             return Err(self.left_out());
         }
         let position = self.position(columns)?;
+        self.check_defaults(columns, source)?;
         match source {
             InsertSource::DefaultValues => Err(self.left_out()),
             InsertSource::Rows(rows) => {
@@ -131,6 +138,51 @@ impl Target<'_> {
                 self.keys_of(output, *scope).map_err(|_| refused())
             }
         }
+    }
+
+    /// Columns that are left to their defaults must get what one server would have given them.
+    fn check_defaults(&self, columns: &[Name], source: &InsertSource) -> Written<()> {
+        let relation =
+            self.scene.catalog.as_ref().and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name));
+        for (position, column) in relation.iter().flat_map(|relation| &relation.columns).enumerate() {
+            let place = match columns {
+                [] => Some(position),
+                listed => listed.iter().position(|name| **name == *column.name),
+            };
+            let given = place.is_some_and(|place| match source {
+                InsertSource::DefaultValues => false,
+                InsertSource::Rows(rows) => {
+                    rows.iter().all(|row| row.get(place).is_some_and(|value| !matches!(value, Operand::Default)))
+                }
+                // How many columns a query has isn't always known: without a list all are taken to be given.
+                InsertSource::Query(_) => true,
+            });
+            if !given {
+                self.check_default(column)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_default(&self, column: &Column) -> Written<()> {
+        let serial = || (refusal::serial(&self.found.display, &column.name), Override::Shard);
+        if column.identity {
+            return Err(serial());
+        }
+        let Some(text) = &column.default else { return Ok(()) };
+        let pieces = build::pieces(text.as_bytes(), &LexOptions { standard_conforming_strings: true });
+        let functions = self.scene.functions();
+        for called in (Text { sql: text.as_bytes(), pieces: &pieces }).calls() {
+            match functions.class(called.schema.as_deref(), &called.name) {
+                Class::HomeBound => return Err(serial()),
+                Class::ReadsTables | Class::Unknown => {
+                    let why = refusal::default_calls(&self.found.display, &column.name, &called.name);
+                    return Err((why, Override::Shard));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// A value in terms of the columns of a scope.

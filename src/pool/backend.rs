@@ -17,8 +17,9 @@ pub struct Backend {
     /// All ParameterStatus values of the login, in order.
     pub parameters: Vec<(String, String)>,
     pub prepared: Prepared,
-    /// The text of the unnamed statement, if its Parse is known to have succeeded.
-    pub unnamed: Option<bytes::Bytes>,
+    /// The unnamed statement's text and declared types, unless something may have replaced it: a failed Parse, or
+    /// any Query.
+    pub unnamed: Option<(bytes::Bytes, bytes::Bytes)>,
     /// What is set on it for the session, beyond its login's defaults.
     pub settings: Settings,
     /// `settings` as they were when it joined its transaction: a rollback returns to them.

@@ -57,16 +57,17 @@ struct Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = Backend;
+    /// Boxed: the pool moves it about several times for every lease.
+    type Type = Box<Backend>;
     type Error = ConnectError;
 
-    async fn create(&self) -> Result<Backend, ConnectError> {
+    async fn create(&self) -> Result<Box<Backend>, ConnectError> {
         // The semaphore is never closed, so an error can't come; waiting for a turn is bounded by the
         // time-outs of those ahead.
         let _turn = self.node.connects.acquire().await;
         let connected = connect(&self.node.config, &self.login, "", self.connect_timeout).await?;
         self.node.note_success();
-        Ok(Backend {
+        Ok(Box::new(Backend {
             framed: connected.framed,
             node: Arc::clone(&self.node),
             key: Arc::new(BackendKey {
@@ -84,10 +85,10 @@ impl managed::Manager for Manager {
             condition: Condition::Clean,
             unanswered: 0,
             created: Instant::now(),
-        })
+        }))
     }
 
-    async fn recycle(&self, backend: &mut Backend, _: &Metrics) -> managed::RecycleResult<ConnectError> {
+    async fn recycle(&self, backend: &mut Box<Backend>, _: &Metrics) -> managed::RecycleResult<ConnectError> {
         if !backend.framed.is_closed_or_has_data() {
             return Ok(());
         }

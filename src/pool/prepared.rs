@@ -52,6 +52,14 @@ impl Statements {
     }
 }
 
+impl Statements {
+    /// Tables may have changed: what is prepared from now on isn't shared with what was prepared before,
+    /// whose result type the servers hold on to.
+    pub fn renew(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 /// What one backend connection has prepared, bounded in number.
 #[derive(Debug)]
 pub struct Prepared {
@@ -90,9 +98,14 @@ impl Prepared {
         Preparation::Parse { evict }
     }
 
-    /// Its Parse failed, or it was closed.
+    /// Its Parse failed.
     pub fn forget(&mut self, statement: &Statement) {
         self.used.remove(&statement.id);
+    }
+
+    /// It was to be closed, but the server didn't come to that.
+    pub fn restore(&mut self, statement: &Arc<Statement>) {
+        self.used.insert(statement.id, (self.clock, Arc::clone(statement)));
     }
 
     /// DISCARD ALL and DEALLOCATE ALL close them all.

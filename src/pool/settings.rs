@@ -163,6 +163,16 @@ fn push_set(sql: &mut String, name: &str, value: &SettingValue) {
     }
 }
 
+/// The statement that sets a value until its transaction ends.
+pub fn set_locally(name: &str, value: &str) -> String {
+    let mut sql = String::from("SELECT pg_catalog.set_config(");
+    push_literal(&mut sql, name);
+    sql.push_str(", ");
+    push_literal(&mut sql, value);
+    sql.push_str(", true)");
+    sql
+}
+
 /// A setting's name may have a dot (`myapp.tenant`), which separates two identifiers.
 fn push_name(sql: &mut String, name: &str) {
     for (position, part) in name.split('.').enumerate() {

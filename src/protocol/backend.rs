@@ -167,6 +167,9 @@ pub fn error(out: &mut BytesMut, severity: Severity, error: &ClientError) {
         if let Some(hint) = error.hint.as_deref().filter(|text| !text.is_empty()) {
             field(b'H', hint);
         }
+        if let Some(position) = error.position {
+            field(b'P', &position.to_string());
+        }
         field(b'R', "shardway");
         out.put_u8(0);
     });

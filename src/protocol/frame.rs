@@ -1,5 +1,7 @@
 //! Frame boundaries: one type byte, then a length that counts itself but not the type byte.
 
+use std::ffi::CStr;
+
 use thiserror::Error;
 
 /// The header of a frame, of which perhaps not all bytes have arrived.
@@ -104,8 +106,9 @@ impl<'a> Fields<'a> {
 
     /// A string up to its zero byte, which is taken but not returned.
     pub fn cstr(&mut self) -> Result<&'a [u8], FrameError> {
-        let end = self.rest.iter().position(|&byte| byte == 0).ok_or_else(|| self.truncated())?;
-        let text = self.bytes(end)?;
+        // A search by words, not by bytes: statements may be long.
+        let text = CStr::from_bytes_until_nul(self.rest).map_err(|_| self.truncated())?;
+        let text = self.bytes(text.count_bytes())?;
         self.bytes(1)?;
         Ok(text)
     }

@@ -47,6 +47,10 @@ async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database
             return;
         }
         watch.look(&current).await;
+        if watch.database.is_single() {
+            // Nothing waits for it: a script full of DDL isn't answered by as many looks.
+            tokio::time::sleep(CATALOG_RETRY).await;
+        }
         tokio::select! {
             () = tokio::time::sleep(watch.pause()) => {}
             () = watch.database.planner.catalog_wanted() => {}

@@ -204,13 +204,27 @@ impl Session {
             let message = format!("savepoint \"{name}\" does not exist");
             return Err(ClientError::new(SqlState::INVALID_SAVEPOINT, message));
         }
-        for held in self.transaction.held_mut() {
-            if held.lease.status == Status::Idle {
+        let wanted = self.state.settings().clone();
+        let shards: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
+        for shard in shards {
+            let missed = self.transaction.prelude_for(shard)?;
+            let Some(lease) = self.transaction.lease_mut(shard) else { continue };
+            if lease.status == Status::Idle {
                 continue;
             }
-            if let Err(error) = own::run(&mut held.lease, sql).await {
-                let message = format!("{verb} failed on {}", held.lease.node.describe());
-                return Err(ClientError::new(SqlState::CONNECTION_FAILURE, message).detail(error.to_string()));
+            // All go into the savepoint, and come out of it, with the same settings.
+            let mut ahead = Vec::new();
+            if lease.status == Status::InTransaction {
+                ahead.extend(lease.settings.difference(&wanted));
+                ahead.extend(missed);
+                lease.settings = wanted.clone();
+            }
+            ahead.push(sql.to_owned());
+            for sql in ahead {
+                if let Err(error) = own::run(lease, &sql).await {
+                    let message = format!("{verb} failed on {}", lease.node.describe());
+                    return Err(ClientError::new(SqlState::CONNECTION_FAILURE, message).detail(error.to_string()));
+                }
             }
         }
         match command {
@@ -225,7 +239,7 @@ impl Session {
     /// After servers carried out a command that holds for the block: the journal must know of it as well.
     pub(super) fn note_in_journal(&mut self, command: &Command, sql: &str) {
         let Command::Transaction(command) = command else {
-            self.transaction.note(sql);
+            self.transaction.note(sql, self.acting);
             return;
         };
         match command {
@@ -235,7 +249,7 @@ impl Session {
             TransactionCommand::Commit { chain: true } | TransactionCommand::Rollback { chain: true } => {
                 self.transaction.chain();
             }
-            TransactionCommand::SetTransaction => self.transaction.note(sql),
+            TransactionCommand::SetTransaction => self.transaction.note(sql, self.acting),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 use tokio::sync::Notify;
 
@@ -15,6 +16,8 @@ use crate::types::limits::CANCEL_WAIT_MAX;
 pub struct Cancellable {
     targets: Mutex<Targets>,
     done: Notify,
+    /// Of the session's task, while it waits for its client.
+    resting: Mutex<Option<Waker>>,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +28,22 @@ struct Targets {
 }
 
 impl Cancellable {
+    /// [`CancelKeys::wake_all`] wakes the task from now on. Ask afterwards for what it would be woken for.
+    pub fn rest(&self, waker: &Waker) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *resting {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn wake(&self) {
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waker) = &*resting {
+            waker.wake_by_ref();
+        }
+    }
+
     pub fn add(&self, backend: &Backend) {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         targets.backends.push(Arc::clone(&backend.key));
@@ -102,6 +121,12 @@ impl CancelKeys {
                 return (process_id, secret);
             }
         }
+    }
+
+    /// Wakes every session that rests: each looks for itself whether it has to end.
+    pub fn wake_all(&self) {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.values().for_each(|keyed| keyed.cancellable.wake());
     }
 
     pub fn forget(&self, process_id: u32) {

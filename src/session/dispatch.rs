@@ -52,6 +52,7 @@ impl Session {
         let lease = self.transaction.lease_mut(shard).expect("held or added above");
         let mut ahead = 0;
         let mut careful = false;
+        let mut tells = false;
         if lease.unanswered == 0 && lease.status != Status::Failed {
             if let Some(sql) = lease.settings.difference(&wanted) {
                 careful = lease.settings.changes_identity(&wanted) || !lease.node.has_accepted(wanted.hash());
@@ -66,10 +67,17 @@ impl Session {
             if let Some(sql) = prelude {
                 encode::query(&mut lease.framed.outbound, sql.as_bytes());
                 ahead += 1;
+                tells = true;
             }
         }
         lease.unanswered += ahead;
+        if ahead > 0 {
+            lease.unnamed = None;
+        }
         self.expects.extend((0..ahead).map(|_| Expect::OwnQuery));
+        if tells {
+            self.transaction.tell(Some(shard));
+        }
         if careful {
             // Settings that this node hasn't accepted yet must hold before anything runs under them.
             let lease = self.transaction.lease_mut(shard).expect("held or added above");
@@ -139,6 +147,8 @@ impl Session {
         if let Some(end) = ends_session(&error) {
             return Err(end);
         }
+        let unanswered = self.expects.iter().filter(|expect| expect.may_be_undone()).count();
+        self.take_back(unanswered, false);
         self.expects.clear();
         self.segment = None;
         let was_in_block = self.transaction.status() != Status::Idle;
@@ -167,7 +177,7 @@ impl Session {
         }
         if was_in_block {
             self.roll_back_held().await;
-            self.transaction.fail();
+            self.transaction.lose();
         } else {
             self.state.fail_implicit();
         }
@@ -176,6 +186,7 @@ impl Session {
 
     /// Rolls back and gives back whatever is held.
     pub(super) async fn roll_back_held(&mut self) {
+        self.mark_pinned();
         for held in self.transaction.held_mut() {
             if held.lease.is_at_rest() && let Err(error) = own::clean(&mut held.lease).await {
                 tracing::debug!(%error, "could not roll back");
@@ -183,6 +194,19 @@ impl Session {
         }
         self.cancel.clear().await;
         self.transaction.take_all();
+        self.state.pins = super::state::Pins::default();
+    }
+
+    /// Locks and the like outlive a rollback: what is held now is to be cleaned of them.
+    fn mark_pinned(&mut self) {
+        if !self.state.pins.any() {
+            return;
+        }
+        for held in self.transaction.held_mut() {
+            if held.lease.condition == Condition::Clean {
+                held.lease.condition = Condition::Pinned;
+            }
+        }
     }
 
     /// The proxy refuses a statement: whatever transaction the client is in fails, as it would on an
@@ -230,10 +254,17 @@ impl Session {
             return;
         }
         self.transaction.forget_writer();
+        if std::mem::take(&mut self.changed_catalog) {
+            self.database.planner.invalidate();
+            self.database.statements.renew();
+        }
         self.portals.clear();
         self.cancel.clear().await;
+        if self.state.pins.unknown {
+            self.inspect().await;
+        }
         if !self.state.pins.any() {
-            for held in self.transaction.take_all() {
+            while let Some(held) = self.transaction.take_next() {
                 let mut lease = held.lease;
                 if lease.condition == Condition::Pinned {
                     lease.condition = Condition::Clean;
@@ -269,6 +300,7 @@ impl Session {
 
     /// The client is gone: cleans what it held, without making anyone wait for it.
     pub(super) async fn leave(mut self) {
+        self.mark_pinned();
         let held = self.transaction.take_all();
         if held.is_empty() {
             return;

@@ -29,8 +29,11 @@ pub enum Change {
     SqlPrepare,
     DeallocateAll,
     Unknown,
+    Load,
     /// A shard that joins the block later must be told this.
     Note { command: Command, sql: String },
+    /// It should be told that as well, but can't.
+    Opaque,
 }
 
 impl Change {
@@ -96,7 +99,7 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         SessionCommand::CloseCursor { name } => push(Change::CloseCursor(name.clone())),
         SessionCommand::Listen => push(Change::Listen),
         SessionCommand::Unlisten { all: true } => push(Change::UnlistenAll),
-        SessionCommand::Load => push(Change::Unknown),
+        SessionCommand::Load => push(Change::Load),
         SessionCommand::Show { .. }
         | SessionCommand::ShowAll
         | SessionCommand::DiscardPlans
@@ -125,12 +128,21 @@ fn of_effects(
             _ => None,
         };
         match (argument(&call.name), argument(&call.value), local) {
-            (Some(name), value, Some(local)) => push(Change::Set {
-                local,
-                name: name.to_ascii_lowercase(),
-                value: value.map(SettingValue::Text),
-            }),
-            _ => push(Change::Unknown),
+            (Some(name), value, Some(local)) => {
+                match &value {
+                    Some(value) if local => {
+                        let sql = crate::pool::settings::set_locally(&name, value);
+                        push(Change::Note { command: Command::Empty, sql });
+                    }
+                    None => push(Change::Opaque),
+                    Some(_) => {}
+                }
+                push(Change::Set { local, name: name.to_ascii_lowercase(), value: value.map(SettingValue::Text) });
+            }
+            _ => {
+                push(Change::Opaque);
+                push(Change::Unknown);
+            }
         }
     }
     if effects.takes_advisory_lock {
@@ -223,10 +235,12 @@ impl Session {
         match change {
             Change::Transaction(command) => self.apply_transaction(&command),
             Change::Note { command, sql } => self.note_in_journal(&command, &sql),
+            Change::Opaque => self.transaction.make_opaque(self.acting),
             Change::Set { local: true, name, value } if name == "search_path" => self.state.set_local_path(value),
             Change::Set { local: true, .. } | Change::Reset { local: true, .. } => {}
             Change::Set { name, value: Some(value), .. } => self.change_settings(|settings| settings.with(&name, value.clone())),
             Change::Set { value: None, .. } | Change::Unknown => self.state.pins.unknown = true,
+            Change::Load => self.state.pins.loaded = true,
             Change::Reset { name, .. } => {
                 self.change_backends(|settings| settings.without(&name));
                 let settings = self.state.settings();
@@ -238,7 +252,9 @@ impl Session {
             }
             Change::ResetAll => self.reset_all(),
             Change::DiscardAll => {
-                self.reset_all();
+                self.change_backends(|_| Settings::none());
+                let baseline = self.state.baseline().clone();
+                self.state.set(baseline);
                 self.state.pins = super::state::Pins::default();
                 self.statements.clear();
                 self.temporary.clear();
@@ -318,8 +334,11 @@ impl Session {
     }
 
     fn change_backends(&mut self, change: impl Fn(&Settings) -> Settings) {
+        let acting = self.acting;
         for held in self.transaction.held_mut() {
-            held.lease.settings = change(&held.lease.settings);
+            if acting.is_none_or(|acting| acting == held.shard) {
+                held.lease.settings = change(&held.lease.settings);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 
 use super::effects::{self, Change};
 use super::prepared::{ClientStatement, Place, Portal};
+use super::undo::{Undo, Unplaced};
 use super::turn::{Session, SessionEnd, violation};
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
@@ -20,7 +21,7 @@ use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
 use crate::sql::command::Verb;
 use crate::sql::{Command, Lexed};
-use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX};
+use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// Messages for one shard whose Sync is still to come.
@@ -32,7 +33,7 @@ pub struct Segment {
     /// The changes of each Execute that is queued, in order.
     executes: Vec<Vec<Change>>,
     /// The statements whose description is awaited, in order.
-    describes: Vec<Arc<ClientStatement>>,
+    describes: Vec<Option<Arc<ClientStatement>>>,
 }
 
 /// How a segment's messages are ended for now.
@@ -40,6 +41,16 @@ pub struct Segment {
 enum End {
     Flush,
     Sync { shown: bool },
+}
+
+/// What came of a segment's messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    Answered,
+    /// The same, but the server was copying in and ignored the Sync.
+    SyncIgnored,
+    /// The server was lost, and the client was told.
+    Lost,
 }
 
 /// A message could not be carried out: everything up to Sync is ignored then.
@@ -80,6 +91,16 @@ impl Session {
                     Err(error) => return Err(SessionEnd::Lost(error)),
                 },
             };
+            if matches!(header.tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL)
+                && self.segment.is_some()
+                && !self.expects.is_empty()
+            {
+                // Data for a COPY that has only been queued yet.
+                if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
+                    return Err(end);
+                }
+                continue;
+            }
             if !matches!(
                 header.tag,
                 tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH | tag::SYNC
@@ -91,17 +112,29 @@ impl Session {
                 self.client.inbound.advance(header.len);
                 continue;
             }
+            let ends = matches!(header.tag, tag::SYNC | tag::FLUSH);
+            if ends {
+                // What follows may be the data of a COPY, which is read at once.
+                self.client.inbound.advance(header.len);
+            }
             let result = self.message(header).await;
-            self.client.inbound.advance(header.len);
+            if !ends {
+                self.client.inbound.advance(header.len);
+            }
             match result {
                 Ok(()) => {}
                 Err(Failure::Client(error)) => self.fail_extended(&error).await?,
                 Err(Failure::Told) => self.skipping = true,
                 Err(Failure::End(end)) => return Err(end),
             }
-            match header.tag {
-                tag::SYNC | tag::FLUSH => return Ok(()),
-                _ => self.bound_queue().await?,
+            if !ends {
+                self.bound_queue().await?;
+            }
+            if self.skipping {
+                self.drop_unplaced();
+            }
+            if ends {
+                return Ok(());
             }
         }
     }
@@ -161,18 +194,25 @@ impl Session {
             lexed,
             types: OnceLock::new(),
         });
-        self.statements.insert(name, Arc::clone(&statement));
-        self.unplaced.push(statement);
+        let previous = self.statements.insert(name, Arc::clone(&statement));
+        self.unplaced.push(Unplaced { statement, previous });
         Ok(())
     }
 
     async fn bind(&mut self, len: usize) -> Result<(), Failure> {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let message = Bind::decode(frame)?;
+        let portal: Box<[u8]> = message.portal.into();
         let Some(mut statement) = self.statements.get(message.statement).cloned() else {
+            if self.state.pins.sql_prepared && !message.statement.is_empty() {
+                // PREPARE and Parse share their names: the server with the client's own knows.
+                self.pass_message(None, len, Expect::Bind).await?;
+                let previous = self.portals.remove(&portal);
+                self.undo.push(Undo::Portal { name: portal, previous });
+                return Ok(());
+            }
             return Err(unknown_statement(message.statement).into());
         };
-        let portal: Box<[u8]> = message.portal.into();
         if !self.is_current(&statement) {
             statement = self.refresh(&statement).await?;
         }
@@ -206,7 +246,11 @@ impl Session {
             return self.bind_scatter(portal, statement, shards, len).await;
         };
         let access = super::simple::access_of(&statement.template);
-        self.enter_segment(shard, access, access == Access::Write, &statement.template).await?;
+        self.admit_write(shard, &statement.template)?;
+        self.enter_segment(shard, access).await?;
+        if let Some(segment) = &mut self.segment {
+            segment.writes |= super::simple::writes(&statement.template);
+        }
         self.place_parses(shard);
         self.prepare(shard, &statement);
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
@@ -214,7 +258,8 @@ impl Session {
         let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
         encode::bind(&mut lease.framed.outbound, message.portal, name, message.tail);
         self.expects.push_back(Expect::Bind);
-        self.portals.insert(portal, Portal { statement, place: Place::Shard(shard), changes });
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place: Place::Shard(shard), changes });
+        self.undo.push(Undo::Portal { name: portal, previous });
         Ok(())
     }
 
@@ -246,8 +291,8 @@ impl Session {
         });
         self.statements.insert(old.name.clone(), Arc::clone(&fresh));
         for waiting in &mut self.unplaced {
-            if Arc::ptr_eq(waiting, old) {
-                *waiting = Arc::clone(&fresh);
+            if Arc::ptr_eq(&waiting.statement, old) {
+                waiting.statement = Arc::clone(&fresh);
             }
         }
         Ok(fresh)
@@ -288,18 +333,39 @@ impl Session {
         Ok((plan, changes))
     }
 
-    /// A transaction command that the proxy carries out when it is executed.
+    /// A command that the proxy carries out when it is executed. What is queued before it is answered
+    /// first, and is over only if the command begins or ends a transaction.
     async fn bind_local(
         &mut self,
         portal: Box<[u8]>,
         statement: Arc<ClientStatement>,
         changes: Vec<Change>,
     ) -> Result<(), Failure> {
-        self.leave_segment().await?;
-        self.own_parses();
+        let own = |waiting: &Unplaced| {
+            matches!(&*waiting.statement.template.statements, [only] if self.is_own_command(&only.command))
+        };
+        if !self.unplaced.iter().all(own) {
+            self.place_anywhere().await?;
+        }
+        self.catch_up(&statement).await?;
+        for _ in std::mem::take(&mut self.unplaced) {
+            backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
+        }
         backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
         self.portals.insert(portal, Portal { statement, place: Place::Local, changes });
         Ok(())
+    }
+
+    /// Has everything answered that came before a command of the proxy's own.
+    async fn catch_up(&mut self, own: &ClientStatement) -> Result<(), Failure> {
+        if matches!(&*own.template.statements, [only] if matches!(only.command, Command::Transaction(_))) {
+            return self.leave_segment().await;
+        }
+        self.flush_parts().await?;
+        if self.segment.is_some() {
+            self.run_segment(End::Flush).await?;
+        }
+        if self.skipping { Err(Failure::Told) } else { Ok(()) }
     }
 
     async fn describe(&mut self, len: usize) -> Result<(), Failure> {
@@ -307,15 +373,21 @@ impl Session {
         match target(frame)? {
             Target::Statement(name) => {
                 let Some(statement) = self.statements.get(name).cloned() else {
+                    if self.state.pins.sql_prepared && !name.is_empty() {
+                        self.pass_message(None, len, Expect::DescribeStatement).await?;
+                        if let Some(segment) = &mut self.segment {
+                            segment.describes.push(None);
+                        }
+                        return Ok(());
+                    }
                     return Err(unknown_statement(name).into());
                 };
                 if self.fails_locally() {
                     return Err(super::block::aborted().into());
                 }
                 let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
-                // What is to be executed next must find itself where it can run.
-                let access = super::simple::access_of(&statement.template);
-                self.enter_segment(shard, access, false, &statement.template).await?;
+                // What is executed next finds itself where it can run.
+                self.enter_segment(shard, super::simple::access_of(&statement.template)).await?;
                 self.place_parses(shard);
                 self.prepare(shard, &statement);
                 let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
@@ -323,15 +395,14 @@ impl Session {
                 encode::describe_statement(&mut lease.framed.outbound, name);
                 self.expects.push_back(Expect::DescribeStatement);
                 if let Some(segment) = &mut self.segment {
-                    segment.describes.push(statement);
+                    segment.describes.push(Some(statement));
                 }
                 Ok(())
             }
             Target::Portal(name) => match self.portals.get(name).map(|portal| portal.place.clone()) {
                 Some(Place::Local) => {
                     let name: Box<[u8]> = name.into();
-                    self.describe_local(&name);
-                    Ok(())
+                    self.describe_local(&name).await
                 }
                 Some(Place::Scatter { .. }) => {
                     let name: Box<[u8]> = name.into();
@@ -342,16 +413,20 @@ impl Session {
         }
     }
 
-    fn describe_local(&mut self, portal: &[u8]) {
-        let statement = self.portals.get(portal).map(|portal| Arc::clone(&portal.statement));
-        let shown = statement.as_ref().and_then(|statement| match &statement.template.statements[..] {
+    async fn describe_local(&mut self, portal: &[u8]) -> Result<(), Failure> {
+        let Some(statement) = self.portals.get(portal).map(|portal| Arc::clone(&portal.statement)) else {
+            return Ok(());
+        };
+        self.catch_up(&statement).await?;
+        let shown = match &statement.template.statements[..] {
             [only] => super::own::shown_setting(&only.command),
             _ => None,
-        });
+        };
         match shown {
             Some(name) => backend::text_columns(&mut self.client.outbound, &[name]),
             None => backend::empty(&mut self.client.outbound, backend::tag::NO_DATA),
         }
+        Ok(())
     }
 
     async fn execute(&mut self, len: usize) -> Result<(), Failure> {
@@ -380,6 +455,7 @@ impl Session {
     }
 
     async fn execute_local(&mut self, statement: &ClientStatement, changes: &[Change]) -> Result<(), Failure> {
+        self.catch_up(statement).await?;
         let [only] = &*statement.template.statements else { return Ok(()) };
         let Command::Transaction(command) = &only.command else {
             let errors = self.client.outbound.len();
@@ -421,43 +497,60 @@ impl Session {
     async fn close(&mut self, len: usize) -> Result<(), Failure> {
         match target(self.client.inbound.get(..len).unwrap_or_default())? {
             Target::Statement(name) => {
-                self.statements.remove(name);
+                let name: Box<[u8]> = name.into();
                 // Its Parse may wait to be placed, and its ParseComplete comes before.
-                let owed = backend::tag::CLOSE_COMPLETE;
-                if self.segment.is_some() || !self.unplaced.is_empty() {
-                    if let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) {
-                        self.place_parses(shard);
-                    } else {
-                        self.place_anywhere().await?;
-                    }
-                    self.expects.push_back(Expect::Owed(owed));
-                } else {
-                    backend::empty(&mut self.client.outbound, owed);
+                self.place_anywhere().await?;
+                let closed = self.statements.remove(&name);
+                if self.owe_close() {
+                    self.undo.push(Undo::CloseStatement { name, closed });
                 }
                 Ok(())
             }
             Target::Portal(name) => {
-                let place = self.portals.remove(name).map(|portal| portal.place);
+                let name: Box<[u8]> = name.into();
+                let place = match self.portals.get(&name) {
+                    Some(portal) => Some(portal.place.clone()),
+                    // Cursors of DECLARE are portals, too.
+                    None => std::str::from_utf8(&name).ok().and_then(|name| self.cursors.get(name)).map(|shard| Place::Shard(*shard)),
+                };
+                let is_held = |shard: ShardId| self.transaction.held().iter().any(|held| held.shard == shard);
                 match place {
-                    Some(Place::Shard(shard)) if self.transaction.lease_mut(shard).is_some() => {
-                        self.pass_message(place, len, Expect::Close { shown: true }).await
+                    Some(Place::Shard(shard)) if is_held(shard) => {
+                        self.pass_message(place, len, Expect::Close { shown: true, evicted: None }).await?;
+                        let previous = self.portals.remove(&name);
+                        self.undo.push(Undo::Portal { name, previous });
                     }
-                    _ if self.segment.is_some() => {
-                        self.expects.push_back(Expect::Owed(backend::tag::CLOSE_COMPLETE));
-                        Ok(())
+                    Some(Place::Scatter { .. }) => {
+                        self.close_scatter(&name, len).await?;
+                        let previous = self.portals.remove(&name);
+                        self.undo.push(Undo::Portal { name, previous });
                     }
                     _ => {
                         self.place_anywhere().await?;
-                        if self.segment.is_some() {
-                            self.expects.push_back(Expect::Owed(backend::tag::CLOSE_COMPLETE));
-                        } else {
-                            backend::empty(&mut self.client.outbound, backend::tag::CLOSE_COMPLETE);
+                        let previous = self.portals.remove(&name);
+                        if self.owe_close() {
+                            self.undo.push(Undo::Portal { name, previous });
                         }
-                        Ok(())
                     }
                 }
+                Ok(())
             }
         }
+    }
+
+    /// A CloseComplete of the proxy's own: behind the replies that are awaited, if any are.
+    fn owe_close(&mut self) -> bool {
+        let owed = backend::tag::CLOSE_COMPLETE;
+        if let Some(segment) = &mut self.scattering {
+            segment.owe(owed);
+            return true;
+        }
+        if self.segment.is_some() {
+            self.expects.push_back(Expect::Owed(owed));
+            return true;
+        }
+        backend::empty(&mut self.client.outbound, owed);
+        false
     }
 
     async fn flush_segment(&mut self) -> Result<(), Failure> {
@@ -481,7 +574,7 @@ impl Session {
                 Failure::End(end) => return Err(Failure::End(end)),
             }
         }
-        self.unplaced.clear();
+        self.drop_unplaced();
         if self.scattering.is_some() {
             match self.run_scatter(false).await {
                 Ok(()) | Err(Failure::Told) => self.say_ready(),
@@ -489,15 +582,19 @@ impl Session {
             }
         } else if self.segment.is_some() {
             let shard = self.segment.as_ref().map(|segment| segment.shard);
-            let resets = self.segment.as_ref().is_some_and(|segment| {
-                segment.executes.iter().flatten().any(Change::resets)
-            });
+            let resets = self
+                .segment
+                .as_ref()
+                .is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
             let alone = self.transaction.held().len() == 1 && !resets;
-            let answered = self.run_segment(End::Sync { shown: alone }).await?;
-            if let Some(shard) = shard.filter(|_| resets && answered) {
+            let ran = self.run_segment(End::Sync { shown: alone }).await?;
+            if ran == Ran::SyncIgnored {
+                return Ok(());
+            }
+            if let Some(shard) = shard.filter(|_| resets && ran == Ran::Answered) {
                 self.restore_baseline(shard).await;
             }
-            if !(alone && answered) {
+            if !(alone && ran == Ran::Answered) {
                 self.say_ready();
             }
         } else {
@@ -515,7 +612,6 @@ impl Session {
             return Ok(());
         }
         if self.fails_locally() {
-            self.unplaced.clear();
             return Err(super::block::aborted().into());
         }
         if self.segment.is_none() {
@@ -531,15 +627,9 @@ impl Session {
 
     /// Queues the Parses that wait on that shard's connection.
     fn place_parses(&mut self, shard: ShardId) {
-        for statement in std::mem::take(&mut self.unplaced) {
+        for Unplaced { statement, previous } in std::mem::take(&mut self.unplaced) {
             self.queue_parse(shard, &statement, true);
-        }
-    }
-
-    /// The proxy answers the Parses that wait: of commands that it carries out itself.
-    fn own_parses(&mut self) {
-        for _ in std::mem::take(&mut self.unplaced) {
-            backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
+            self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
         }
     }
 
@@ -548,7 +638,7 @@ impl Session {
         let Some(lease) = self.transaction.lease_mut(shard) else { return };
         let fresh = match &statement.shared {
             Some(_) => false,
-            None => lease.unnamed.as_ref().is_some_and(|text| *text == statement.sql),
+            None => lease.unnamed.as_ref().is_some_and(|(sql, types)| *sql == statement.sql && *types == statement.declared),
         };
         if !fresh {
             self.queue_parse(shard, statement, false);
@@ -561,8 +651,8 @@ impl Session {
         let Some(shared) = &statement.shared else {
             let out = &mut lease.framed.outbound;
             encode::parse(out, b"", &statement.sql, &statement.declared);
-            lease.unnamed = Some(statement.sql.clone());
-            self.expects.push_back(Expect::Parse { statement: None, client: shown.then(|| statement.name.clone()) });
+            lease.unnamed = Some((statement.sql.clone(), statement.declared.clone()));
+            self.expects.push_back(Expect::Parse { shown, statement: None });
             return;
         };
         let preparation = lease.prepared.touch(shared);
@@ -570,52 +660,28 @@ impl Session {
         match preparation {
             Preparation::Ready => {
                 if shown {
-                    self.expects.push_back(Expect::OwedParse { client: statement.name.clone() });
+                    self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
                 }
             }
             Preparation::Parse { evict } => {
                 if let Some(evicted) = evict {
                     encode::close_statement(out, evicted.name());
-                    self.expects.push_back(Expect::Close { shown: false });
+                    self.expects.push_back(Expect::Close { shown: false, evicted: Some(evicted) });
                 }
                 encode::parse(out, shared.name(), &shared.sql, &shared.types);
-                let client = shown.then(|| statement.name.clone());
-                self.expects.push_back(Expect::Parse { statement: Some(Arc::clone(shared)), client });
+                self.expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
             }
         }
     }
 
     /// Continues the segment on `shard`, or begins one there.
-    async fn enter_segment(
-        &mut self,
-        shard: ShardId,
-        access: Access,
-        writes: bool,
-        template: &crate::planning::Template,
-    ) -> Result<(), Failure> {
-        if let Some(segment) = &self.segment
-            && segment.shard != shard
-            && (segment.writes || writes)
-            && !self.transaction.in_block()
-        {
-            let error = ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "statements for several shards between two Syncs can't write",
-            )
-            .detail("They are one transaction, and it would have to be committed on several shards as one.")
-            .hint("Send a Sync between statements for different shards, or batch by shard key.");
-            return Err(error.into());
-        }
-        self.admit_write(shard, template)?;
+    async fn enter_segment(&mut self, shard: ShardId, access: Access) -> Result<(), Failure> {
         let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
         let changes_node = access == Access::Write && on_replica && !self.transaction.in_block();
         if changes_node || self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
             self.leave_segment().await?;
             self.reach(shard, access).await?;
             self.open_segment(shard);
-        }
-        if let Some(segment) = &mut self.segment {
-            segment.writes |= writes;
         }
         Ok(())
     }
@@ -633,31 +699,55 @@ impl Session {
         if self.scattering.is_some() {
             self.run_scatter(false).await?;
         }
-        if self.segment.is_none() {
-            return Ok(());
+        let Some(segment) = &self.segment else { return Ok(()) };
+        if segment.writes && !self.transaction.in_block() {
+            let error = ClientError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "a pipeline that has written can't go on elsewhere without a Sync",
+            )
+            .detail("What is between two Syncs is one transaction, and it would have to be committed on several shards as one.")
+            .hint("Send a Sync between statements for different shards, or batch by shard key.");
+            return Err(error.into());
         }
-        let shown_before = self.run_segment(End::Sync { shown: false }).await?;
+        self.end_segment().await
+    }
+
+    async fn end_segment(&mut self) -> Result<(), Failure> {
+        let hidden = End::Sync { shown: false };
+        let mut ran = self.run_segment(hidden).await?;
+        if ran == Ran::SyncIgnored {
+            ran = self.run_segment(hidden).await?;
+        }
         self.segment = None;
-        if shown_before && !self.skipping { Ok(()) } else { Err(Failure::Told) }
+        if ran == Ran::Answered && !self.skipping { Ok(()) } else { Err(Failure::Told) }
     }
 
-    /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one.
-    pub(super) async fn close_segment(&mut self) -> Result<(), SessionEnd> {
-        self.unplaced.clear();
-        self.skipping = false;
-        match self.leave_segment().await {
-            Err(Failure::End(end)) => Err(end),
-            _ => {
-                self.skipping = false;
-                Ok(())
-            }
+    /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one. False: something
+    /// before it failed, so that it is skipped.
+    pub(super) async fn close_segment(&mut self) -> Result<bool, SessionEnd> {
+        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() {
+            return Ok(true);
         }
+        let mut result = self.place_anywhere().await;
+        if result.is_ok() {
+            result = match self.scattering {
+                Some(_) => self.run_scatter(false).await,
+                None => self.end_segment().await,
+            };
+        }
+        match result {
+            Ok(()) => return Ok(true),
+            Err(Failure::End(end)) => return Err(end),
+            Err(Failure::Client(error)) => self.fail_extended(&error).await?,
+            Err(Failure::Told) => self.skipping = true,
+        }
+        self.drop_unplaced();
+        Ok(false)
     }
 
-    /// Sends the segment's messages and passes the replies on. False: the server was lost, and the
-    /// client was told.
-    async fn run_segment(&mut self, end: End) -> Result<bool, Failure> {
-        let Some(segment) = &mut self.segment else { return Ok(true) };
+    /// Sends the segment's messages and passes the replies on.
+    async fn run_segment(&mut self, end: End) -> Result<Ran, Failure> {
+        let Some(segment) = &mut self.segment else { return Ok(Ran::Answered) };
         let shard = segment.shard;
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
         match end {
@@ -674,33 +764,34 @@ impl Session {
                 let status = lease.status;
                 if outcome.failed {
                     lease.unnamed = None;
-                    for name in &outcome.failed_parses {
-                        self.statements.remove(name);
-                    }
                 }
                 for (statement, types) in segment.describes.drain(..).zip(&outcome.described) {
                     // A second description says the same.
-                    let _ = statement.types.set(types.clone());
+                    let _ = statement.map(|statement| statement.types.set(types.clone()));
                 }
                 let executes = std::mem::take(&mut segment.executes);
+                self.settle_names(&outcome);
                 self.note_parameters(&outcome);
                 let changes = executes.into_iter().enumerate();
                 let changes = changes.flat_map(|(at, all)| all.into_iter().map(move |change| (at, change))).collect();
+                self.acting = Some(shard);
                 self.complete(changes, outcome.completed, outcome.failed);
+                self.acting = None;
+                if outcome.sync_ignored {
+                    self.skipping |= outcome.failed;
+                    return Ok(Ran::SyncIgnored);
+                }
                 if matches!(end, End::Sync { .. }) {
                     self.adopt(status);
                 }
-                self.skipping |= outcome.failed && end == End::Flush;
-                if outcome.failed && end == (End::Sync { shown: false }) {
-                    self.skipping = true;
-                }
-                Ok(true)
+                self.skipping |= outcome.failed && end != (End::Sync { shown: true });
+                Ok(Ran::Answered)
             }
             Err(error) => {
                 let writes = segment.writes;
                 self.survive(shard, error, writes).await?;
                 self.skipping = true;
-                Ok(false)
+                Ok(Ran::Lost)
             }
         }
     }
@@ -708,7 +799,17 @@ impl Session {
     /// The proxy fails a message: what was queued before it is answered first, then the error comes, and
     /// the transaction fails as it would have on a server.
     async fn fail_extended(&mut self, error: &ClientError) -> Result<(), SessionEnd> {
-        self.unplaced.clear();
+        let mut earlier = None;
+        match self.place_anywhere().await {
+            Ok(()) => {}
+            Err(Failure::End(end)) => return Err(end),
+            Err(Failure::Told) => {
+                self.skipping = true;
+                return Ok(());
+            }
+            Err(Failure::Client(error)) => earlier = Some(error),
+        }
+        let error = earlier.as_ref().unwrap_or(error);
         if let Some(segment) = &self.segment {
             let shard = segment.shard;
             if let Some(lease) = self.transaction.lease_mut(shard) {
@@ -722,6 +823,8 @@ impl Session {
                 _ if self.skipping => return Ok(()),
                 _ => self.say_error(error),
             }
+            // What completed since the last Sync is rolled back with the rest.
+            self.complete(Vec::new(), 0, true);
         } else {
             if self.scattering.is_some() {
                 match self.run_scatter(false).await {
@@ -745,15 +848,26 @@ impl Session {
 
     /// A long turn without a Sync is sent on in pieces, so that it doesn't fill memory.
     async fn bound_queue(&mut self) -> Result<(), SessionEnd> {
-        let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) else { return Ok(()) };
-        let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
-        if queued > TURN_BYTES_MAX {
-            // Other failures were told to the client, which now is to skip to its Sync.
-            if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
-                return Err(end);
+        let waiting: usize = self.unplaced.iter().map(|waiting| waiting.statement.sql.len()).sum();
+        if waiting > TURN_BYTES_MAX || self.unplaced.len() > UNPLACED_MAX {
+            match self.place_anywhere().await {
+                Ok(()) => {}
+                Err(Failure::End(end)) => return Err(end),
+                Err(Failure::Client(error)) => self.fail_extended(&error).await?,
+                Err(Failure::Told) => self.skipping = true,
             }
         }
-        Ok(())
+        if let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) {
+            let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
+            if queued > TURN_BYTES_MAX || self.expects.len() > TURN_MESSAGES_MAX {
+                // Other failures were told to the client, which now is to skip to its Sync.
+                if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
+                    return Err(end);
+                }
+            }
+        }
+        // The proxy's own answers.
+        if self.client.outbound.len() > TURN_BYTES_MAX { self.flush().await } else { Ok(()) }
     }
 }
 

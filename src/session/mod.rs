@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod effects;
 pub mod explain;
 pub mod extended;
+pub mod inspect;
 pub mod own;
 pub mod planner;
 pub mod prepared;
@@ -17,6 +18,7 @@ pub mod simple;
 pub mod startup;
 pub mod state;
 pub mod turn;
+pub mod undo;
 pub mod welcome;
 
 pub use turn::{Session, SessionEnd};

@@ -64,18 +64,28 @@ impl Planner {
             refused: ArcSwapOption::empty(),
             created: Instant::now(),
         };
-        if config.shards.len() == 1 && config.tables.is_empty() {
-            planner.enter_only_shard(None);
+        if planner.is_single() && config.tables.is_empty() {
+            planner.enter_without_catalog();
         }
         planner
     }
 
-    /// Nothing is placed on the only shard, so its tables don't matter.
-    fn enter_only_shard(&self, catalog: Option<Arc<Catalog>>) {
+    /// What is to be placed: nothing on an only shard, so that its tables need not fit the file.
+    fn placed(&self) -> DatabaseConfig {
         let mut config = DatabaseConfig::clone(&self.config);
-        config.tables.clear();
-        match ShardMap::new(&config, &|_, _, _| None) {
-            Ok(map) => self.enter(map, catalog),
+        if self.is_single() {
+            config.tables.clear();
+        }
+        config
+    }
+
+    fn is_single(&self) -> bool {
+        self.config.shards.len() == 1
+    }
+
+    fn enter_without_catalog(&self) {
+        match ShardMap::new(&self.placed(), &|_, _, _| None) {
+            Ok(map) => self.enter(map, None),
             Err(mistakes) => tracing::error!(database = %self.config.name, ?mistakes, "no shard map"),
         }
     }
@@ -108,19 +118,8 @@ impl Planner {
         if same {
             return;
         }
-        if let [only] = &*self.config.shards {
-            // Without a replica nothing depends on what the tables are.
-            if only.replicas.is_empty() {
-                if self.current.load().is_none() {
-                    self.enter_only_shard(None);
-                }
-            } else {
-                self.enter_only_shard(Some(Arc::new(catalog)));
-            }
-            return;
-        }
         let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
-        match ShardMap::new(&self.config, &key_type) {
+        match ShardMap::new(&self.placed(), &key_type) {
             Ok(map) => self.enter(map, Some(Arc::new(catalog))),
             Err(mistakes) => tracing::error!(
                 database = %self.config.name, ?mistakes,
@@ -129,9 +128,11 @@ impl Planner {
         }
     }
 
-    /// DDL was seen. Databases with one shard and no replica plan without a catalog.
+    /// DDL was seen. With one node nothing can go to the wrong one meanwhile.
     pub fn invalidate(&self) {
-        if self.has_catalog() {
+        if self.is_single() && self.config.shards.iter().all(|shard| shard.replicas.is_empty()) {
+            self.wanted.notify_one();
+        } else if self.has_catalog() {
             self.stale.store(true, Ordering::Release);
             self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
             self.wanted.notify_one();
@@ -222,9 +223,19 @@ impl Planner {
     /// 42601 for a text with an unterminated quote or comment, as PostgreSQL's scanner says.
     pub fn lex(&self, sql: &[u8], standard_conforming_strings: bool, lexed: &mut Lexed) -> Result<(), ClientError> {
         lex(sql, &LexOptions { standard_conforming_strings }, lexed).map_err(|error| {
-            let near = sql.get(error.at..).unwrap_or_default();
-            let near: String = String::from_utf8_lossy(near).chars().take(NEAR_CHARS).collect();
-            ClientError::new(SqlState::SYNTAX_ERROR, format!("unterminated quoted string or comment at or near \"{near}\""))
+            let (before, near) = sql.split_at(error.at.min(sql.len()));
+            let what = match near {
+                [b'/', ..] => "unterminated /* comment",
+                [b'"', ..] | [b'u' | b'U', b'&', b'"', ..] => "unterminated quoted identifier",
+                [b'$', digit, ..] if digit.is_ascii_digit() => "parameter number too large",
+                [b'$', ..] => "unterminated dollar-quoted string",
+                [b'b' | b'B', b'\'', ..] => "unterminated bit string literal",
+                [b'x' | b'X', b'\'', ..] => "unterminated hexadecimal string literal",
+                _ => "unterminated quoted string",
+            };
+            let text = format!("{what} at or near \"{}\"", String::from_utf8_lossy(near));
+            let position = String::from_utf8_lossy(before).chars().count() + 1;
+            ClientError::new(SqlState::SYNTAX_ERROR, text).position(position)
         })
     }
 
@@ -283,9 +294,6 @@ impl KeyedNames {
         Arc::new(Self { key: names.fingerprint(), names })
     }
 }
-
-/// Characters of the text shown behind "at or near".
-const NEAR_CHARS: usize = 40;
 
 struct Job {
     sql: Bytes,

@@ -10,6 +10,7 @@ use super::effects::Change;
 use super::extended::Failure;
 use super::prepared::{ClientStatement, Place, Portal};
 use super::turn::{Session, SessionEnd};
+use super::undo::{Undo, Unplaced};
 use crate::execute::scatter::{Merge, Piece, fetch, scatter};
 use crate::execute::{Expect, RelayError};
 use crate::planning::{Access, Template};
@@ -24,6 +25,15 @@ use crate::types::{ClientError, ShardId, ShardSet, SqlState};
 pub struct ScatterSegment {
     pub portal: Box<[u8]>,
     shards: Vec<(ShardId, VecDeque<Expect>)>,
+}
+
+impl ScatterSegment {
+    /// Owes the client a message behind the replies of the first shard.
+    pub(super) fn owe(&mut self, tag: u8) {
+        if let Some((_, expects)) = self.shards.first_mut() {
+            expects.push_back(Expect::Owed(tag));
+        }
+    }
 }
 
 impl Session {
@@ -58,6 +68,7 @@ impl Session {
             let lease = self.transaction.lease_mut(*shard).expect("reached above");
             lease.framed.outbound.extend_from_slice(frame);
             lease.unanswered += 1;
+            lease.unnamed = None;
         }
         self.client.inbound.advance(len);
         self.state.start_implicit();
@@ -108,10 +119,8 @@ impl Session {
         match scatter(&mut self.client, &mut pieces, merge).await {
             Ok(scattered) => {
                 drop(pieces);
+                self.settle_names(&scattered.outcome);
                 self.note_parameters(&scattered.outcome);
-                for name in &scattered.outcome.failed_parses {
-                    self.statements.remove(name);
-                }
                 Ok((scattered.outcome.failed, scattered.outcome.completed, scattered.tag))
             }
             Err((position, error)) => {
@@ -142,11 +151,12 @@ impl Session {
         for (position, &shard) in shards.as_slice().iter().enumerate() {
             if let Err(error) = self.reach(shard, access).await {
                 self.abandon(&waiting);
+                self.unplaced = unplaced;
                 return Err(error.into());
             }
             self.open_part(shard);
             for parse in &unplaced {
-                self.queue_parse(shard, parse, position == 0);
+                self.queue_parse(shard, &parse.statement, position == 0);
             }
             self.prepare(shard, &statement);
             let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
@@ -157,7 +167,11 @@ impl Session {
             waiting.push((shard, std::mem::take(&mut self.expects)));
         }
         let place = Place::Scatter { shards, position: 0 };
-        self.portals.insert(portal.clone(), Portal { statement, place, changes: Vec::new() });
+        for Unplaced { statement, previous } in unplaced {
+            self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
+        }
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes: Vec::new() });
+        self.undo.push(Undo::Portal { name: portal.clone(), previous });
         self.scattering = Some(ScatterSegment { portal, shards: waiting });
         Ok(())
     }
@@ -206,6 +220,12 @@ impl Session {
     pub(super) async fn describe_scatter(&mut self, portal: &[u8], len: usize) -> Result<(), Failure> {
         self.resume_scatter(portal).await?;
         self.queue_on_parts(len, || Expect::DescribePortal);
+        Ok(())
+    }
+
+    pub(super) async fn close_scatter(&mut self, portal: &[u8], len: usize) -> Result<(), Failure> {
+        self.resume_scatter(portal).await?;
+        self.queue_on_parts(len, || Expect::Close { shown: true, evicted: None });
         Ok(())
     }
 

@@ -24,7 +24,12 @@ struct Planned {
 impl Session {
     /// Answers the Query at the front of the client's buffer, `len` bytes long, up to ReadyForQuery.
     pub(super) async fn simple_query(&mut self, len: usize) -> Result<(), SessionEnd> {
-        self.close_segment().await?;
+        if !self.close_segment().await? {
+            self.client.inbound.advance(len);
+            return Ok(());
+        }
+        // A Query does away with the unnamed statement, as on a server.
+        self.statements.remove(&b""[..]);
         let mut lexed = super::planner::take_scratch();
         let planned = self.plan_query(len, &mut lexed).await;
         super::planner::put_scratch(lexed);
@@ -169,6 +174,7 @@ impl Session {
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         lease.framed.outbound.extend_from_slice(frame);
         lease.unanswered += 1;
+        lease.unnamed = None;
         self.client.inbound.advance(len);
         let resets = changes.iter().any(|(_, change)| change.resets());
         self.expects.push_back(Expect::Query { shown_ready: !resets });
@@ -178,7 +184,9 @@ impl Session {
             Ok(outcome) => {
                 let status = lease.status;
                 self.note_parameters(&outcome);
+                self.acting = Some(shard);
                 self.complete(changes, outcome.completed, outcome.failed);
+                self.acting = None;
                 self.adopt(status);
                 if resets {
                     self.restore_baseline(shard).await;
@@ -258,13 +266,9 @@ impl Session {
         Ok(String::from_utf8_lossy(sql).trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned())
     }
 
-    /// Notes a write of the transaction, which must stay on one shard.
+    /// Notes a write of the transaction, which must stay on one shard; and that the catalog may change.
     pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
-        let writes = template.statements.iter().any(|statement| {
-            let may_write = matches!(statement.command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
-            statement.access == Access::Write && may_write
-        });
-        if !writes {
+        if !writes(template) {
             return Ok(());
         }
         let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
@@ -274,6 +278,11 @@ impl Session {
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
                 .hint("Begin the transaction without READ ONLY, or with this statement as its first."));
         }
+        if template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))) {
+            self.changed_catalog = true;
+            // What this transaction prepares from now on is for the tables as it makes them.
+            self.database.statements.renew();
+        }
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
         }
@@ -282,7 +291,10 @@ impl Session {
 
     /// FunctionCall, which only libpq's large objects still use: they live on the home shard.
     pub(super) async fn function_call(&mut self, len: usize) -> Result<(), SessionEnd> {
-        self.close_segment().await?;
+        if !self.close_segment().await? {
+            self.client.inbound.advance(len);
+            return Ok(());
+        }
         let home = self.database.config.home;
         let target = self.shard_of(&Plan::Single { shard: home, why: crate::planning::plan::Why::Home });
         let ready = match target {
@@ -311,6 +323,13 @@ impl Session {
         self.settle().await;
         Ok(())
     }
+}
+
+/// Whether rows may be written, or more than the session's own state changed.
+pub(super) fn writes(template: &Template) -> bool {
+    let may_write = |command: &Command| matches!(command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
+    let writes = |one: &crate::planning::StatementTemplate| one.access == Access::Write && may_write(&one.command);
+    template.statements.iter().any(writes)
 }
 
 /// `Read` only if every statement may run on a replica.

@@ -43,8 +43,10 @@ pub struct Pins {
     pub advisory_locks: bool,
     pub held_cursors: bool,
     pub sql_prepared: bool,
-    /// A procedure or a setting whose effect can't be followed.
+    /// A procedure or a setting whose effect can't be followed: the connection is to be inspected.
     pub unknown: bool,
+    /// LOAD: a library can't be taken out again.
+    pub loaded: bool,
 }
 
 impl Pins {

@@ -3,8 +3,10 @@
 //! connection.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use bytes::Buf;
 use tokio::sync::Notify;
@@ -41,10 +43,14 @@ pub struct Session {
     pub(super) segment: Option<Segment>,
     /// The same, for a scatter.
     pub(super) scattering: Option<super::several::ScatterSegment>,
+    /// A definition was changed: what planning knows of the catalog is old once the transaction has ended.
+    pub(super) changed_catalog: bool,
     /// What an EXPLAIN that is about to run says before the server's rows.
     pub(super) explaining: Option<Box<str>>,
     /// Parses that no message has given a place to yet.
-    pub(super) unplaced: Vec<Arc<ClientStatement>>,
+    pub(super) unplaced: Vec<super::undo::Unplaced>,
+    /// What the queued messages have changed and may yet have to be taken back.
+    pub(super) undo: Vec<super::undo::Undo>,
     /// An extended message failed: everything up to Sync is ignored.
     pub(super) skipping: bool,
     pub(super) expects: VecDeque<Expect>,
@@ -59,6 +65,8 @@ pub struct Session {
     pub(super) names: Arc<super::planner::KeyedNames>,
     pub(super) standard_conforming_strings: bool,
     pub(super) drain: Arc<Drain>,
+    /// The shard whose completed statements are being applied, where it is not all that are held.
+    pub(super) acting: Option<crate::types::ShardId>,
 }
 
 /// Tells sessions that the server wants to stop.
@@ -68,6 +76,13 @@ pub struct Drain {
     /// The limit is over: sessions end where they are.
     pub over: AtomicBool,
     pub changed: Notify,
+}
+
+impl Drain {
+    /// Whether a session has to end now; `may_end`: it is between transactions.
+    fn ends(&self, may_end: bool) -> bool {
+        self.over.load(Ordering::Acquire) || (may_end && self.draining.load(Ordering::Acquire))
+    }
 }
 
 /// Why a session is over.
@@ -108,6 +123,12 @@ impl Session {
     /// One request, from its first byte to the last of its answer.
     async fn turn(&mut self) -> Result<(), SessionEnd> {
         let header = self.next_header().await?;
+        if self.skipping && matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL) {
+            // A server skips these as well until the Sync.
+            self.await_frame(header).await?;
+            self.client.inbound.advance(header.len);
+            return Ok(());
+        }
         match header.tag {
             tag::QUERY => {
                 self.await_frame(header).await?;
@@ -141,42 +162,52 @@ impl Session {
                 return Ok(header);
             }
             self.rest().await?;
-            match self.client.fill().await {
-                Ok(0) => return Err(SessionEnd::Left),
-                Ok(_) => {}
-                Err(error) => return Err(SessionEnd::Lost(error)),
-            }
         }
     }
 
-    /// Between turns: gives memory back, hears of shutdown, and of what arrives on a pinned connection.
+    /// Between turns: gives memory back and waits for the client's next bytes, for a shutdown, and for what
+    /// arrives on a pinned connection.
     async fn rest(&mut self) -> Result<(), SessionEnd> {
-        loop {
+        let read = loop {
             let may_end = self.transaction.status() == Status::Idle
                 && self.segment.is_none()
                 && self.scattering.is_none()
                 && self.client.inbound.is_empty();
-            if self.drain.over.load(Ordering::Acquire) || (may_end && self.drain.draining.load(Ordering::Acquire)) {
+            if self.drain.ends(may_end) {
                 return Err(SessionEnd::Told(ClientError::new(
                     SqlState::ADMIN_SHUTDOWN,
                     "terminating connection due to administrator command",
                 )));
             }
-            let drain = Arc::clone(&self.drain);
-            let changed = drain.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
             if self.state.pins.listens && may_end {
+                let drain = Arc::clone(&self.drain);
+                let changed = drain.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
                 if self.await_client_or_news(changed).await? {
-                    return Ok(());
+                    break self.client.fill().await;
                 }
                 continue;
             }
-            tokio::select! {
-                biased;
-                ready = self.client.wait_readable() => return ready.map_err(SessionEnd::Lost),
-                () = changed => {}
+            let (client, cancel, drain) = (&mut self.client, &self.cancel, &self.drain);
+            let read = poll_fn(|cx| {
+                if let Poll::Ready(read) = client.poll_fill_at_rest(cx) {
+                    return Poll::Ready(Some(read));
+                }
+                // Each session has a place of its own for its waker: one for all would be a lock that
+                // every turn of every client takes.
+                cancel.rest(cx.waker());
+                if drain.ends(may_end) { Poll::Ready(None) } else { Poll::Pending }
+            })
+            .await;
+            if let Some(read) = read {
+                break read;
             }
+        };
+        match read {
+            Ok(0) => Err(SessionEnd::Left),
+            Ok(_) => Ok(()),
+            Err(error) => Err(SessionEnd::Lost(error)),
         }
     }
 

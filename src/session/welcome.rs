@@ -90,7 +90,9 @@ pub async fn welcome(
         segment: None,
         scattering: None,
         explaining: None,
+        changed_catalog: false,
         unplaced: Vec::new(),
+        undo: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),
         hint,
@@ -100,6 +102,7 @@ pub async fn welcome(
         greeting: Arc::clone(&greeting),
         standard_conforming_strings,
         drain,
+        acting: None,
     };
     session.refresh_names();
     Some((session, guard))
@@ -188,7 +191,12 @@ fn told(error: &own::OwnError) -> ClientError {
     match error {
         own::OwnError::Refused(frame) => {
             let message = backend::error_field(&frame.0, b'M').unwrap_or_default();
-            ClientError::new(SqlState::INVALID_PARAMETER_VALUE, String::from_utf8_lossy(message).into_owned())
+            let state = match backend::error_field(&frame.0, b'C') {
+                Some(b"42704") => SqlState::UNDEFINED_OBJECT,
+                Some(b"42501") => SqlState::INSUFFICIENT_PRIVILEGE,
+                _ => SqlState::INVALID_PARAMETER_VALUE,
+            };
+            ClientError::new(state, String::from_utf8_lossy(message).into_owned())
         }
         own::OwnError::Lost(reason) => ClientError::new(SqlState::CONNECTION_FAILURE, reason.clone()),
     }

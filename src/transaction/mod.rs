@@ -20,6 +20,8 @@ pub struct Transaction {
 pub struct Held {
     pub shard: ShardId,
     pub lease: Lease,
+    /// How much of the journal it has heard; `None`: it can't be told what it missed.
+    told: Option<usize>,
 }
 
 /// The client's transaction block where the proxy keeps it: on databases with several shards, and
@@ -50,7 +52,7 @@ struct Entry {
 
 impl Transaction {
     pub fn none() -> Self {
-        Self { held: Vec::new(), block: Block::Outside, writer: None }
+        Self { held: Vec::with_capacity(1), block: Block::Outside, writer: None }
     }
 
     pub fn held(&self) -> &[Held] {
@@ -66,13 +68,19 @@ impl Transaction {
     }
 
     pub fn add(&mut self, shard: ShardId, lease: Lease) -> &mut Lease {
-        self.held.push(Held { shard, lease });
+        self.held.push(Held { shard, lease, told: Some(0) });
         &mut self.held.last_mut().expect("pushed above").lease
     }
 
     pub fn remove(&mut self, shard: ShardId) -> Option<Lease> {
         let position = self.held.iter().position(|held| held.shard == shard)?;
         Some(self.held.remove(position).lease)
+    }
+
+    /// As [`Self::take_all`], one by one: the place for the next ones is kept, so that a client's next
+    /// statement allocates nothing.
+    pub fn take_next(&mut self) -> Option<Held> {
+        self.held.pop()
     }
 
     pub fn take_all(&mut self) -> Vec<Held> {
@@ -116,6 +124,7 @@ impl Transaction {
             journal.entries.truncate(1);
             self.block = Block::Open(journal);
         }
+        self.tell(None);
         self.writer = None;
     }
 
@@ -124,6 +133,12 @@ impl Transaction {
             Block::Open(journal) | Block::Failed(journal) => Block::Failed(journal),
             Block::Outside => Block::Failed(Journal { entries: Vec::new(), opaque: true }),
         };
+    }
+
+    /// A server was lost under the block, and what the block had done went with it: it can only be rolled back as
+    /// a whole.
+    pub fn lose(&mut self) {
+        self.block = Block::Failed(Journal { entries: Vec::new(), opaque: true });
     }
 
     /// Takes over what the one server that runs the block says of it.
@@ -142,10 +157,15 @@ impl Transaction {
         }
     }
 
-    /// Something happened in the block that can't be told again to another shard.
-    pub fn make_opaque(&mut self) {
-        if let Some(journal) = self.journal() {
-            journal.opaque = true;
+    /// Something happened in the block, on the shard `acting` or on all that are in it, that can't be told again to
+    /// another shard.
+    pub fn make_opaque(&mut self, acting: Option<ShardId>) {
+        let Some(journal) = self.journal() else { return };
+        journal.opaque = true;
+        for held in &mut self.held {
+            if acting.is_some_and(|acting| acting != held.shard) {
+                held.told = None;
+            }
         }
     }
 
@@ -160,13 +180,31 @@ impl Transaction {
             })
     }
 
-    /// What `shard` must be told before its first statement in the block; `None` if it is in it.
+    /// What `shard` must be told before its next statement in the block; `None` if it knows all.
     ///
     /// # Errors
-    /// When the block began in a way that can't be repeated elsewhere.
+    /// When something happened in the block that can't be repeated elsewhere.
     pub fn prelude_for(&self, shard: ShardId) -> Result<Option<String>, ClientError> {
-        let joined = self.held.iter().any(|held| held.shard == shard && held.lease.status != Status::Idle);
-        if joined { Ok(None) } else { self.prelude() }
+        let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return Ok(None) };
+        let joined = self.held.iter().find(|held| held.shard == shard && held.lease.status != Status::Idle);
+        let heard = match joined {
+            None if journal.opaque => return Err(opaque()),
+            None => 0,
+            Some(held) => held.told.ok_or_else(opaque)?,
+        };
+        let missed: Vec<&str> =
+            journal.entries.iter().skip(heard).map(|entry| entry.sql.as_str()).collect();
+        Ok((!missed.is_empty()).then(|| missed.join(";")))
+    }
+
+    /// That shard, or every shard in the block, has heard the journal up to its end.
+    pub fn tell(&mut self, acting: Option<ShardId>) {
+        let len = self.journal().map_or(0, |journal| journal.entries.len());
+        for held in &mut self.held {
+            if acting.is_none_or(|acting| acting == held.shard) && held.told.is_some() {
+                held.told = Some(len);
+            }
+        }
     }
 
     fn journal(&mut self) -> Option<&mut Journal> {
@@ -176,17 +214,20 @@ impl Transaction {
         }
     }
 
-    /// Something that holds until the block ends: SET LOCAL, SET TRANSACTION, SET CONSTRAINTS.
-    pub fn note(&mut self, sql: &str) {
+    /// Something that holds until the block ends: SET LOCAL, SET TRANSACTION, SET CONSTRAINTS. It was done on the
+    /// shard `acting`, or on all that are in the block.
+    pub fn note(&mut self, sql: &str, acting: Option<ShardId>) {
         if let Some(journal) = self.journal() {
             journal.entries.push(Entry { savepoint: None, sql: sql.to_owned() });
         }
+        self.tell(acting);
     }
 
     pub fn savepoint(&mut self, name: &str, sql: &str) {
         if let Some(journal) = self.journal() {
             journal.entries.push(Entry { savepoint: Some(name.to_owned()), sql: sql.to_owned() });
         }
+        self.tell(None);
     }
 
     fn find(&mut self, name: &str) -> Option<(usize, &mut Journal)> {
@@ -207,6 +248,7 @@ impl Transaction {
         if let Block::Failed(journal) | Block::Open(journal) = std::mem::replace(&mut self.block, Block::Outside) {
             self.block = Block::Open(journal);
         }
+        self.tell(None);
     }
 
     /// The savepoint and those since are forgotten; what was set since then holds on.
@@ -218,24 +260,7 @@ impl Transaction {
                 index <= position || entry.savepoint.is_none()
             });
         }
-    }
-
-    /// What a joining shard must be told first, as one Query.
-    ///
-    /// # Errors
-    /// When the block began in a way that can't be repeated elsewhere.
-    fn prelude(&self) -> Result<Option<String>, ClientError> {
-        let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return Ok(None) };
-        if journal.opaque {
-            return Err(ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "this transaction can't be extended to a second shard",
-            )
-            .detail("It was begun within a query string of several statements, on one shard.")
-            .hint("Send BEGIN as a statement of its own."));
-        }
-        let statements: Vec<&str> = journal.entries.iter().map(|entry| entry.sql.as_str()).collect();
-        Ok(Some(statements.join(";")))
+        self.tell(None);
     }
 
     /// Notes that `shard` may be written now.
@@ -278,6 +303,12 @@ fn has_words(sql: &str, words: &[&str]) -> bool {
     tokens.windows(words.len()).any(|found| found.iter().zip(words).all(|(found, word)| found.eq_ignore_ascii_case(word)))
 }
 
+fn opaque() -> ClientError {
+    ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "this transaction can't be extended to another shard")
+        .detail("It was begun, or a setting of it was made, in a way that can't be repeated there.")
+        .hint("Send BEGIN as a statement of its own, and settings as constants or parameters.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::Transaction;
@@ -286,7 +317,7 @@ mod tests {
         let mut transaction = Transaction::none();
         let mut entries = entries.iter();
         transaction.begin(entries.next().expect("a block begins"));
-        entries.for_each(|sql| transaction.note(sql));
+        entries.for_each(|sql| transaction.note(sql, None));
         transaction.is_read_only()
     }
 

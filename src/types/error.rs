@@ -10,16 +10,24 @@ pub struct ClientError {
     pub message: String,
     pub detail: Option<String>,
     pub hint: Option<String>,
+    /// Where in the client's text, in characters from 1.
+    pub position: Option<usize>,
 }
 
 impl ClientError {
     pub fn new(state: SqlState, message: impl Into<String>) -> Self {
-        Self { state, message: message.into(), detail: None, hint: None }
+        Self { state, message: message.into(), detail: None, hint: None, position: None }
     }
 
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    #[must_use]
+    pub fn position(mut self, position: usize) -> Self {
+        self.position = Some(position);
         self
     }
 

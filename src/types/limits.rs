@@ -79,6 +79,10 @@ pub const READ_BYTES_FIRST: u32 = 8 << 10;
 /// cost of a system call disappears next to the copy.
 pub const READ_BYTES_MAX: u32 = 64 << 10;
 
+/// Empty buffers of [`READ_BYTES_FIRST`] that a thread keeps for the next client with a request: two for each
+/// that is served at once, and half a megabyte at most.
+pub const SPARE_BUFFERS_MAX: usize = 64;
+
 /// How long a node whose connect failed is left alone: long enough not to hammer it, short enough
 /// that a restart isn't noticed as an outage.
 pub const NODE_RETRY_AFTER: Duration = Duration::from_millis(250);
@@ -86,6 +90,10 @@ pub const NODE_RETRY_AFTER: Duration = Duration::from_millis(250);
 /// Replies up to this size are copied into the client's buffer, which saves a write; longer ones are
 /// written straight from the server's buffer, which saves the copy.
 pub const RELAY_COPY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes that a client may send ahead while its statement runs, before they are left in its socket: they are
+/// read only to learn whether it is still there.
+pub const CLIENT_AHEAD_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of a client's COPY queued for a server that reads slowly.
 pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
@@ -95,6 +103,13 @@ pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of extended-protocol messages collected before they are sent on without their Sync.
 pub const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// Replies awaited before a turn is sent on without its Sync: a message without a body takes more memory
+/// here than on the wire.
+pub const TURN_MESSAGES_MAX: usize = 10_000;
+
+/// Parses that wait for the Bind that says where they are wanted.
+pub const UNPLACED_MAX: usize = 100;
 
 /// Prepared statements that one client may hold. PostgreSQL has no bound but its memory; this one
 /// stops a client that never closes any.

@@ -14,7 +14,7 @@ impl SqlState {
     pub const TRANSACTION_RESOLUTION_UNKNOWN: Self = Self("08007");
     pub const PROTOCOL_VIOLATION: Self = Self("08P01");
     pub const FEATURE_NOT_SUPPORTED: Self = Self("0A000");
-    pub const NULL_NOT_ALLOWED: Self = Self("22004");
+    pub const NOT_NULL_VIOLATION: Self = Self("23502");
     pub const INVALID_PARAMETER_VALUE: Self = Self("22023");
     pub const CHECK_VIOLATION: Self = Self("23514");
     pub const ACTIVE_SQL_TRANSACTION: Self = Self("25001");

@@ -48,7 +48,7 @@ impl Seen {
     fn shown(&self) -> String {
         match self {
             Self::Rows(rows) => {
-                let shown: Vec<String> = rows.iter().take(SHOWN_ROWS).map(|row| shown_row(row)).collect();
+                let shown: Vec<String> = rows.iter().take(SHOWN_ROWS).map(shown_row).collect();
                 let more = if rows.len() > SHOWN_ROWS { ", ..." } else { "" };
                 format!("{} rows: {}{more}", rows.len(), shown.join(", "))
             }
@@ -59,7 +59,8 @@ impl Seen {
 }
 
 fn shown_row(row: &Row) -> String {
-    let cell = |cell: &Option<Vec<u8>>| cell.as_ref().map_or("NULL".to_owned(), |bytes| bytes.escape_ascii().to_string());
+    let cell =
+        |cell: &Option<Vec<u8>>| cell.as_ref().map_or("NULL".to_owned(), |bytes| bytes.escape_ascii().to_string());
     format!("({})", row.iter().map(cell).collect::<Vec<_>>().join(", "))
 }
 
@@ -69,7 +70,8 @@ fn normal(turn: &Turn, entry: &Entry, types: &HashMap<u32, String>) -> Vec<Seen>
     let (mut seen, mut all) = (Vec::new(), Vec::new());
     for event in &turn.events {
         match event {
-            // How many rows precede an error is the plan's affair.
+            // How far a turn got before its error is the plan's affair.
+            Event::ParseComplete | Event::BindComplete | Event::NoData | Event::Columns(_) if failed => {}
             Event::Rows(_) if failed || entry.compared == Compared::Outcome => {}
             Event::Columns(_) | Event::NoData if entry.compared == Compared::Outcome => {}
             Event::Rows(rows) => {

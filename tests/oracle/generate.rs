@@ -1,134 +1,10 @@
 //! Random statements over the schema. In: a seed. Out: [`Statement`]s, some bound to a key, some not, most of them
 //! valid, each of which can be made smaller when it shows a difference.
 
-use super::list::{Entry, Parameter};
-
-/// Stands for the next parameter in a fragment's text.
-const MARK: char = '\u{1}';
-
-/// A piece of SQL and the values of its parameters.
-#[derive(Clone, Default, Debug)]
-struct Fragment {
-    text: String,
-    parameters: Vec<Parameter>,
-}
-
-impl Fragment {
-    fn of(text: impl Into<String>) -> Self {
-        Self { text: text.into(), parameters: Vec::new() }
-    }
-
-    fn add(mut self, text: &str, other: Fragment) -> Self {
-        self.text += text;
-        self.text += &other.text;
-        self.parameters.extend(other.parameters);
-        self
-    }
-
-    fn end(mut self, text: &str) -> Self {
-        self.text += text;
-        self
-    }
-}
-
-/// `lead item separator item ...`; nothing without items.
-#[derive(Clone, Debug)]
-struct Clause {
-    lead: &'static str,
-    separator: &'static str,
-    items: Vec<Fragment>,
-    is_needed: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct Statement {
-    clauses: Vec<Clause>,
-    is_ordered: bool,
-}
-
-impl Statement {
-    fn fragment(&self) -> Fragment {
-        let mut all = Fragment::default();
-        for clause in &self.clauses {
-            for (at, item) in clause.items.iter().enumerate() {
-                let before = if at == 0 { clause.lead } else { clause.separator };
-                all = all.add(before, item.clone());
-            }
-        }
-        all
-    }
-
-    pub fn entry(&self, place: String) -> Entry {
-        let all = self.fragment();
-        let mut sql = String::new();
-        let mut number = 0;
-        for character in all.text.chars() {
-            if character == MARK {
-                number += 1;
-                sql += &format!("${number}");
-            } else {
-                sql.push(character);
-            }
-        }
-        let is_ordered = self.is_ordered && sql.contains("ORDER BY");
-        Entry { parameters: all.parameters, is_ordered, ..Entry::new(place, sql) }
-    }
-
-    /// The same with one item less, in every way.
-    pub fn smaller(&self) -> Vec<Statement> {
-        let mut all = Vec::new();
-        for (at, clause) in self.clauses.iter().enumerate() {
-            let fewest = usize::from(clause.is_needed);
-            for item in (0..clause.items.len()).filter(|_| clause.items.len() > fewest) {
-                let mut smaller = self.clone();
-                smaller.clauses[at].items.remove(item);
-                all.push(smaller);
-            }
-        }
-        all
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Type {
-    Big,
-    Int,
-    Text,
-    Bool,
-    Numeric,
-    Time,
-}
-
-struct Source {
-    table: &'static str,
-    /// The shard key, if the table is sharded.
-    key: Option<&'static str>,
-    columns: &'static [(&'static str, Type)],
-}
-
-const fn source(table: &'static str, key: Option<&'static str>, columns: &'static [(&'static str, Type)]) -> Source {
-    Source { table, key, columns }
-}
-
-use Type::{Big, Bool, Int, Numeric, Text, Time};
-
-/// Colocated tables first.
-static SOURCES: &[Source] = &[
-    source("users", Some("id"), &[("id", Big), ("name", Text), ("age", Int), ("active", Bool), ("country", Text)]),
-    source("orders", Some("user_id"), &[("user_id", Big), ("id", Big), ("amount", Numeric), ("status", Text), ("placed_at", Time)]),
-    source("order_items", Some("user_id"), &[("user_id", Big), ("order_id", Big), ("line", Int), ("product_id", Int)]),
-    source("scores", Some("user_id"), &[("user_id", Big), ("id", Int), ("part", Int)]),
-    source("names", Some("name"), &[("name", Text), ("n", Int)]),
-    source("small4", Some("id"), &[("id", Int), ("v", Text)]),
-    source("accounts", Some("region"), &[("region", Text), ("id", Int), ("balance", Numeric)]),
-    source("events", Some("created_at"), &[("created_at", Time), ("id", Int), ("kind", Text)]),
-    source("levels", Some("level"), &[("level", Numeric), ("label", Text)]),
-    source("products", None, &[("id", Int), ("name", Text), ("price", Numeric)]),
-    source("countries", None, &[("code", Text), ("name", Text)]),
-    source("settings", None, &[("key", Text), ("value", Text)]),
-];
-const COLOCATED: usize = 4;
-const REFERENCE: std::ops::Range<usize> = 9..11;
+use super::list::Parameter;
+use super::sources::Type::{self, Big, Bool, Int, Numeric, Text, Time};
+use super::sources::{COLOCATED, REFERENCE, SOURCES, Source};
+use super::statement::{Clause, Fragment, MARK, Statement};
 
 /// A table in FROM, and the alias under which it stands there.
 struct Used {
@@ -201,13 +77,20 @@ impl Generator {
             Big => (number.to_string(), "int8"),
             Int => (number.to_string(), "int4"),
             Numeric => (self.pick(&["0", "10.5", "1.10", "100", "161.25", "-1"]).to_owned(), "numeric"),
-            Text => (self.pick(&["ann", "Bob", "Zoë", "", "eu", "us", "new", "paid", "v1", "nz", "theme", "O'Neil"]).to_owned(), "text"),
+            Text => (
+                self.pick(&["ann", "Bob", "Zoë", "", "eu", "us", "new", "paid", "v1", "nz", "theme", "O'Neil"])
+                    .to_owned(),
+                "text",
+            ),
             Bool => (self.pick(&["true", "false"]).to_owned(), "bool"),
             Time => (format!("2026-01-{:02} {:02}:00:00+00", 1 + number, 10 * self.below(2)), "timestamptz"),
         };
         if self.has_parameters && self.percent(70) {
             let text = if self.percent(4) { None } else { Some(text) };
-            return Fragment { text: MARK.to_string(), parameters: vec![Parameter { type_name: name.to_owned(), text }] };
+            return Fragment {
+                text: MARK.to_string(),
+                parameters: vec![Parameter { type_name: name.to_owned(), text }],
+            };
         }
         let quoted = format!("'{}'", text.replace('\'', "''"));
         let is_number = matches!(of, Big | Int | Numeric);
@@ -264,7 +147,11 @@ impl Generator {
             6 => {
                 let (other, other_type) = self.column(used);
                 let operator = self.pick(&["=", "<", "<>"]);
-                if other_type == of { Fragment::of(format!("{column} {operator} {other}")) } else { Fragment::of("true") }
+                if other_type == of {
+                    Fragment::of(format!("{column} {operator} {other}"))
+                } else {
+                    Fragment::of("true")
+                }
             }
             _ => Fragment::of(column).add(" = ", self.value(of)),
         }
@@ -280,7 +167,10 @@ impl Generator {
             0 | 1 => open.add("", a).add(" AND ", self.condition(used, depth + 1)).end(")"),
             2 | 3 => open.add("", a).add(" OR ", self.condition(used, depth + 1)).end(")"),
             4 => Fragment::of("NOT (").add("", a).end(")"),
-            5 => Fragment::of("CASE WHEN ").add("", a).add(" THEN ", self.condition(used, depth + 1)).end(" ELSE true END"),
+            5 => Fragment::of("CASE WHEN ")
+                .add("", a)
+                .add(" THEN ", self.condition(used, depth + 1))
+                .end(" ELSE true END"),
             _ => self.sub_select(used, depth + 1),
         }
     }
@@ -478,8 +368,12 @@ impl Generator {
         let filters = self.filters(&used);
         let clause = |lead, items, is_needed| Clause { lead, separator: ", ", items, is_needed };
         let returning = self.returning(source.columns[0].0);
-        let clauses =
-            vec![clause("", vec![head], true), clause("", vec![set], true), filters, clause(" RETURNING ", returning, false)];
+        let clauses = vec![
+            clause("", vec![head], true),
+            clause("", vec![set], true),
+            filters,
+            clause(" RETURNING ", returning, false),
+        ];
         Statement { clauses, is_ordered: false }
     }
 
@@ -489,8 +383,11 @@ impl Generator {
         let head = Fragment::of(format!("DELETE FROM {} {}", source.table, used[0].alias));
         let filters = self.filters(&used);
         let clause = |lead, items, is_needed| Clause { lead, separator: ", ", items, is_needed };
-        let clauses =
-            vec![clause("", vec![head], true), filters, clause(" RETURNING ", self.returning(source.columns[0].0), false)];
+        let clauses = vec![
+            clause("", vec![head], true),
+            filters,
+            clause(" RETURNING ", self.returning(source.columns[0].0), false),
+        ];
         Statement { clauses, is_ordered: false }
     }
 }

@@ -73,7 +73,8 @@ impl Entry {
 
     /// If it may change what is stored; too often yes is only slow.
     pub fn writes(&self) -> bool {
-        const WORDS: [&str; 9] = ["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "CALL", "ADD_USER"];
+        const WORDS: [&str; 9] =
+            ["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "CALL", "ADD_USER"];
         let sql = self.sql.to_uppercase();
         WORDS.iter().any(|word| sql.contains(word))
     }

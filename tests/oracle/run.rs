@@ -15,6 +15,8 @@ const REFUSE: &str = "DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '0A0
 #[derive(Default)]
 pub struct Tally {
     pub compared: usize,
+    /// Of those, answers that were the same error: many would mean that little is tested.
+    pub errors: usize,
     /// Where, and why.
     pub refused: Vec<String>,
     pub failures: Vec<String>,
@@ -80,7 +82,11 @@ impl<'e> Runner<'e> {
     }
 
     fn prove_expected(&mut self, entry: &Entry, mode: Mode, step: Step) {
-        if entry.expected == Expected::Refusal && self.environment.shards > 1 && step != Step::Refused && step != Step::Failed {
+        if entry.expected == Expected::Refusal
+            && self.environment.shards > 1
+            && step != Step::Refused
+            && step != Step::Failed
+        {
             self.fail(entry, mode, &entry.sql, "must be refused, and was not");
         }
     }
@@ -142,7 +148,8 @@ impl<'e> Runner<'e> {
         let mut outcome = Step::Same;
         for line in entry.sql.lines() {
             let part = Entry { sql: line.to_owned(), ..Entry::new(String::new(), line.to_owned()) };
-            let part = Entry { place: entry.place.clone(), compared: entry.compared, opaque: entry.opaque.clone(), ..part };
+            let part =
+                Entry { place: entry.place.clone(), compared: entry.compared, opaque: entry.opaque.clone(), ..part };
             match self.turn_or(&part, mode, line, &wrap(line), Some(&wrap(REFUSE))) {
                 Step::Failed => return Step::Failed,
                 Step::Refused => outcome = Step::Refused,
@@ -158,7 +165,14 @@ impl<'e> Runner<'e> {
     }
 
     /// `instead` goes to the truth when Shardway refuses.
-    fn turn_or(&mut self, entry: &Entry, mode: Mode, sql: &str, messages: &Messages, instead: Option<&Messages>) -> Step {
+    fn turn_or(
+        &mut self,
+        entry: &Entry,
+        mode: Mode,
+        sql: &str,
+        messages: &Messages,
+        instead: Option<&Messages>,
+    ) -> Step {
         self.tally.compared += 1;
         let shardway = match self.shardway.turn(messages.clone()) {
             Ok(turn) if turn.status != 0 => turn,
@@ -182,7 +196,11 @@ impl<'e> Runner<'e> {
             let what = settings_differ(&self.shardway, &self.truth);
             return self.failed(entry, mode, sql, &what);
         }
-        if truth.error().is_some() { Step::Error } else { Step::Same }
+        if truth.error().is_some() {
+            self.tally.errors += 1;
+            return Step::Error;
+        }
+        Step::Same
     }
 
     /// Refusals, and errors that one server doesn't know.
@@ -235,9 +253,8 @@ fn modes(entry: &Entry) -> Vec<Mode> {
 fn settings_differ(shardway: &Client, truth: &Client) -> String {
     let names = shardway.settings.keys().chain(truth.settings.keys());
     let differs = names.filter(|name| shardway.settings.get(*name) != truth.settings.get(*name));
-    let each = differs.map(|name| {
-        format!("{name}: got {:?}, expected {:?}", shardway.settings.get(name), truth.settings.get(name))
-    });
+    let each = differs
+        .map(|name| format!("{name}: got {:?}, expected {:?}", shardway.settings.get(name), truth.settings.get(name)));
     format!("ParameterStatus: {}", each.collect::<Vec<_>>().join("; "))
 }
 

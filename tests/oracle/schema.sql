@@ -27,6 +27,16 @@ CREATE TABLE small4 (id int4 PRIMARY KEY, v text);
 CREATE TABLE parents (id bigint PRIMARY KEY, v text);
 CREATE TABLE children (extra text) INHERITS (parents);
 
+-- What the servers do by themselves, which one shard alone may do wrong.
+CREATE TABLE members (id bigint PRIMARY KEY, email text UNIQUE);
+CREATE TABLE tickets (user_id bigint, id serial, v text, PRIMARY KEY (user_id, id));
+CREATE TABLE watched (id bigint PRIMARY KEY, v text);
+CREATE TABLE retouched (id bigint PRIMARY KEY, v text);
+CREATE TABLE counted (id bigint PRIMARY KEY, users bigint);
+CREATE TABLE guarded (id bigint PRIMARY KEY, v text);
+CREATE TABLE ruled (id bigint PRIMARY KEY, v text);
+CREATE TABLE stamped (id bigint PRIMARY KEY, half bigint GENERATED ALWAYS AS (id / 2) STORED, price numeric DEFAULT 1.50);
+
 CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(10,2));
 CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
 
@@ -50,6 +60,15 @@ CREATE FUNCTION user_name(which bigint) RETURNS text LANGUAGE plpgsql STABLE AS
 CREATE FUNCTION add_user(which bigint) RETURNS void LANGUAGE sql AS
     'INSERT INTO users (id, name) VALUES (which, ''added'')';
 CREATE FUNCTION twice(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
+
+CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO audit (id, what) VALUES (NEW.id + 5000, ''watched''); RETURN NEW; END';
+CREATE TRIGGER watch AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION watch();
+CREATE FUNCTION retouch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.id := NEW.id + 1; RETURN NEW; END';
+CREATE TRIGGER retouch BEFORE INSERT OR UPDATE ON retouched FOR EACH ROW EXECUTE FUNCTION retouch();
+ALTER TABLE counted ALTER COLUMN users SET DEFAULT count_users();
+ALTER TABLE guarded ADD CHECK (count_users() > 10);
+CREATE RULE audit AS ON INSERT TO ruled DO ALSO INSERT INTO audit (id, what) VALUES (NEW.id + 5000, 'ruled');
 
 CREATE TABLE hash_int8 (k int8) PARTITION BY HASH (k);
 CREATE TABLE hash_text (k text) PARTITION BY HASH (k);

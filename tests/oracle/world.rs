@@ -89,7 +89,10 @@ impl Environment {
 }
 
 fn create(database: &str) {
-    direct("postgres").rows(&format!("CREATE DATABASE {database}"));
+    let mut client = direct("postgres");
+    // Left by a start that failed.
+    client.rows(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
+    client.rows(&format!("CREATE DATABASE {database}"));
     direct(database).rows(SCHEMA);
 }
 
@@ -101,10 +104,12 @@ fn load_directly(truth: &str, shards: &[String]) {
     for (number, shard) in shards.iter().enumerate() {
         let mut client = direct(shard);
         for (table, insert) in &others {
-            if number == 0 || data::table(table).home == Home::Reference {
+            if number == 0 || data::table(table).home != Home::Unsharded {
                 client.rows(insert);
             }
         }
+        let belongs = data::belongs(data::table("parents"), shards.len()).expect("it is sharded");
+        client.rows(&format!("DELETE FROM ONLY parents WHERE {belongs} <> {number}"));
         if number != 0 {
             client.rows(POISON);
         }

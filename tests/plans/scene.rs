@@ -183,7 +183,7 @@ fn catalog() -> Catalog {
     cut.type_modifier = Some(44);
     let mut relations = vec![
         table("users", &[("id", Int8), ("name", Text), ("country_id", Int4)]),
-        table("orders", &[("id", Int8), ("user_id", Int4), ("total", Int4)]),
+        partitioned(table("orders", &[("id", Int8), ("user_id", Int4), ("total", Int4)])),
         table("order_items", &[("id", Int8), ("order_id", Int8), ("user_id", Int4), ("product_id", Int4)]),
         table("follows", &[("follower_id", Int8), ("followed_id", Int8)]),
         Relation::table("public", "names").with_column(cut).with("n", Int4),
@@ -305,4 +305,9 @@ fn effects(effects: &Effects) -> String {
             .map(|call| format!("set_config({:?}, {:?}, {:?})", call.name, call.value, call.is_local)),
     );
     format!("effects: {}", found.join(", "))
+}
+
+fn partitioned(mut relation: Relation) -> Relation {
+    relation.kind = shardway::catalog::RelationKind::PartitionedTable;
+    relation
 }

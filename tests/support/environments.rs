@@ -28,40 +28,20 @@ impl PythonEnv {
     /// An environment named `name` with these packages, in pip's notation.
     pub fn with(name: &str, packages: &[&str]) -> Self {
         let directory = prepared(name, packages, |directory| {
-            set_up(
-                Command::new("python3").args(["-m", "venv"]).arg(directory),
-                PYTHON_REMEDY,
-            );
+            set_up(Command::new("python3").args(["-m", "venv"]).arg(directory), PYTHON_REMEDY);
             let python = directory.join("bin/python");
             let mut pip = Command::new(python);
-            pip.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
-            .args(packages);
-            set_up(
-                &mut pip,
-                "pip could not install the drivers; is the package index reachable?",
-            );
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+            set_up(&mut pip, "pip could not install the drivers; is the package index reachable?");
         });
-        Self {
-            python: directory.join("bin/python"),
-        }
+        Self { python: directory.join("bin/python") }
     }
 
     /// Runs a script of the repository with arguments (a URL, as a rule).
     pub fn output(&self, script: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.python);
-        command
-            .arg("-B")
-            .arg(repository_file(script))
-            .args(arguments);
-        command
-            .output()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+        command.arg("-B").arg(repository_file(script)).args(arguments);
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
     /// Like [`output`](Self::output); panics with everything printed when the script fails.
@@ -82,11 +62,9 @@ impl NodeEnv {
         let directory = prepared("node", &NODE_PACKAGES, |directory| {
             set_up(Command::new("node").arg("--version"), NODE_REMEDY);
             std::fs::create_dir_all(directory).expect("target/ can be written to");
-            std::fs::write(directory.join("package.json"), "{\"private\": true}\n")
-                .expect("target/ can be written to");
+            std::fs::write(directory.join("package.json"), "{\"private\": true}\n").expect("target/ can be written to");
             let mut npm = Command::new("npm");
-            npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-                .args(NODE_PACKAGES);
+            npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).args(NODE_PACKAGES);
             set_up(npm.current_dir(directory), NODE_REMEDY);
         });
         Self { directory }
@@ -96,13 +74,8 @@ impl NodeEnv {
     /// an ES module looks for them beside itself otherwise.
     pub fn output(&self, script: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new("node");
-        command
-            .arg(repository_file(script))
-            .args(arguments)
-            .env("NODE_PACKAGES", &self.directory);
-        command
-            .output()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}. {NODE_REMEDY}"))
+        command.arg(repository_file(script)).args(arguments).env("NODE_PACKAGES", &self.directory);
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}. {NODE_REMEDY}"))
     }
 
     /// Like [`output`](Self::output); panics with everything printed when the script fails.
@@ -117,8 +90,7 @@ impl NodeEnv {
 /// binaries and threads take turns by a lock on a file, which the system drops with its holder.
 fn prepared(name: &str, packages: &[&str], make: impl FnOnce(&Path)) -> PathBuf {
     let directory = target_directory().join(name);
-    let lock = File::create(target_directory().join(format!("{name}.lock")))
-        .expect("target/ can be written to");
+    let lock = File::create(target_directory().join(format!("{name}.lock"))).expect("target/ can be written to");
     lock.lock().expect("the file system of target/ knows locks");
     let marker = directory.join("complete");
     let wanted = packages.join("\n");

@@ -92,22 +92,14 @@ pub fn repository_file(path: &str) -> PathBuf {
 /// Runs `psql URL ARGUMENTS...` without anybody's psqlrc.
 pub fn psql(cluster: &Cluster, url: &str, arguments: &[&str]) -> Output {
     let mut psql = cluster.installation().command("psql");
-    psql.arg("-X")
-        .args(arguments)
-        .arg(url)
-        .output()
-        .expect("psql is part of the installation")
+    psql.arg("-X").args(arguments).arg(url).output().expect("psql is part of the installation")
 }
 
 /// What a program printed, or a panic with all of it when it failed.
 pub fn expect_success(what: &str, output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{what} failed ({}):\n{text}{errors}",
-        output.status
-    );
+    assert!(output.status.success(), "{what} failed ({}):\n{text}{errors}", output.status);
     text
 }
 

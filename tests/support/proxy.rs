@@ -25,8 +25,7 @@ impl Proxy {
     /// Starts Shardway with this configuration and waits until it accepts. `{port}` in the text stands for a
     /// free port; without a `[server]` section one that listens there is put in front.
     pub fn start(cluster: &Cluster, config: &str) -> Self {
-        Self::try_start(cluster, config)
-            .unwrap_or_else(|log| panic!("Shardway did not start:\n{log}"))
+        Self::try_start(cluster, config).unwrap_or_else(|log| panic!("Shardway did not start:\n{log}"))
     }
 
     /// Like [`start`](Self::start); the error is everything that Shardway printed.
@@ -40,21 +39,13 @@ impl Proxy {
         };
         loop {
             let port = free_port();
-            std::fs::write(&file, with_port(&template, port))
-                .expect("the cluster's directory can be written to");
+            std::fs::write(&file, with_port(&template, port)).expect("the cluster's directory can be written to");
             let mut command = Command::new(env!("CARGO_BIN_EXE_shardway"));
-            let process = cluster
-                .spawn(&name, command.arg("--config").arg(&file))
-                .expect("the binary has been built");
+            let process = cluster.spawn(&name, command.arg("--config").arg(&file)).expect("the binary has been built");
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             let config = file.clone();
             let template = template.clone();
-            let proxy = Self {
-                process,
-                address,
-                config,
-                template,
-            };
+            let proxy = Self { process, address, config, template };
             match proxy.wait() {
                 Ok(()) => return Ok(proxy),
                 // Somebody took the port between the look and the bind.
@@ -103,8 +94,7 @@ impl Proxy {
 
     /// Writes another configuration, on the same port, for SIGHUP to load.
     pub fn rewrite_config(&self, config: &str) {
-        std::fs::write(&self.config, with_port(config, self.address.port()))
-            .expect("the file can be written to");
+        std::fs::write(&self.config, with_port(config, self.address.port())).expect("the file can be written to");
     }
 
     /// The configuration as given, with `{port}` in it.

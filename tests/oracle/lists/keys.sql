@@ -634,3 +634,25 @@ SELECT * FROM small4 WHERE id = $1
 SELECT * FROM small4 WHERE id = ANY ($1)
 
 SELECT * FROM small4 WHERE id IN (3, 10, 10000000000)
+
+-- Hints, where they say what is so.
+
+/* shardway: key=5 */ SELECT name FROM users WHERE id = (SELECT 5)
+
+/* shardway: key=5 */ SELECT name FROM users WHERE id = 5
+
+/* shardway: key=5 */ SELECT name FROM users WHERE id = 6
+
+/* shardway: key=5 */ UPDATE users SET age = 1 WHERE id::text = '5'
+
+/* shardway: key=5 */ SELECT key FROM settings
+
+--! error 22023
+/* shardway: nothing=5 */ SELECT name FROM users WHERE id = 5
+
+--! script
+SET shardway.key = '5'
+SELECT name FROM users WHERE id = (SELECT 5)
+SHOW shardway.key
+RESET shardway.key
+SELECT name FROM users WHERE id = 6

@@ -378,3 +378,171 @@ FETCH c
 UPDATE users SET age = 70 WHERE CURRENT OF c
 COMMIT
 SELECT age FROM users WHERE id = 5
+
+-- What one transaction sees and leaves over several shards.
+
+--! script
+BEGIN
+INSERT INTO users (id, name) VALUES (1401, 'a')
+SELECT id FROM users WHERE id = 1401
+INSERT INTO users (id, name) VALUES (1402, 'b')
+INSERT INTO users (id, name) VALUES (1403, 'c')
+SELECT name FROM users WHERE id = 1402
+ROLLBACK
+SELECT name FROM users WHERE id IN (1401, 1402, 1403)
+
+--! script
+BEGIN
+INSERT INTO users (id, name) VALUES (1404, 'a')
+SELECT 1 / 0 FROM users WHERE id = 2
+INSERT INTO users (id, name) VALUES (1405, 'b')
+COMMIT
+SELECT name FROM users WHERE id IN (1404, 1405)
+
+--! script
+BEGIN
+DELETE FROM settings WHERE key = 'theme'
+SELECT name FROM users WHERE id = 1
+SELECT name FROM users WHERE id = 2
+SELECT key FROM settings
+ROLLBACK
+SELECT key FROM settings
+
+--! script
+BEGIN
+SELECT name FROM users WHERE id = 1
+SELECT name FROM users WHERE id = 2
+SELECT name FROM users WHERE id = 3
+UPDATE users SET age = 80 WHERE id = 4
+COMMIT
+SELECT age FROM users WHERE id = 4
+
+--! script
+BEGIN
+SET LOCAL timezone = 'Asia/Tokyo'
+SELECT placed_at FROM orders WHERE user_id = 1 AND id = 1
+SELECT placed_at FROM orders WHERE user_id = 2 AND id = 1
+SELECT placed_at FROM orders WHERE user_id = 3 AND id = 1
+SAVEPOINT s
+SET timezone = 'Europe/Lisbon'
+SELECT placed_at FROM orders WHERE user_id = 5 AND id = 1
+SELECT placed_at FROM orders WHERE user_id = 6 AND id = 1
+ROLLBACK TO s
+SELECT placed_at FROM orders WHERE user_id = 6 AND id = 1
+SELECT placed_at FROM orders WHERE user_id = 7 AND id = 1
+COMMIT
+SELECT placed_at FROM orders WHERE user_id = 2 AND id = 1
+
+--! script
+BEGIN
+SAVEPOINT a
+UPDATE users SET age = 81 WHERE id = 1
+SAVEPOINT b
+SELECT name FROM users WHERE id = 2
+SELECT nothing FROM users WHERE id = 3
+ROLLBACK TO b
+SELECT age FROM users WHERE id = 1
+SELECT name FROM users WHERE id = 3
+ROLLBACK TO a
+SELECT age FROM users WHERE id = 1
+COMMIT
+SELECT age FROM users WHERE id = 1
+
+--! script
+BEGIN
+SAVEPOINT a
+SAVEPOINT a
+SELECT name FROM users WHERE id = 2
+RELEASE a
+UPDATE users SET age = 82 WHERE id = 2
+ROLLBACK TO a
+RELEASE a
+RELEASE a
+ROLLBACK
+
+--! script
+BEGIN
+SELECT name FROM users WHERE id = 1
+SAVEPOINT a
+SELECT id FROM users
+ROLLBACK TO a
+SELECT id FROM users
+COMMIT
+
+--! script
+BEGIN ISOLATION LEVEL REPEATABLE READ
+SELECT age FROM users WHERE id = 1
+UPDATE users SET age = 83 WHERE id = 1
+SELECT age FROM users WHERE id = 1
+SELECT id, age FROM users
+COMMIT
+
+--! script
+BEGIN
+SELECT 1
+SELECT name FROM users WHERE id = 2
+ABORT
+END
+START TRANSACTION
+SELECT name FROM users WHERE id = 2
+END WORK
+
+--! script
+BEGIN; SELECT name FROM users WHERE id = 1
+COMMIT PREPARED 'nothing'
+PREPARE TRANSACTION 'mine'
+ROLLBACK
+
+--! script
+SELECT 1 / 0
+SELECT name FROM users WHERE id = 1
+SELECT name FROM users WHERE id = 'abc'
+SELECT name FROM users WHERE id = 2
+
+--! script
+SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY
+UPDATE users SET age = 1 WHERE id = 1
+UPDATE users SET age = 1 WHERE id = 2
+SELECT name FROM users WHERE id = 3
+SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE
+UPDATE users SET age = 1 WHERE id = 2
+
+--! script
+BEGIN
+SET TRANSACTION READ ONLY
+SELECT name FROM users WHERE id = 1
+UPDATE users SET age = 1 WHERE id = 2
+ROLLBACK
+
+--! script
+BEGIN READ ONLY
+SET TRANSACTION READ WRITE
+UPDATE users SET age = 1 WHERE id = 2
+SET TRANSACTION READ ONLY
+UPDATE users SET age = 2 WHERE id = 2
+ROLLBACK
+
+--! script
+BEGIN
+SET TRANSACTION SNAPSHOT 'nothing'
+ROLLBACK
+
+--! script
+BEGIN
+SELECT name FROM users WHERE id = 1 FOR UPDATE
+SELECT name FROM users WHERE id = 2 FOR UPDATE
+UPDATE users SET age = 84 WHERE id = 1
+COMMIT
+
+--! script
+BEGIN
+LOCK TABLE users
+SELECT name FROM users WHERE id = 1
+ROLLBACK
+
+--! script
+SET CONSTRAINTS ALL DEFERRED
+BEGIN
+SET CONSTRAINTS ALL IMMEDIATE
+SELECT name FROM users WHERE id = 2
+COMMIT

@@ -416,3 +416,24 @@ INSERT INTO accounts VALUES ($1, 200, $2) RETURNING *
 --! param text us
 --! param int4 2
 UPDATE accounts SET balance = balance + $2 WHERE region = $1
+
+-- Keys that are NULL: nothing is stored, but which error comes first is PostgreSQL's to say.
+
+INSERT INTO users (id, nothing) VALUES (NULL, 1)
+
+INSERT INTO users (id, name, age) VALUES (NULL, 'x', 1 / 0)
+
+INSERT INTO users (id, name, age) VALUES (NULL, 'x', 'abc')
+
+INSERT INTO users (id, name) VALUES (NULL, 'x') ON CONFLICT (id) DO NOTHING
+
+INSERT INTO users (id, name) VALUES (1, 'x'), (NULL, 'y')
+
+UPDATE users SET id = NULL WHERE id = 5
+
+UPDATE users SET id = NULL WHERE id = 999999
+
+UPDATE users SET id = NULL WHERE name = 'nobody'
+
+--! param int8 null
+UPDATE users SET id = $1 WHERE name = 'nobody'

@@ -1,0 +1,17 @@
+//! Conversations byte by byte: what PostgreSQL answers, Shardway answers too, before one shard and before two.
+
+mod support;
+#[path = "wire/client.rs"]
+mod client;
+#[path = "wire/conversations.rs"]
+mod conversations;
+#[path = "wire/faults.rs"]
+mod faults;
+#[path = "wire/garbage.rs"]
+mod garbage;
+#[path = "wire/message.rs"]
+mod message;
+#[path = "wire/sessions.rs"]
+mod sessions;
+#[path = "wire/world.rs"]
+mod world;
