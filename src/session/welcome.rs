@@ -215,6 +215,10 @@ async fn any_lease(database: &Database, pools: &UserPools) -> Result<Lease, Clie
             Err(error) => first = first.or(Some(error)),
         }
     }
+    // With every primary down, replicas still serve what they may.
+    if let Ok(lease) = pools.lease(home, Access::Read).await {
+        return Ok(lease);
+    }
     Err(first.map_or_else(
         || ClientError::new(SqlState::INTERNAL_ERROR, "a database without shards"),
         ClientError::from,
