@@ -290,7 +290,7 @@ SELECT max(id) FROM events WHERE created_at > '2026-02-10 00:00:00+00'
 SELECT max(id) FROM events WHERE created_at > '2025-02-10 00:00:00+00'
 
 -- What servers do by themselves. Left out, since no proxy can see it in a statement: uniqueness of columns that
--- don't contain the shard key, and CHECKs that read tables. `shardway check` names the first; see README, Limits.
+-- don't contain the shard key, and CHECKs that read tables. `shardway check` names the first; see README, What no statement shows.
 
 --! script
 INSERT INTO tickets (user_id, v) VALUES (1, 'a')
