@@ -50,6 +50,8 @@ struct Shared {
     clients: AtomicUsize,
     client_left: Notify,
     drain: Arc<Drain>,
+    /// There may be other databases to watch.
+    reloaded: Notify,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains. Builds its own runtime, with the configured number of
@@ -90,6 +92,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         clients: AtomicUsize::new(0),
         client_left: Notify::new(),
         drain: Arc::new(Drain::default()),
+        reloaded: Notify::new(),
     });
     let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
@@ -302,6 +305,7 @@ async fn reload(path: &Path, shared: &Arc<Shared>) {
         }
     }
     shared.current.store(Arc::new(Current { admission, databases }));
+    shared.reloaded.notify_one();
     tracing::info!("configuration reloaded");
 }
 

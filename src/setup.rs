@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use crate::catalog::{self, record};
-use crate::config::Config;
-use crate::pool::connect::connect_control;
+use crate::config::{Config, DatabaseConfig, ShardConfig};
+use crate::planning::{record_differences, record_of};
+use crate::pool::connect::{Login, connect_control};
 use crate::routing::ShardMap;
-use crate::session::database::login_of;
-use crate::session::planner::{record_differences, record_of};
+use crate::session::database::{control_user, login_of};
 
 /// Builds its own runtime. Says on stdout what it did for each shard.
 ///
@@ -21,30 +21,50 @@ pub fn run(path: &Path) -> Result<(), String> {
     runtime.block_on(set_up(&loaded.config))
 }
 
+/// A shard's primary, and what it is to remember.
+struct Prepared {
+    place: String,
+    client: tokio_postgres::Client,
+    configured: record::Record,
+}
+
 async fn set_up(config: &Config) -> Result<(), String> {
-    let users = &config.users;
-    let user = users.iter().find(|user| user.admin).or(users.first()).ok_or("the file names no user")?;
-    let login = login_of(user);
+    // Nothing is written before every server was found to agree.
+    let mut prepared = Vec::new();
     for (name, database) in &config.databases {
+        let user = control_user(config, name).ok_or_else(|| format!("no user may use database {name}"))?;
+        let login = login_of(user);
         for shard in &database.shards {
             let place = format!("database {name}, shard {}", shard.name);
-            let fail = |error: &dyn std::fmt::Display| format!("{place}: {error}");
-            let (client, connection) = connect_control(&shard.primary, &login).await.map_err(|error| fail(&error))?;
-            let catalog = catalog::load(&client).await.map_err(|error| fail(&error))?;
-            let map = ShardMap::new(database, &|schema, table, column| catalog.key_type(schema, table, column))
-                .map_err(|errors| fail(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-            let configured = record_of(&map, &shard.name);
-            if let Some(recorded) = record::read(&client).await.map_err(|error| fail(&error))? {
-                let differences = record_differences(&recorded, &configured);
-                if !differences.is_empty() {
-                    return Err(format!("{place}: the file differs from what is recorded: {}", differences.join("; ")));
-                }
-            }
-            record::write(&client, &configured).await.map_err(|error| fail(&error))?;
-            drop(client);
-            connection.abort();
-            println!("{place}: placement of {} tables is recorded", configured.tables.len());
+            prepared.push(prepare(place, database, shard, &login).await?);
         }
     }
+    for Prepared { place, client, configured } in prepared {
+        record::write(&client, &configured).await.map_err(|error| format!("{place}: {error}"))?;
+        // One entry is for the unsharded tables.
+        println!("{place}: placement of {} tables is recorded", configured.tables.len() - 1);
+    }
     Ok(())
+}
+
+async fn prepare(
+    place: String,
+    database: &DatabaseConfig,
+    shard: &ShardConfig,
+    login: &Login,
+) -> Result<Prepared, String> {
+    let fail = |error: &dyn std::fmt::Display| format!("{place}: {error}");
+    // The connection's task ends with its client.
+    let (client, _) = connect_control(&shard.primary, login).await.map_err(|error| fail(&error))?;
+    let catalog = catalog::load(&client).await.map_err(|error| fail(&error))?;
+    let map = ShardMap::new(database, &|schema, table, column| catalog.key_type(schema, table, column))
+        .map_err(|errors| fail(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let configured = record_of(&map, &shard.name);
+    if let Some(recorded) = record::read(&client).await.map_err(|error| fail(&error))? {
+        let differences = record_differences(&recorded, &configured, Some(&catalog));
+        if !differences.is_empty() {
+            return Err(format!("{place}: the file differs from what is recorded: {}", differences.join("; ")));
+        }
+    }
+    Ok(Prepared { place, client, configured })
 }

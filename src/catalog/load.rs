@@ -177,6 +177,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
     let (schemas, names): (Vec<String>, Vec<String>) = (row.try_get(9)?, row.try_get(10)?);
     relation.trigger_functions =
         schemas.into_iter().zip(names).map(|(schema, name)| QualifiedName::new(schema, name)).collect();
+    relation.unlogged = row.try_get(11)?;
     Ok(Some((row.try_get(0)?, relation)))
 }
 

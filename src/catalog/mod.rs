@@ -61,6 +61,8 @@ pub struct Relation {
     /// What those triggers call.
     pub trigger_functions: Vec<QualifiedName>,
     pub row_security: bool,
+    /// Not in the write-ahead log: a replica has no rows of it.
+    pub unlogged: bool,
     /// The extension that it belongs to.
     pub extension: Option<String>,
     pub unique_indexes: Vec<UniqueIndex>,
@@ -282,6 +284,7 @@ impl Relation {
             has_triggers: false,
             trigger_functions: Vec::new(),
             row_security: false,
+            unlogged: false,
             extension: None,
             unique_indexes: Vec::new(),
             foreign_keys: Vec::new(),

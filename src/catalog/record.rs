@@ -10,8 +10,19 @@ use tokio_postgres::Client;
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Record {
     pub shard: Option<String>,
-    /// `schema.table` to what `ShardMap::describe_placement` says.
+    /// `schema.table` to what `ShardMap::describe_placement` says; [`UNSHARDED`] to the home shard.
     pub tables: BTreeMap<String, String>,
+}
+
+/// The entry among the tables that says where those live that the file doesn't name. No table's name is
+/// without a schema.
+pub const UNSHARDED: &str = "*";
+
+impl Record {
+    /// If writing `other` would add nothing.
+    pub fn has_all_of(&self, other: &Self) -> bool {
+        self.shard.is_some() && other.tables.keys().all(|table| self.tables.contains_key(table))
+    }
 }
 
 const CREATE: &str = "

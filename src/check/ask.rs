@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
+use crate::catalog::record::{self, Record};
 use crate::catalog::{Catalog, load};
 use crate::config::{Config, DatabaseConfig, NodeConfig, UserConfig};
 use crate::pool::connect::{ConnectError, Login, connect_control};
@@ -42,6 +43,8 @@ pub(super) struct Contents {
     pub(super) catalog: Catalog,
     /// `type public.mood`, `function public.f(integer)`, ... to a text that differs when they differ.
     pub(super) definitions: BTreeMap<String, String>,
+    /// The placement as the server remembers it; `None` before `shardway setup`.
+    pub(super) recorded: Option<Record>,
 }
 
 pub(super) struct NodeAnswer {
@@ -183,11 +186,15 @@ async fn ask_as(
         let definitions = pairs(&client, DEFINITIONS)
             .await
             .map_err(|error| describe(&error))?;
+        let recorded = record::read(&client)
+            .await
+            .map_err(|error| describe(&error))?;
         Ok((
             facts,
             Some(Contents {
                 catalog,
                 definitions,
+                recorded,
             }),
         ))
     }

@@ -13,6 +13,7 @@ use crate::config::{Config, Loaded};
 mod ask;
 mod copies;
 mod nodes;
+mod placement;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -118,6 +119,7 @@ pub async fn examine(config: &Config) -> Report {
         if let Some(catalogs) = facts.catalogs(database) {
             tables::judge(database, &catalogs, &mut findings);
             copies::judge(database, &catalogs, &mut findings);
+            placement::judge(database, &catalogs, &mut findings);
         }
     }
     let looked_at = format!(

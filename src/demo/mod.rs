@@ -61,6 +61,8 @@ pub enum Error {
         doing: &'static str,
         source: std::io::Error,
     },
+    #[error("shardway setup could not record the placement:\n{said}")]
+    Setup { said: String },
     #[error("Shardway ended ({status}); it said:\n{log}")]
     ProxyEnded {
         status: std::process::ExitStatus,
@@ -196,6 +198,7 @@ async fn set_up(
     let config = write_config(options, cluster)?;
     let url = format!("postgres://{SHOP}:{SHOP}@127.0.0.1:{}/{SHOP}", options.port);
     let step = progress.step("Starting Shardway");
+    record_placement(&config)?;
     let proxy = start_proxy(cluster, &config)?;
     let client = wait_for_proxy(&proxy, &url).await?;
     step.done(&format!("Started Shardway with {}", config.display()));
@@ -230,6 +233,23 @@ fn write_config(options: &DemoOptions, cluster: &Cluster) -> Result<PathBuf, Err
         source,
     })?;
     Ok(file)
+}
+
+/// `shardway setup`: from then on a file that would place rows elsewhere isn't served.
+fn record_placement(config: &Path) -> Result<(), Error> {
+    let doing = |source| Error::System {
+        doing: "run shardway setup",
+        source,
+    };
+    let program = std::env::current_exe().map_err(doing)?;
+    let mut setup = Command::new(program);
+    setup.arg("setup").arg("--config").arg(config);
+    let output = tokio::task::block_in_place(|| setup.output()).map_err(doing)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(Error::Setup { said })
 }
 
 /// Starts Shardway on a configuration file, as a process that ends with the cluster.

@@ -19,38 +19,24 @@ pub enum OwnError {
     Lost(String),
 }
 
-/// Runs `sql` and waits for its end; rows and notices are dropped. Returns the last command tag.
+/// Runs `sql` and waits for its end; notices and all rows but the first are dropped.
 ///
 /// # Errors
 /// The server's error, or a lost connection, which is then [`Condition::Broken`].
-pub async fn run(backend: &mut Backend, sql: &str) -> Result<String, OwnError> {
+pub async fn run(backend: &mut Backend, sql: &str) -> Result<Answer, OwnError> {
     encode::query(&mut backend.framed.outbound, sql.as_bytes());
-    converse(backend).await.map(|answer| answer.tag)
+    converse(backend).await
 }
 
-/// As [`run`], but returns the parameters that the server reported meanwhile.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_reporting(backend: &mut Backend, sql: &str) -> Result<Vec<(String, String)>, OwnError> {
-    encode::query(&mut backend.framed.outbound, sql.as_bytes());
-    converse(backend).await.map(|answer| answer.parameters)
-}
-
-/// As [`run`], but returns the first column of the first row.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_value(backend: &mut Backend, sql: &str) -> Result<Option<String>, OwnError> {
-    encode::query(&mut backend.framed.outbound, sql.as_bytes());
-    converse(backend).await.map(|answer| answer.value)
-}
-
-#[derive(Default)]
-struct Answer {
-    value: Option<String>,
-    tag: String,
-    parameters: Vec<(String, String)>,
+/// What a query of the proxy's own was answered with.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The last command tag.
+    pub tag: String,
+    /// The first column of the first row, as text.
+    pub value: Option<String>,
+    /// Parameters that the server reported meanwhile.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// Makes the server's transaction fail, as an error of a statement that never reached it would have.

@@ -11,7 +11,7 @@ use super::refusal;
 use super::route::{Override, Route, Routed};
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
-use super::template::{StatementTemplate, Template};
+use super::template::{Effects, StatementTemplate, Template};
 use super::text::Text;
 use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
@@ -48,6 +48,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
                 None => route(text, &command, scene, names, WRAPPERS_MAX),
             });
         }
+        let effects = Effects { needs_primary: effects::needs_primary(text, scene, names), ..effects };
         statements.push(StatementTemplate { access: effects::access(text, &command, scene, names), effects, command });
     }
     if several {

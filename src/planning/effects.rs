@@ -6,6 +6,7 @@ use super::plan::Access;
 use super::scene::{Names, Scene};
 use super::template::{Argument, Effects, SetConfig};
 use super::text::{Called, Text};
+use crate::catalog::{Relation, RelationKind};
 use crate::sql::command::{CopyDirection, SessionCommand, Verb};
 use crate::sql::{Command, TokenKind};
 
@@ -114,14 +115,18 @@ pub fn access(text: Text<'_>, command: &Command, scene: &Scene, names: &Names) -
         }),
         _ => false,
     };
+    // What tables and views are behind the names isn't known without a catalog.
+    if !reads || scene.catalog.is_none() {
+        return Access::Write;
+    }
     let functions = scene.functions();
     let read_only = |called: &Called| {
         GRAMMAR.contains(&called.name.as_str()) || functions.is_read_only(called.schema.as_deref(), &called.name)
     };
-    let safe = reads
-        && !locks_or_makes(text)
+    let safe = !locks_or_makes(text)
         && text.calls().iter().all(read_only)
-        && !(0..text.pieces.len()).any(|at| is_unsafe_view(text, at, scene, names));
+        && !(0..text.pieces.len()).any(|at| is_unsafe_relation(text, at, scene, names) || is_of_one_node(text, at, scene, names))
+        && !calls_by_attribute(text, &functions);
     if safe { Access::Read } else { Access::Write }
 }
 
@@ -137,15 +142,79 @@ fn locks_or_makes(text: Text<'_>) -> bool {
     })
 }
 
-fn is_unsafe_view(text: Text<'_>, at: usize, scene: &Scene, names: &Names) -> bool {
+/// If the relation that the name may mean has this property, under any schema that it may be in.
+fn any_relation(text: Text<'_>, at: usize, scene: &Scene, names: &Names, has: impl Fn(&Relation) -> bool) -> bool {
     let (Some(catalog), Some(name)) = (&scene.catalog, text.name(at)) else {
         return false;
     };
-    let is_unsafe = |schema: &str| {
-        catalog.relation(schema, &name).is_some_and(|relation| relation.is_view() && relation.calls_unsafe_functions)
-    };
+    let found = |schema: &str| catalog.relation(schema, &name).is_some_and(&has);
     if at >= 2 && text.punct(at - 1, b'.') {
-        return text.name(at - 2).is_some_and(|schema| is_unsafe(&schema));
+        return text.name(at - 2).is_some_and(|schema| found(&schema));
     }
-    names.search_path.iter().any(|schema| is_unsafe(schema))
+    names.search_path.iter().any(|schema| found(schema))
+}
+
+/// Reading it may write: a view's functions, the policies of a table.
+fn is_unsafe_relation(text: Text<'_>, at: usize, scene: &Scene, names: &Names) -> bool {
+    let reads_unsafe = |relation: &Relation| {
+        let behind = relation.reads.iter().filter_map(|read| scene.catalog.as_ref()?.relation(&read.schema, &read.name));
+        relation.is_view() && relation.calls_unsafe_functions
+            || std::iter::once(relation).chain(behind).any(|relation| relation.row_security)
+    };
+    any_relation(text, at, scene, names, reads_unsafe)
+}
+
+/// System views that tell of the server or the session that is asked, and not of the database.
+const OF_ONE_NODE: &[&str] = &[
+    "pg_backend_memory_contexts",
+    "pg_cursors",
+    "pg_file_settings",
+    "pg_hba_file_rules",
+    "pg_ident_file_mappings",
+    "pg_locks",
+    "pg_prepared_statements",
+    "pg_prepared_xacts",
+    "pg_replication_origin_status",
+    "pg_replication_slots",
+    "pg_sequences",
+    "pg_shmem_allocations",
+];
+
+/// If a replica has something else under the name, or nothing: sequences run ahead in the write-ahead
+/// log, unlogged tables aren't in it.
+fn is_of_one_node(text: Text<'_>, at: usize, scene: &Scene, names: &Names) -> bool {
+    let Some(name) = text.name(at) else { return false };
+    let statistics = |name: &str| name.starts_with("pg_stat_") || name.starts_with("pg_statio_");
+    if OF_ONE_NODE.contains(&name.as_str()) || statistics(&name) {
+        return true;
+    }
+    let differs = |relation: &Relation| {
+        let behind = relation.reads.iter().filter_map(|read| scene.catalog.as_ref()?.relation(&read.schema, &read.name));
+        std::iter::once(relation).chain(behind).any(|relation| relation.unlogged || relation.kind == RelationKind::Sequence)
+    };
+    any_relation(text, at, scene, names, differs)
+}
+
+/// `row.function` calls the function as `function(row)` does.
+fn calls_by_attribute(text: Text<'_>, functions: &Functions<'_>) -> bool {
+    let Some(catalog) = functions.catalog else { return true };
+    (1..text.pieces.len()).filter(|at| text.punct(at - 1, b'.') && !text.punct(at + 1, b'(')).any(|at| {
+        let name = text.name(at);
+        name.is_some_and(|name| {
+            catalog.functions(None, &name).next().is_some() && functions.class(None, &name) == Class::Unknown
+        })
+    })
+}
+
+/// If running it on a replica would give another answer than on the primary, rather than an error:
+/// locks of a replica hold on that replica alone.
+pub fn needs_primary(text: Text<'_>, scene: &Scene, names: &Names) -> bool {
+    let functions = scene.functions();
+    let needs = |called: &Called| {
+        let name = called.name.as_str();
+        name.starts_with("pg_advisory_")
+            || name.starts_with("pg_try_advisory_")
+            || !GRAMMAR.contains(&name) && functions.class(called.schema.as_deref(), name) == Class::Unknown
+    };
+    text.calls().iter().any(needs) || (0..text.pieces.len()).any(|at| is_of_one_node(text, at, scene, names))
 }

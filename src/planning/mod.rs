@@ -14,6 +14,7 @@ pub mod functions;
 mod keys;
 pub mod plan;
 mod query;
+mod record;
 mod refusal;
 mod resolve;
 mod route;
@@ -30,5 +31,6 @@ mod tests;
 
 pub use cache::TemplateCache;
 pub use plan::{Access, Plan, Refusal, Why};
+pub use record::{record_differences, record_of};
 pub use scene::{Hint, Names, Scene};
 pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};

@@ -48,6 +48,9 @@ pub struct Effects {
     /// DO, CALL, user-defined functions that aren't immutable, set_config that can't be followed:
     /// the connection must be looked at before another client gets it.
     pub unknown: bool,
+    /// Would do or say something else on a replica, without an error: must run on the primary even in a
+    /// read-only transaction.
+    pub needs_primary: bool,
     /// Contains nextval or setval: fills lastval and currval.
     pub uses_sequence: bool,
 }

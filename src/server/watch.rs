@@ -1,19 +1,23 @@
 //! Keeps each database's view of its servers fresh: the catalog that planning needs, and the record of
 //! the placement. In: the current databases. Out: what their planners know, or why they don't serve.
+//!
+//! Nothing is served before the records of the servers that answer have been compared with the file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Current, Shared};
 use crate::catalog::{self, Catalog, record};
-use crate::pool::Node;
+use crate::planning::record_differences;
 use crate::pool::connect::{Login, connect_control};
-use crate::session::database::{Database, login_of};
-use crate::session::planner::record_differences;
-use crate::types::NodeId;
-use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT};
+use crate::pool::{Node, NodeRole};
+use crate::session::database::{Database, control_user, login_of};
+use crate::types::ShardId;
+use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT, RECORDS_WAIT_MAX};
 
 /// A watcher for each database, also for those that a reload brings.
 pub(super) async fn watch_catalogs(shared: Arc<Shared>) {
@@ -28,81 +32,159 @@ pub(super) async fn watch_catalogs(shared: Arc<Shared>) {
                 watchers.spawn(watch_catalog(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
             }
         }
-        tokio::time::sleep(CATALOG_RETRY).await;
+        tokio::select! {
+            () = tokio::time::sleep(CATALOG_RETRY) => {}
+            () = shared.reloaded.notified() => {}
+        }
     }
 }
 
 async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database>) {
-    let mut failures = HashMap::new();
+    let mut watch = Watch { database, shards: HashMap::new() };
     loop {
         let current = shared.current.load_full();
-        if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &database)) {
+        if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &watch.database)) {
             return;
         }
-        look(&current, &database, &mut failures).await;
-        let pause = if database.planner.has_catalog() { CATALOG_REFRESH } else { CATALOG_RETRY };
-        if database.config.shards.len() == 1 {
+        watch.look(&current).await;
+        if watch.database.is_single() {
             // Nothing waits for it: a script full of DDL isn't answered by as many looks.
             tokio::time::sleep(CATALOG_RETRY).await;
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = database.planner.catalog_wanted() => {}
+            () = tokio::time::sleep(watch.pause()) => {}
+            () = watch.database.planner.catalog_wanted() => {}
         }
     }
 }
 
-/// The user of the control plane: an administrator if there is one, since others may see less.
-fn control_login(current: &Current) -> Option<Login> {
-    let users = &current.admission.config().users;
-    users.iter().find(|user| user.admin).or(users.first()).map(login_of)
+fn control_login(current: &Current, database: &str) -> Option<Login> {
+    control_user(current.admission.config(), database).map(login_of)
 }
 
-/// Asks the home shard's primary for the catalog or, while it is down, any other; and each for its record.
-async fn look(current: &Current, database: &Database, failures: &mut HashMap<NodeId, String>) {
-    let Some(login) = control_login(current) else { return };
-    let home = database.config.home;
-    let mut nodes: Vec<_> = database.primaries().collect();
-    nodes.sort_by_key(|node| node.shard != home);
-    let mut has_catalog = false;
-    for node in nodes {
-        let asked = tokio::time::timeout(CONTROL_CONNECT_TIMEOUT, ask(node, &login, database, !has_catalog)).await;
-        let reason = match asked {
-            Ok(Ok(())) => {
-                has_catalog = true;
-                failures.remove(&node.id);
-                continue;
+struct Watch {
+    database: Arc<Database>,
+    /// Shards that were asked, each with why it couldn't answer the last time, if it couldn't.
+    shards: HashMap<ShardId, Option<String>>,
+}
+
+/// A shard's server, connected, and what it remembers.
+struct Answer {
+    node: Arc<Node>,
+    client: tokio_postgres::Client,
+    connection: JoinHandle<Result<(), tokio_postgres::Error>>,
+    recorded: Option<record::Record>,
+    catalog: Option<Catalog>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Watch {
+    fn pause(&self) -> Duration {
+        let is_known = self.shards.values().all(Option::is_none) && self.database.planner.is_settled();
+        if is_known { CATALOG_REFRESH } else { CATALOG_RETRY }
+    }
+
+    async fn look(&mut self, current: &Current) {
+        let Some(login) = control_login(current, &self.database.config.name) else { return };
+        let mut answers = self.ask_all(&login).await;
+        let Some(catalog) = self.catalog(&mut answers).await else { return };
+        for answer in &answers {
+            let configured = self.database.planner.record_for(&catalog, &answer.node.shard_name);
+            let (Some(recorded), Some(configured)) = (&answer.recorded, configured) else { continue };
+            let differences = record_differences(recorded, &configured, Some(&catalog));
+            if !differences.is_empty() {
+                self.database.planner.refuse_service(&answer.node.describe(), &differences);
+                return;
             }
-            Ok(Err(reason)) => reason,
-            Err(_) => "no answer in time".to_owned(),
-        };
-        // Said once, not every second.
-        if failures.get(&node.id) != Some(&reason) {
-            tracing::warn!(node = %node.describe(), reason, "catalog not read");
-            failures.insert(node.id, reason);
         }
+        self.database.planner.adopt_catalog(catalog.clone());
+        for answer in answers.iter().filter(|answer| answer.node.role == NodeRole::Primary) {
+            let configured = self.database.planner.record_for(&catalog, &answer.node.shard_name);
+            let (Some(recorded), Some(configured)) = (&answer.recorded, configured) else { continue };
+            if !recorded.has_all_of(&configured)
+                && let Err(error) = record::write(&answer.client, &configured).await
+            {
+                tracing::warn!(node = %answer.node.describe(), %error, "the placement of new tables was not recorded");
+            }
+        }
+    }
+
+    /// All shards at once; once the home shard has answered, the others may hold nobody up for long.
+    async fn ask_all(&mut self, login: &Login) -> Vec<Answer> {
+        let home = self.database.config.home;
+        let mut asked = JoinSet::new();
+        for nodes in self.database.nodes_by_shard() {
+            let (login, shard) = (login.clone(), nodes.first().map_or(home, |node| node.shard));
+            asked.spawn(async move { (shard, ask_shard(nodes, &login, shard == home).await) });
+        }
+        let mut waiting: Vec<ShardId> = self.database.primaries().map(|node| node.shard).collect();
+        let mut answers = Vec::new();
+        let mut deadline = Instant::now() + CONTROL_CONNECT_TIMEOUT;
+        while let Ok(Some(answered)) = timeout_at(deadline, asked.join_next()).await {
+            let Ok((shard, outcome)) = answered else { continue };
+            waiting.retain(|other| *other != shard);
+            if shard == home && outcome.is_ok() {
+                deadline = deadline.min(Instant::now() + RECORDS_WAIT_MAX);
+            }
+            self.note(shard, outcome.as_ref().err().cloned());
+            answers.extend(outcome);
+        }
+        for shard in waiting {
+            self.note(shard, Some("no answer in time".to_owned()));
+        }
+        answers.sort_by_key(|answer| answer.node.shard != home);
+        answers
+    }
+
+    /// Says why a shard can't be asked, once.
+    fn note(&mut self, shard: ShardId, reason: Option<String>) {
+        let before = self.shards.insert(shard, reason.clone()).flatten();
+        if let Some(reason) = reason
+            && before.as_ref() != Some(&reason)
+        {
+            let name = self.database.config.shards.get(shard.index()).map_or("?", |shard| shard.name.as_str());
+            tracing::warn!(database = %self.database.config.name, shard = name, reason, "catalog not read");
+        }
+    }
+
+    /// The home shard's or, while that can't be asked, any other's.
+    async fn catalog(&mut self, answers: &mut [Answer]) -> Option<Catalog> {
+        for answer in answers {
+            if let Some(catalog) = answer.catalog.take() {
+                return Some(catalog);
+            }
+            match catalog::load(&answer.client).await {
+                Ok(catalog) => return Some(catalog),
+                Err(error) => self.note(answer.node.shard, Some(error.to_string())),
+            }
+        }
+        None
     }
 }
 
-async fn ask(node: &Node, login: &Login, database: &Database, wants_catalog: bool) -> Result<(), String> {
-    let (client, connection) = connect_control(&node.config, login).await.map_err(|error| error.to_string())?;
-    let outcome = async {
-        if wants_catalog {
-            let catalog: Catalog = catalog::load(&client).await.map_err(|error| error.to_string())?;
-            database.planner.adopt_catalog(catalog);
+/// Asks the primary or, while it can't be reached, a replica: its record is the same.
+async fn ask_shard(nodes: Vec<Arc<Node>>, login: &Login, wants_catalog: bool) -> Result<Answer, String> {
+    let mut first = None;
+    for node in nodes {
+        match ask(&node, login, wants_catalog).await {
+            Ok(answer) => return Ok(answer),
+            Err(reason) => first = first.or(Some(format!("{}: {reason}", node.describe()))),
         }
-        let Some(recorded) = record::read(&client).await.map_err(|error| error.to_string())? else { return Ok(()) };
-        let Some(configured) = database.planner.placement_record(&node.shard_name) else { return Ok(()) };
-        let differences = record_differences(&recorded, &configured);
-        if !differences.is_empty() {
-            database.planner.refuse_service(&node.describe(), &differences);
-        } else if recorded != configured && let Err(error) = record::write(&client, &configured).await {
-            tracing::warn!(node = %node.describe(), %error, "the placement of new tables was not recorded");
-        }
-        Ok(())
     }
-    .await;
-    drop(client);
-    connection.abort();
-    outcome
+    Err(first.unwrap_or_default())
+}
+
+async fn ask(node: &Arc<Node>, login: &Login, wants_catalog: bool) -> Result<Answer, String> {
+    let (client, connection) = connect_control(&node.config, login).await.map_err(|error| error.to_string())?;
+    let mut answer = Answer { node: Arc::clone(node), client, connection, recorded: None, catalog: None };
+    answer.recorded = record::read(&answer.client).await.map_err(|error| error.to_string())?;
+    if wants_catalog {
+        answer.catalog = Some(catalog::load(&answer.client).await.map_err(|error| error.to_string())?);
+    }
+    Ok(answer)
 }

@@ -1,6 +1,8 @@
 //! Transaction commands where the proxy keeps the block: on databases with several shards a BEGIN
 //! reaches a shard only with its first statement, and a COMMIT reaches each shard in the transaction.
 
+use std::collections::BTreeMap;
+
 use super::effects::Change;
 use super::turn::{Session, SessionEnd};
 use crate::execute::own::{self, OwnError};
@@ -147,13 +149,14 @@ impl Session {
         let writer = self.transaction.writer();
         let mut order: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
         order.sort_by_key(|&shard| Some(shard) == writer);
+        let mut reported = BTreeMap::new();
         for shard in order {
             let Some(lease) = self.transaction.lease_mut(shard) else { continue };
             if lease.status == Status::Idle {
                 continue;
             }
             match own::run(lease, "COMMIT").await {
-                Ok(tag) if tag == "COMMIT" => {}
+                Ok(answer) if answer.tag == "COMMIT" => reported.extend(answer.parameters),
                 Ok(_) => {
                     self.roll_back_shards().await;
                     return Ended::Tag("ROLLBACK");
@@ -174,19 +177,29 @@ impl Session {
                 }
             }
         }
+        self.say_parameters(&reported);
         Ended::Tag("COMMIT")
     }
 
+    fn say_parameters(&mut self, reported: &BTreeMap<String, String>) {
+        for (name, value) in reported {
+            backend::parameter(&mut self.client.outbound, name, value);
+        }
+    }
+
     async fn roll_back_shards(&mut self) -> Ended {
+        let mut reported = BTreeMap::new();
         for held in self.transaction.held_mut() {
-            if held.lease.status != Status::Idle
-                && held.lease.is_at_rest()
-                && let Err(error) = own::run(&mut held.lease, "ROLLBACK").await
-            {
+            if held.lease.status == Status::Idle || !held.lease.is_at_rest() {
+                continue;
+            }
+            match own::run(&mut held.lease, "ROLLBACK").await {
+                Ok(answer) => reported.extend(answer.parameters),
                 // The server rolls back what it loses.
-                tracing::debug!(%error, "could not roll back");
+                Err(error) => tracing::debug!(%error, "could not roll back"),
             }
         }
+        self.say_parameters(&reported);
         Ended::Tag("ROLLBACK")
     }
 
@@ -210,6 +223,8 @@ impl Session {
             return Err(ClientError::new(SqlState::INVALID_SAVEPOINT, message));
         }
         let wanted = self.state.settings().clone();
+        // Each server reports what changed on it; the client hears it once.
+        let mut reported = BTreeMap::new();
         let shards: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
         for shard in shards {
             let missed = self.transaction.prelude_for(shard)?;
@@ -226,12 +241,16 @@ impl Session {
             }
             ahead.push(sql.to_owned());
             for sql in ahead {
-                if let Err(error) = own::run(lease, &sql).await {
-                    let message = format!("{verb} failed on {}", lease.node.describe());
-                    return Err(ClientError::new(SqlState::CONNECTION_FAILURE, message).detail(error.to_string()));
+                match own::run(lease, &sql).await {
+                    Ok(answer) => reported.extend(answer.parameters),
+                    Err(error) => {
+                        let message = format!("{verb} failed on {}", lease.node.describe());
+                        return Err(ClientError::new(SqlState::CONNECTION_FAILURE, message).detail(error.to_string()));
+                    }
                 }
             }
         }
+        self.say_parameters(&reported);
         match command {
             TransactionCommand::Savepoint(name) => self.transaction.savepoint(name, sql),
             TransactionCommand::Release(name) => self.transaction.release(name),

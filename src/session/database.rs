@@ -102,6 +102,11 @@ impl Database {
         self.shards.iter().map(|shard| &shard.primary)
     }
 
+    /// Each shard's primary, and behind it its replicas.
+    pub fn nodes_by_shard(&self) -> impl Iterator<Item = Vec<Arc<Node>>> {
+        self.shards.iter().map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas).cloned().collect())
+    }
+
     /// A reload replaced this database: its sessions move over between transactions.
     pub fn succeed(&self, successor: Arc<Database>) {
         self.successor.store(Some(successor));
@@ -168,6 +173,14 @@ impl Database {
             pools.each(NodePool::close);
         }
     }
+}
+
+/// The user of the control plane, of those who may use the database: an administrator if there is one, since
+/// others may see less.
+pub fn control_user<'c>(config: &'c Config, database: &str) -> Option<&'c UserConfig> {
+    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.iter().any(|name| name == database);
+    let users = || config.users.iter().filter(may_use);
+    users().find(|user| user.admin).or_else(|| users().next())
 }
 
 /// How a client's user logs in to the servers.

@@ -8,7 +8,7 @@ use crate::execute::own::{self, OwnError};
 use crate::execute::replies::{ClientFrame, lost};
 use crate::execute::{Expect, RelayError};
 use crate::planning::{Access, Plan};
-use crate::pool::Condition;
+use crate::pool::{Condition, SettingValue};
 use crate::protocol::backend::Status;
 use crate::protocol::frontend::encode;
 use crate::types::{ClientError, ShardId, SqlState};
@@ -37,9 +37,11 @@ impl Session {
     /// # Errors
     /// When no connection can be had, or the transaction can't be carried there.
     pub(super) async fn reach(&mut self, shard: ShardId, access: Access) -> Result<(), ClientError> {
+        if access == Access::Write {
+            self.leave_replica(shard).await;
+        }
         if self.transaction.lease_mut(shard).is_none() {
-            let may_read = !self.transaction.in_block() || self.transaction.is_read_only();
-            let access = if may_read && !self.wrote.contains(&shard) { access } else { Access::Write };
+            let access = if self.may_use_replica(shard) { access } else { Access::Write };
             let lease = self.pools.lease(shard, access).await?;
             self.cancel.add(&lease);
             self.transaction.add(shard, lease);
@@ -86,6 +88,32 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    fn may_use_replica(&self, shard: ShardId) -> bool {
+        let wants_serializable = self.state.settings().get("default_transaction_isolation").is_some_and(|value| match value {
+            SettingValue::List(words) => words.iter().any(|word| word.eq_ignore_ascii_case("serializable")),
+            SettingValue::Text(word) => word.eq_ignore_ascii_case("serializable"),
+        });
+        (!self.transaction.in_block() || self.transaction.is_read_only())
+            && !self.wrote.contains(&shard)
+            && !wants_serializable
+    }
+
+    /// Statements between two Syncs began with a read on a replica, and now comes one for the primary.
+    async fn leave_replica(&mut self, shard: ShardId) {
+        let in_block = self.transaction.status() != Status::Idle;
+        let leaves = !in_block
+            && !self.state.pins.any()
+            && self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica() && lease.is_at_rest());
+        if leaves {
+            // No cancel may reach the connection once it is another client's.
+            self.cancel.clear().await;
+            self.transaction.remove(shard);
+            for held in self.transaction.held() {
+                self.cancel.add(&held.lease);
+            }
+        }
     }
 
     fn lost_ahead(&mut self, shard: ShardId, error: RelayError) -> ClientError {
@@ -209,10 +237,10 @@ impl Session {
             return;
         }
         let Some(sql) = lease.settings.difference(&wanted) else { return };
-        match own::run_reporting(lease, &sql).await {
-            Ok(reported) => {
+        match own::run(lease, &sql).await {
+            Ok(answer) => {
                 lease.settings = wanted;
-                for (name, value) in reported {
+                for (name, value) in answer.parameters {
                     crate::protocol::backend::parameter(&mut self.client.outbound, &name, &value);
                 }
             }

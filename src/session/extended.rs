@@ -422,7 +422,8 @@ impl Session {
                     return Err(super::block::aborted().into());
                 }
                 let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
-                self.enter_segment(shard, Access::Write).await?;
+                // What is executed next finds itself where it can run.
+                self.enter_segment(shard, super::simple::access_of(&statement.template)).await?;
                 self.place_parses(shard);
                 self.prepare(shard, &statement);
                 let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
@@ -740,7 +741,9 @@ impl Session {
 
     /// Continues the segment on `shard`, or begins one there.
     async fn enter_segment(&mut self, shard: ShardId, access: Access) -> Result<(), Failure> {
-        if self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
+        let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
+        let changes_node = access == Access::Write && on_replica && !self.transaction.in_block();
+        if changes_node || self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
             self.leave_segment().await?;
             self.reach(shard, access).await?;
             self.open_segment(shard);

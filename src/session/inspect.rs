@@ -73,8 +73,8 @@ impl Session {
             if !held.lease.is_at_rest() || held.lease.status != Status::Idle {
                 continue;
             }
-            let answer = own::run_value(&mut held.lease, QUESTION).await;
-            let findings = answer.ok().flatten().as_deref().and_then(read);
+            let answer = own::run(&mut held.lease, QUESTION).await;
+            let findings = answer.ok().and_then(|answer| answer.value).as_deref().and_then(read);
             let Some(findings) = findings else {
                 held.lease.condition = Condition::Pinned;
                 all = Some(Pins { unknown: true, ..all.unwrap_or_default() });

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -14,9 +15,9 @@ use super::turn::Session;
 use crate::catalog::Catalog;
 use crate::catalog::record::Record;
 use crate::config::DatabaseConfig;
-use crate::planning::{Names, Plan, Scene, Template, TemplateCache};
+use crate::planning::{Names, Plan, Scene, Template, TemplateCache, record_of};
 use crate::pool::SettingValue;
-use crate::routing::{ShardMap, placement_differences};
+use crate::routing::ShardMap;
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
 use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
@@ -35,6 +36,8 @@ pub struct Planner {
     refreshed: Notify,
     /// Why nothing is planned at all: the file would place rows differently from the servers' record.
     refused: ArcSwapOption<ClientError>,
+    /// Statements that come before the servers were asked wait for it, but not for long.
+    created: Instant,
 }
 
 /// Numbers scenes over the life of the process: no two databases share a number.
@@ -48,7 +51,8 @@ struct Current {
 }
 
 impl Planner {
-    /// A database with one shard can be planned for at once.
+    /// A database with one shard and nothing placed on it can be planned for at once; others once their
+    /// servers' records were compared.
     pub fn new(config: &Arc<DatabaseConfig>) -> Self {
         let planner = Self {
             config: Arc::clone(config),
@@ -58,8 +62,9 @@ impl Planner {
             wanted: Notify::new(),
             refreshed: Notify::new(),
             refused: ArcSwapOption::empty(),
+            created: Instant::now(),
         };
-        if planner.is_single() {
+        if planner.is_single() && config.tables.is_empty() {
             planner.enter_without_catalog();
         }
         planner
@@ -98,8 +103,8 @@ impl Planner {
 
     /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
     pub fn adopt_catalog(&self, catalog: Catalog) {
-        if self.refused.load().is_some() {
-            return;
+        if self.refused.swap(None).is_some() {
+            tracing::info!(database = %self.config.name, "the placement is as recorded again");
         }
         self.take_over(catalog);
         self.stale.store(false, Ordering::Release);
@@ -123,9 +128,9 @@ impl Planner {
         }
     }
 
-    /// DDL was seen. With one shard nothing can go to the wrong one meanwhile.
+    /// DDL was seen. With one node nothing can go to the wrong one meanwhile.
     pub fn invalidate(&self) {
-        if self.is_single() {
+        if self.is_single() && self.config.shards.iter().all(|shard| shard.replicas.is_empty()) {
             self.wanted.notify_one();
         } else if self.has_catalog() {
             self.stale.store(true, Ordering::Release);
@@ -150,13 +155,36 @@ impl Planner {
         }
     }
 
+    /// Waits for the servers to have been asked, unless that has been tried for long enough.
+    async fn first_look(&self) {
+        let looked = async {
+            loop {
+                let refreshed = self.refreshed.notified();
+                if self.is_settled() {
+                    return;
+                }
+                refreshed.await;
+            }
+        };
+        let until = self.created + CATALOG_WAIT_MAX;
+        // What is missing then is told by the caller.
+        let _ = tokio::time::timeout_at(until.into(), looked).await;
+    }
+
     pub async fn catalog_wanted(&self) {
         self.wanted.notified().await;
     }
 
-    /// What a shard's server should remember of this configuration; `None` before the catalog is known.
-    pub fn placement_record(&self, shard: &str) -> Option<Record> {
-        self.current.load().as_ref().map(|current| record_of(&current.scene.map, shard))
+    /// What a shard's server should remember of this configuration; `None` if that doesn't fit the tables, so
+    /// that nothing is planned either.
+    pub fn record_for(&self, catalog: &Catalog, shard: &str) -> Option<Record> {
+        let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
+        ShardMap::new(&self.config, &key_type).ok().map(|map| record_of(&map, shard))
+    }
+
+    /// Nothing more is to be learned of the servers for now.
+    pub fn is_settled(&self) -> bool {
+        self.current.load().is_some() || self.refused.load().is_some()
     }
 
     /// From now on every statement is refused: rows would be looked for where they aren't.
@@ -167,10 +195,16 @@ impl Planner {
         )
         .detail(format!("Recorded on {node}: {}", differences.join("; ")))
         .hint("Restore the order and the number of the shards in the file, or assign the buckets there as they are recorded.");
-        tracing::error!(database = %self.config.name, detail = ?error.detail, "placement differs from the record");
+        let known = self.refused.load().as_ref().is_some_and(|known| known.detail == error.detail);
+        if known {
+            return;
+        }
+        tracing::error!(database = %self.config.name, detail = error.detail, "placement differs from the record");
         self.refused.store(Some(Arc::new(error)));
+        self.stale.store(false, Ordering::Release);
         self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
         self.current.store(None);
+        self.refreshed.notify_waiters();
     }
 
     /// A plan in one line, with the names of shards.
@@ -221,6 +255,9 @@ impl Planner {
         if self.stale.load(Ordering::Acquire) {
             self.freshness().await;
         }
+        if self.current.load().is_none() {
+            self.first_look().await;
+        }
         let Some(current) = self.current.load_full() else {
             if let Some(refused) = self.refused.load_full() {
                 return Err(ClientError::clone(&refused));
@@ -243,32 +280,6 @@ impl Planner {
             ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned")
         })
     }
-}
-
-/// The placement of each table in words, as it is recorded on a shard's server.
-pub fn record_of(map: &ShardMap, shard: &str) -> Record {
-    let tables = map
-        .tables()
-        .filter_map(|(schema, name, _)| Some((format!("{schema}.{name}"), map.describe_placement(schema, name)?)))
-        .collect();
-    Record { shard: Some(shard.to_owned()), tables }
-}
-
-/// What the file would place differently from what a server remembers.
-pub fn record_differences(recorded: &Record, configured: &Record) -> Vec<String> {
-    let mut all = Vec::new();
-    if let (Some(was), Some(is)) = (&recorded.shard, &configured.shard)
-        && was != is
-    {
-        all.push(format!("the server is recorded as shard {was}, configured as shard {is}"));
-    }
-    for (table, was) in &recorded.tables {
-        if let Some(is) = configured.tables.get(table) {
-            let differences = placement_differences(was, is);
-            all.extend(differences.into_iter().map(|difference| format!("table {table}: {difference}")));
-        }
-    }
-    all
 }
 
 /// How a session sees names, with its part of a template's key.

@@ -151,8 +151,9 @@ impl Session {
         let merge = if is_ordinary { Merge::Concatenate } else { Merge::Echo };
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         let unplaced = std::mem::take(&mut self.unplaced);
+        let access = super::simple::access_of(&statement.template);
         for (position, &shard) in shards.as_slice().iter().enumerate() {
-            if let Err(error) = self.reach(shard, Access::Read).await {
+            if let Err(error) = self.reach(shard, access).await {
                 self.abandon(&waiting);
                 self.unplaced = unplaced;
                 return Err(error.into());

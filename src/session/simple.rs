@@ -10,7 +10,7 @@ use crate::execute::{Expect, relay};
 use crate::planning::{Access, Plan, Template};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::{frontend};
-use crate::sql::command::Verb;
+use crate::sql::command::{SessionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -273,6 +273,13 @@ impl Session {
         if !writes(template) {
             return Ok(());
         }
+        let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
+        let differs = template.statements.iter().any(|statement| statement.effects.needs_primary);
+        if on_replica && differs && self.transaction.in_block() {
+            let message = "this statement needs the primary, but the read-only transaction runs on a replica";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                .hint("Begin the transaction without READ ONLY, or with this statement as its first."));
+        }
         if template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))) {
             self.changed_catalog = true;
             // What this transaction prepares from now on is for the tables as it makes them.
@@ -322,7 +329,8 @@ impl Session {
 
 /// Whether rows may be written, or more than the session's own state changed.
 pub(super) fn writes(template: &Template) -> bool {
-    let writes = |one: &crate::planning::StatementTemplate| one.access == Access::Write && matches!(one.command, Command::Ordinary(_));
+    let may_write = |command: &Command| matches!(command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
+    let writes = |one: &crate::planning::StatementTemplate| one.access == Access::Write && may_write(&one.command);
     template.statements.iter().any(writes)
 }
 

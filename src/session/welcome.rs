@@ -156,8 +156,8 @@ async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -
     let mut lease = any_lease(database, pools).await?;
     let mut parameters = lease.parameters.clone();
     if let Some(sql) = lease.settings.difference(&asked) {
-        let reported = match own::run_reporting(&mut lease, &sql).await {
-            Ok(reported) => reported,
+        let reported = match own::run(&mut lease, &sql).await {
+            Ok(answer) => answer.parameters,
             Err(error) => {
                 // Some of the statements may have taken effect.
                 lease.condition = crate::pool::Condition::Pinned;
@@ -176,7 +176,7 @@ async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -
             }
         }
     }
-    let shown = own::run_value(&mut lease, "SHOW search_path").await.map_err(|error| told(&error))?;
+    let shown = own::run(&mut lease, "SHOW search_path").await.map_err(|error| told(&error))?.value;
     let greeting = Arc::new(Greeting { parameters, search_path: shown.unwrap_or_default() });
     let mut known = pools.greetings.lock().unwrap_or_else(PoisonError::into_inner);
     if known.len() >= GREETINGS_MAX {
@@ -214,6 +214,10 @@ async fn any_lease(database: &Database, pools: &UserPools) -> Result<Lease, Clie
             Ok(lease) => return Ok(lease),
             Err(error) => first = first.or(Some(error)),
         }
+    }
+    // With every primary down, replicas still serve what they may.
+    if let Ok(lease) = pools.lease(home, Access::Read).await {
+        return Ok(lease);
     }
     Err(first.map_or_else(
         || ClientError::new(SqlState::INTERNAL_ERROR, "a database without shards"),

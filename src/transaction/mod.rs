@@ -3,6 +3,7 @@
 
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
+use crate::sql::lexer::{LexOptions, TokenKind, Tokens};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// The transaction of one client, or what it holds between two.
@@ -168,13 +169,15 @@ impl Transaction {
         }
     }
 
-    /// BEGIN READ ONLY: a replica may serve the block.
+    /// BEGIN READ ONLY: a replica may serve the block. Not where it is to be serializable, which no replica can
+    /// do, or where it was set to write again.
     pub fn is_read_only(&self) -> bool {
         let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return false };
-        journal.entries.first().is_some_and(|begin| {
-            let words: Vec<String> = begin.sql.split([' ', ',', '\n', '\t', '\r']).filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect();
-            words.windows(2).any(|pair| pair == ["read", "only"])
-        })
+        let says = |entry: &Entry, words: &[&str]| has_words(&entry.sql, words);
+        journal.entries.first().is_some_and(|begin| says(begin, &["read", "only"]))
+            && !journal.entries.iter().any(|entry| {
+                says(entry, &["serializable"]) || says(entry, &["read", "write"]) || says(entry, &["snapshot"])
+            })
     }
 
     /// What `shard` must be told before its next statement in the block; `None` if it knows all.
@@ -291,8 +294,46 @@ impl Transaction {
     }
 }
 
+/// If the keywords follow each other somewhere in the statement, outside of comments and literals.
+fn has_words(sql: &str, words: &[&str]) -> bool {
+    let options = LexOptions { standard_conforming_strings: true };
+    let tokens: Vec<&str> = Tokens::new(sql.as_bytes(), &options)
+        .map(|token| if token.kind == TokenKind::Word { sql.get(token.span).unwrap_or_default() } else { "" })
+        .collect();
+    tokens.windows(words.len()).any(|found| found.iter().zip(words).all(|(found, word)| found.eq_ignore_ascii_case(word)))
+}
+
 fn opaque() -> ClientError {
     ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "this transaction can't be extended to another shard")
         .detail("It was begun, or a setting of it was made, in a way that can't be repeated there.")
         .hint("Send BEGIN as a statement of its own, and settings as constants or parameters.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Transaction;
+
+    fn is_read_only(entries: &[&str]) -> bool {
+        let mut transaction = Transaction::none();
+        let mut entries = entries.iter();
+        transaction.begin(entries.next().expect("a block begins"));
+        entries.for_each(|sql| transaction.note(sql, None));
+        transaction.is_read_only()
+    }
+
+    #[test]
+    fn a_block_is_read_only_if_begin_says_so() {
+        assert!(is_read_only(&["BEGIN READ ONLY"]));
+        assert!(is_read_only(&["start transaction isolation level repeatable read, read\tonly"]));
+        assert!(!is_read_only(&["BEGIN"]));
+        assert!(!is_read_only(&["BEGIN /* read only */"]));
+        assert!(!is_read_only(&["BEGIN READ WRITE -- read only"]));
+    }
+
+    #[test]
+    fn a_replica_serves_no_block_that_it_could_not() {
+        assert!(!is_read_only(&["BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY"]));
+        assert!(!is_read_only(&["BEGIN READ ONLY", "SET TRANSACTION READ WRITE"]));
+        assert!(!is_read_only(&["BEGIN READ ONLY", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"]));
+    }
 }

@@ -166,7 +166,11 @@ pub const CATALOG_REFRESH: Duration = Duration::from_secs(30);
 /// How soon a catalog that couldn't be read is tried again.
 pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
 
-/// How long a new statement waits for the catalog to be read again after DDL.
+/// How long a database whose home shard has answered waits for the records of the other shards before it
+/// serves: a server that is up answers in milliseconds, and one that isn't shouldn't hold the others up.
+pub const RECORDS_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long a new statement waits for the catalog to be read, at the start and again after DDL.
 pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Notices of a scatter's first shard that are remembered, so that the others don't repeat them.

@@ -289,16 +289,8 @@ SELECT id FROM events WHERE created_at > 'now'
 SELECT max(id) FROM events WHERE created_at > '2026-02-10 00:00:00+00'
 SELECT max(id) FROM events WHERE created_at > '2025-02-10 00:00:00+00'
 
--- What servers do by themselves.
---! script
-INSERT INTO members VALUES (1, 'same@example.com')
-INSERT INTO members VALUES (2, 'same@example.com')
-INSERT INTO members VALUES (3, 'same@example.com')
-INSERT INTO members VALUES (4, 'other@example.com')
-UPDATE members SET email = 'same@example.com' WHERE id = 4
-INSERT INTO members VALUES (5, 'other@example.com') ON CONFLICT DO NOTHING
-INSERT INTO members VALUES (6, 'other@example.com') ON CONFLICT (email) DO UPDATE SET email = 'changed'
-SELECT * FROM members
+-- What servers do by themselves. Left out, since no proxy can see it in a statement: uniqueness of columns that
+-- don't contain the shard key, and CHECKs that read tables. `shardway check` names the first; see README, What no statement shows.
 
 --! script
 INSERT INTO tickets (user_id, v) VALUES (1, 'a')
@@ -328,11 +320,6 @@ INSERT INTO counted (id) VALUES (2)
 INSERT INTO counted VALUES (3, 7)
 INSERT INTO counted VALUES (4, DEFAULT)
 SELECT * FROM counted
-
---! script
-INSERT INTO guarded VALUES (1, 'a')
-INSERT INTO guarded VALUES (2, 'b')
-SELECT * FROM guarded
 
 --! script
 INSERT INTO ruled VALUES (1, 'a')

@@ -524,7 +524,6 @@ ROLLBACK
 
 --! script
 BEGIN
-SET TRANSACTION SNAPSHOT 'nothing'
 ROLLBACK
 
 --! script
