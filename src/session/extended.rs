@@ -19,7 +19,7 @@ use crate::pool::prepared::Preparation;
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
-use crate::sql::command::Verb;
+use crate::sql::command::{TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
@@ -508,6 +508,10 @@ impl Session {
         let sql = sql.trim_end_matches([';', ' ', '\n', '\t', '\r']);
         let errors = self.client.outbound.len();
         self.block_statement(command.clone(), sql).await?;
+        if matches!(command, TransactionCommand::Commit { .. } | TransactionCommand::Rollback { .. }) {
+            // Portals end with their transaction, this one as well.
+            self.portals.clear();
+        }
         // An error is the last thing that was written; it makes the rest of the turn void.
         let written = self.client.outbound.get(errors..).unwrap_or_default();
         if last_is_error(written) { Err(Failure::Told) } else { Ok(()) }
