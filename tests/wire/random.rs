@@ -76,16 +76,21 @@ fn converse(address: SocketAddr, bytes: &[u8]) -> Vec<Frame> {
         }
     }
     wire.bye();
-    // A server that was told to roll back says so once more when that comes from the proxy.
     frames
 }
 
-fn same(proxy: &Proxy, messages: &[Vec<u8>]) -> Result<(), TestCaseError> {
+/// `any_error`: in a failed block that no server is in, everything is refused, at its first message.
+fn same(proxy: &Proxy, messages: &[Vec<u8>], any_error: bool) -> Result<(), TestCaseError> {
     let end = query(&format!("SELECT '{END}'"));
     let bytes = [messages.concat(), sync(), query("ROLLBACK"), sync(), end].concat();
     let _turn = turn();
-    let expected = converse(direct(), &bytes);
-    let got = converse(proxy.address(), &bytes);
+    let [expected, got] = [direct(), proxy.address()].map(|address| {
+        let mut frames = converse(address, &bytes);
+        if any_error {
+            frames.retain(|frame| b"CDZs!".contains(&frame.tag));
+        }
+        frames
+    });
     let from = expected.iter().zip(&got).take_while(|(a, b)| a == b).count();
     let said: Vec<String> = messages.iter().map(|message| message.escape_ascii().to_string()).collect();
     prop_assert!(
@@ -113,7 +118,7 @@ proptest! {
             drop(ready(&proxy));
             proxy
         });
-        same(proxy, &messages)?;
+        same(proxy, &messages, false)?;
     }
 
     #[test]
@@ -124,6 +129,6 @@ proptest! {
             drop(ready(&proxy));
             proxy
         });
-        same(proxy, &messages)?;
+        same(proxy, &messages, true)?;
     }
 }
