@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::client::{Frame, Wire};
 use super::message::*;
@@ -102,9 +103,16 @@ fn same(proxy: &Proxy, messages: &[Vec<u8>], any_error: bool) -> Result<(), Test
     Ok(())
 }
 
+/// The same cases in every run, unless more are asked for.
 fn cases() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default() }
+    let more = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: more.unwrap_or(200),
+        rng_seed: if more.is_some() { RngSeed::Random } else { RngSeed::Fixed(7) },
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
