@@ -369,8 +369,7 @@ impl Session {
         Ok((plan, changes))
     }
 
-    /// A command that the proxy carries out when it is executed. What is queued before it is answered
-    /// first, and is over only if the command begins or ends a transaction.
+    /// A command that the proxy carries out when it is executed. What is queued before it is answered first.
     async fn bind_local(
         &mut self,
         portal: Box<[u8]>,
@@ -383,7 +382,7 @@ impl Session {
         if !self.unplaced.iter().all(own) {
             self.place_anywhere().await?;
         }
-        self.catch_up(&statement).await?;
+        self.catch_up().await?;
         for _ in std::mem::take(&mut self.unplaced) {
             backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
         }
@@ -393,10 +392,7 @@ impl Session {
     }
 
     /// Has everything answered that came before a command of the proxy's own.
-    async fn catch_up(&mut self, own: &ClientStatement) -> Result<(), Failure> {
-        if matches!(&*own.template.statements, [only] if matches!(only.command, Command::Transaction(_))) {
-            return self.leave_segment().await;
-        }
+    async fn catch_up(&mut self) -> Result<(), Failure> {
         self.flush_parts().await?;
         if self.segment.is_some() {
             self.run_segment(End::Flush).await?;
@@ -453,7 +449,7 @@ impl Session {
         let Some(statement) = self.portals.get(portal).map(|portal| Arc::clone(&portal.statement)) else {
             return Ok(());
         };
-        self.catch_up(&statement).await?;
+        self.catch_up().await?;
         let shown = match &statement.template.statements[..] {
             [only] => super::own::shown_setting(&only.command),
             _ => None,
@@ -496,7 +492,10 @@ impl Session {
     }
 
     async fn execute_local(&mut self, statement: &ClientStatement, changes: &[Change]) -> Result<(), Failure> {
-        self.catch_up(statement).await?;
+        match &*statement.template.statements {
+            [only] if matches!(only.command, Command::Transaction(_)) => self.leave_segment().await?,
+            _ => self.catch_up().await?,
+        }
         let [only] = &*statement.template.statements else { return Ok(()) };
         let Command::Transaction(command) = &only.command else {
             let errors = self.client.outbound.len();
