@@ -31,6 +31,7 @@ fn cluster() -> &'static Cluster {
             .schema(SCHEMA)
             .max_connections(300)
             .hba("hostssl all tls 127.0.0.1/32 scram-sha-256")
+            .hba("hostnossl all tls 127.0.0.1/32 reject")
             .hba("host all md5er 127.0.0.1/32 md5")
             .hba("host all plainer 127.0.0.1/32 password");
         let cluster = builder.start().unwrap_or_else(|error| panic!("{error}"));
@@ -204,7 +205,7 @@ fn tls_to_the_server_is_used_when_it_is_required() {
     assert_eq!(client(&proxy).rows(ssl), [["t"]]);
     let proxy = Proxy::start(cluster(), &config("size = 2\n", "tls", "?sslmode=disable", ""));
     let refused = Client::connect(proxy.address(), "app", "shop").err().expect("pg_hba.conf wants TLS");
-    assert!(refused.contains("no pg_hba.conf entry"), "{refused}");
+    assert!(refused.contains("pg_hba.conf rejects"), "{refused}");
     let authority = cluster().primary(0).data_dir().join("server.crt");
     let parameters = format!("?sslmode=verify-full&sslrootcert={}", authority.display());
     let by_name = config("size = 2\n", "tls", &parameters, "").replace("postgres://127.0.0.1:", "postgres://localhost:");
