@@ -65,10 +65,15 @@ fn a_cluster_replicates_fails_over_and_leaves_nothing() {
     );
 }
 
+/// Set in the process that is to be killed.
+const KILLED: &str = "SHARDWAY_TEST_IS_KILLED";
+
 /// Not a test by itself: the process that the next test kills.
 #[test]
-#[ignore = "started and killed by the_watchdog_clears_up_after_a_killed_process"]
 fn helper_that_is_killed() {
+    if std::env::var_os(KILLED).is_none() {
+        return;
+    }
     let cluster = Cluster::builder()
         .directory(env!("CARGO_TARGET_TMPDIR"))
         .start()
@@ -90,12 +95,8 @@ fn helper_that_is_killed() {
 #[test]
 fn the_watchdog_clears_up_after_a_killed_process() {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "helper_that_is_killed",
-            "--nocapture",
-        ])
+        .args(["--exact", "helper_that_is_killed", "--nocapture"])
+        .env(KILLED, "1")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

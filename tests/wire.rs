@@ -11,6 +11,8 @@ mod faults;
 mod garbage;
 #[path = "wire/message.rs"]
 mod message;
+#[path = "wire/random.rs"]
+mod random;
 #[path = "wire/sessions.rs"]
 mod sessions;
 #[path = "wire/world.rs"]

@@ -35,35 +35,47 @@ impl Run {
     }
 }
 
+/// Makes the proxy open its connections, before anything is measured.
+///
+/// # Errors
+/// As [`run`].
+pub fn warm_up(servers: &Servers, workload: &Workload, contender: &Contender) -> Result<(), String> {
+    output(pgbench(servers, workload, contender, &["--transactions", "20"])?).map(drop)
+}
+
 /// # Errors
 /// pgbench's own words when it failed, or when a client of it was aborted.
 pub fn run(servers: &Servers, workload: &Workload, contender: &Contender, seconds: u32) -> Result<Run, String> {
-    let script = servers.cluster.directory().join("pgbench.sql");
+    let command = pgbench(servers, workload, contender, &["--time", &seconds.to_string()])?;
+    let before = contender.pid.map(cpu_seconds).transpose()?;
+    let text = output(command)?;
+    let after = contender.pid.map(cpu_seconds).transpose()?;
+    let transactions = number(&text, "number of transactions actually processed: ")?;
+    if transactions < 1.0 {
+        return Err("not one transaction within the time: the machine is too busy".to_owned());
+    }
+    let throughput = number(&text, "tps = ")?;
+    let cpu = before.zip(after).map(|(before, after)| after - before);
+    Ok(Run { transactions, seconds: transactions / throughput, cpu })
+}
+
+fn pgbench(servers: &Servers, workload: &Workload, contender: &Contender, length: &[&str]) -> Result<Command, String> {
     let mut pgbench = servers.pgbench();
-    let threads = workload.clients.min(2).to_string();
+    let (clients, threads) = (workload.clients.to_string(), workload.clients.min(2).to_string());
     pgbench.args(["--no-vacuum", "--protocol", workload.protocol.name()]);
-    pgbench.args(["--client", &workload.clients.to_string(), "--jobs", &threads]);
-    pgbench.args(["--time", &seconds.to_string()]);
+    pgbench.args(["--client", &clients, "--jobs", &threads]).args(length);
     match own_script(workload) {
         None => {
             pgbench.arg("--select-only");
         }
         Some(text) => {
+            let script = servers.cluster.directory().join("pgbench.sql");
             std::fs::write(&script, text).map_err(|error| error.to_string())?;
-            pgbench.arg("--file").arg(&script);
+            pgbench.arg("--file").arg(script);
         }
     }
     pgbench.arg(&contender.url);
-    let before = contender.pid.map(cpu_seconds).transpose()?;
-    let text = output(&mut pgbench)?;
-    let after = contender.pid.map(cpu_seconds).transpose()?;
-    let transactions = number(&text, "number of transactions actually processed: ")?;
-    let throughput = number(&text, "tps = ")?;
-    if transactions < 1.0 {
-        return Err(text);
-    }
-    let cpu = before.zip(after).map(|(before, after)| after - before);
-    Ok(Run { transactions, seconds: transactions / throughput, cpu })
+    Ok(pgbench)
 }
 
 /// `None`: pgbench's own. With two shards the statement is the same, but pgbench asks for the tables that
@@ -99,7 +111,9 @@ pub fn cpu_seconds(pid: u32) -> Result<f64, String> {
 fn ticks_per_second() -> f64 {
     static TICKS: OnceLock<f64> = OnceLock::new();
     *TICKS.get_or_init(|| {
-        let told = output(Command::new("getconf").arg("CLK_TCK")).ok();
+        let mut getconf = Command::new("getconf");
+        getconf.arg("CLK_TCK");
+        let told = output(getconf).ok();
         // What Linux tells user space on every architecture but the oldest.
         told.and_then(|text| text.trim().parse().ok()).unwrap_or(100.0)
     })

@@ -89,6 +89,13 @@ fn run(options: &Options) -> Result<(), String> {
     for round in 1..=options.rounds {
         for (workload, figures) in workloads.iter().zip(&mut figures) {
             eprintln!("round {round} of {}: {}", options.rounds, workload.name());
+            if round == 1 {
+                for contender in contenders.for_workload(workload) {
+                    if let Err(reason) = load::warm_up(&servers, workload, &contender) {
+                        figures.fail(contender.kind, reason);
+                    }
+                }
+            }
             let mut runs = BTreeMap::new();
             for seconds in slices(options.seconds) {
                 for contender in contenders.for_workload(workload) {

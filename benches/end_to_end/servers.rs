@@ -54,7 +54,7 @@ impl Servers {
         let mut pgbench = self.pgbench();
         pgbench.args(["--initialize", "--quiet", "--scale", &SCALE.to_string()]);
         pgbench.arg(server.url_for(self.cluster.user(), self.cluster.password(), WHOLE));
-        output(&mut pgbench).map(drop)
+        output(pgbench).map(drop)
     }
 
     /// pgbench without the environment's PG* variables, which would point it elsewhere.
@@ -72,7 +72,7 @@ impl Servers {
     pub fn ask(&self, url: &str, sql: &str) -> Result<String, String> {
         let mut psql = self.cluster.installation().command("psql");
         psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, url]);
-        output(&mut psql).map(|text| text.trim().to_owned())
+        output(psql).map(|text| text.trim().to_owned())
     }
 }
 
@@ -90,7 +90,7 @@ fn load_part(server: &Server, number: usize, count: usize) -> Result<(), String>
 }
 
 /// Runs a command to its end.
-pub fn output(command: &mut Command) -> Result<String, String> {
+pub fn output(mut command: Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() { Ok(text) } else { Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr))) }

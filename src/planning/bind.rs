@@ -3,7 +3,7 @@
 use super::evaluate::Call;
 use super::plan::{Plan, Refusal, Why};
 use super::refusal;
-use super::route::{Keyed, Override, Route, Routed, Rows, Use, show};
+use super::route::{Keyed, Override, Route, Routed, Rows, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
 use crate::routing::key;
@@ -164,15 +164,17 @@ impl Binding<'_> {
     }
 
     fn keyed(&self, keyed: &Keyed) -> Result<Plan, Refusal> {
+        if let [only] = &*keyed.uses
+            && let Some((shard, value)) = only.one_key(&self.call)
+        {
+            return Ok(Plan::Single { shard, why: only.why(Some(value)) });
+        }
         let mut shards = Vec::new();
         let mut why = None;
         for uses in &keyed.uses {
             let reached = uses.reach(&self.call)?;
             if why.is_none() && !reached.shards.is_empty() {
-                why = Some(match &reached.key {
-                    Some(key) => Why::Key(describe(uses, &show(key))),
-                    None => Why::Range(format!("{}.{}", uses.display, uses.sharded.key)),
-                });
+                why = Some(uses.why(reached.key));
             }
             shards.extend(reached.shards);
         }
@@ -211,9 +213,4 @@ impl Binding<'_> {
         }
         Ok(all)
     }
-}
-
-fn describe(uses: &Use, value: &str) -> String {
-    let assumed = if uses.sharded.key_type.is_none() { " (key type assumed)" } else { "" };
-    format!("{}.{} = {value}{assumed}", uses.display, uses.sharded.key)
 }

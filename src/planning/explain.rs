@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::plan::{Plan, Refusal, Why};
+use super::route::show;
 use super::scene::{Names, Scene};
 use super::template::Template;
 use crate::config::{DatabaseConfig, PlacementConfig, TableConfig, TableKind};
@@ -77,7 +78,10 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
 fn why(why: &Why) -> String {
     match why {
         Why::OnlyShard => "the only shard".to_owned(),
-        Why::Key(key) => key.clone(),
+        Why::Key { column, value, assumed } => {
+            let assumed = if *assumed { " (key type assumed)" } else { "" };
+            format!("{column} = {}{assumed}", show(value))
+        }
         Why::Range(key) => format!("the only shard in the range of {key}"),
         Why::NoRows => "no row can match".to_owned(),
         Why::Home => "home".to_owned(),

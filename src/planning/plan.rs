@@ -1,6 +1,8 @@
 //! What is to be done for one call of a statement.
 
-use crate::types::{ClientError, ShardId, ShardSet, SqlState};
+use std::sync::Arc;
+
+use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
 /// Where one call goes. There is no default: a statement that can't be placed is an `Err(Refusal)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,10 +23,17 @@ pub enum Plan {
 pub enum Why {
     /// The database has one shard.
     OnlyShard,
-    /// `table.key = value`, as text; where there are several values, the first.
-    Key(String),
-    /// Only this shard holds keys in the range that is asked for.
-    Range(String),
+    /// The key has this value; where there are several, the first. Made text only for those who ask: every
+    /// call of a statement by key comes by here.
+    Key {
+        /// `table.key`.
+        column: Arc<str>,
+        value: KeyValue,
+        /// The key's type is taken from the value.
+        assumed: bool,
+    },
+    /// Only this shard holds keys in the range that is asked for; `table.key`.
+    Range(Arc<str>),
     /// The conditions on the shard key can't be true for any row: any shard's answer is the answer.
     NoRows,
     /// Tables that live on the home shard, or none at all.

@@ -202,6 +202,7 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
         }
         uses.push(Use {
             display: node.display.clone(),
+            column: format!("{}.{}", node.display, node.sharded.key).into(),
             sharded: node.sharded.clone(),
             rows: Rows::Matching(node.tests.clone()),
             cuts: false,

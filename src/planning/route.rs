@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::evaluate::{Call, Value};
 use super::keys::{self, Test};
-use super::plan::Refusal;
+use super::plan::{Refusal, Why};
 use super::refusal;
 use crate::routing::{NoPlace, Sharded};
 use crate::sql::statement::Constant;
@@ -53,6 +53,8 @@ pub struct Keyed {
 #[derive(Debug)]
 pub struct Use {
     pub display: String,
+    /// `display`, then the key's column.
+    pub column: Arc<str>,
     pub sharded: Sharded,
     pub rows: Rows,
     /// The column cuts trailing blanks: varchar(n).
@@ -85,6 +87,36 @@ impl Use {
         match &self.rows {
             Rows::Matching(tests) => Ok(self.matching(tests, call)),
             Rows::New(keys) => self.new_rows(keys, call),
+        }
+    }
+
+    /// For the call that there is most often, one that compares the key with one value: its shard and that
+    /// value, without a list of shards. `None` where [`Use::reach`] has to say.
+    pub fn one_key(&self, call: &Call<'_>) -> Option<(ShardId, KeyValue)> {
+        let constant = match &self.rows {
+            Rows::Matching(tests) => match &**tests {
+                [test] => match &**test {
+                    Test::OneOf(values) => match &**values {
+                        [only] => only,
+                        _ => return None,
+                    },
+                    _ => return None,
+                },
+                _ => return None,
+            },
+            Rows::New(_) => return None,
+        };
+        let Value::Known(value) = call.value(constant, self.sharded.key_type) else { return None };
+        let shard = self.sharded.placement.shard_of(&value).ok()?;
+        Some((shard, value))
+    }
+
+    /// Why a call has the shards that it has.
+    pub fn why(&self, key: Option<KeyValue>) -> Why {
+        let column = Arc::clone(&self.column);
+        match key {
+            Some(value) => Why::Key { column, value, assumed: self.sharded.key_type.is_none() },
+            None => Why::Range(column),
         }
     }
 

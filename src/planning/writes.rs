@@ -81,6 +81,7 @@ impl Target<'_> {
             .and_then(|catalog| catalog.relation(&self.found.schema, &self.found.name)?.column(&self.sharded.key));
         Use {
             display: self.found.display.clone(),
+            column: format!("{}.{}", self.found.display, self.sharded.key).into(),
             sharded: self.sharded.clone(),
             rows,
             cuts: column.is_some_and(|column| column.type_modifier.is_some()),

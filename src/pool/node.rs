@@ -1,7 +1,7 @@
 //! One server as the pools see it: where it is, whether connects to it work, how busy it is.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -37,6 +37,8 @@ pub struct Node {
     pub(super) connects: Semaphore,
     /// Leases out, for "least busy".
     pub(super) leased: AtomicUsize,
+    /// Whether `failure` is set: looked at for every lease, when the lock isn't needed.
+    failed: AtomicBool,
     failure: Mutex<Option<Failure>>,
     /// Hashes of session settings that the node has accepted: sent ahead without waiting from then on.
     accepted: Mutex<HashSet<u64>>,
@@ -65,6 +67,7 @@ impl Node {
             config,
             connects: Semaphore::new(connects_max.max(1)),
             leased: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
             failure: Mutex::new(None),
             accepted: Mutex::new(HashSet::new()),
         }
@@ -94,6 +97,9 @@ impl Node {
     /// The reason of the last failed connect while it is too early to try again: a server that is
     /// down is not hammered, and its statements fail at once instead of queueing up.
     pub fn recent_failure(&self) -> Option<String> {
+        if !self.failed.load(Ordering::Acquire) {
+            return None;
+        }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.as_ref().filter(|failure| failure.at.elapsed() < NODE_RETRY_AFTER).map(|failure| failure.reason.clone())
     }
@@ -108,10 +114,13 @@ impl Node {
             tracing::warn!(node = %self.describe(), reason, "node is down");
         }
         *failure = Some(Failure { at: Instant::now(), reason });
+        self.failed.store(true, Ordering::Release);
     }
 
     pub fn note_success(&self) {
-        if self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        self.failed.store(false, Ordering::Release);
+        if failure.take().is_some() {
             tracing::info!(node = %self.describe(), "node is up again");
         }
     }

@@ -60,6 +60,10 @@ impl Session {
             // Only where the server was lost under the block.
             return self.transaction.in_block();
         }
+        if self.segment.as_ref().is_some_and(|segment| segment.writes) && !self.transaction.in_block() {
+            // What was written since the last Sync is in the same transaction: that server's.
+            return false;
+        }
         !matches!(self.transaction.held(), [only] if only.lease.status != Status::Idle)
     }
 
@@ -126,6 +130,7 @@ impl Session {
             self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
             return Ok(Ended::Tag(if commit { "COMMIT" } else { "ROLLBACK" }));
         }
+        self.portals.clear();
         let commit = commit && !self.transaction.is_failed();
         let ended = if commit { self.commit_held().await } else { self.roll_back_shards().await };
         let committed = matches!(ended, Ended::Tag("COMMIT"));

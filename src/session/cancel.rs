@@ -49,16 +49,19 @@ impl Cancellable {
         targets.backends.push(Arc::clone(&backend.key));
     }
 
+    /// No further cancel reaches any backend. False while some are under way: [`Self::clear`] waits for them.
+    pub fn try_clear(&self) -> bool {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.backends.clear();
+        targets.under_way == 0
+    }
+
     /// No further cancel reaches any backend; waits for those under way.
     pub async fn clear(&self) {
         loop {
             let notified = self.done.notified();
-            {
-                let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-                targets.backends.clear();
-                if targets.under_way == 0 {
-                    return;
-                }
+            if self.try_clear() {
+                return;
             }
             notified.await;
         }

@@ -259,7 +259,9 @@ impl Session {
             self.database.statements.renew();
         }
         self.portals.clear();
-        self.cancel.clear().await;
+        if !self.cancel.try_clear() {
+            self.cancel.clear().await;
+        }
         if self.state.pins.unknown {
             self.inspect().await;
         }

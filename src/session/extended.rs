@@ -16,7 +16,7 @@ use crate::execute::{Expect, own};
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan};
 use crate::pool::prepared::Preparation;
-use crate::protocol::backend;
+use crate::protocol::backend::{self, Status};
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
 use crate::sql::command::Verb;
@@ -29,7 +29,7 @@ use crate::types::{ClientError, ShardId, SqlState};
 pub struct Segment {
     pub shard: ShardId,
     /// A write was bound in it.
-    pub writes: bool,
+    pub(super) writes: bool,
     /// The changes of each Execute that is queued, in order.
     executes: Vec<Vec<Change>>,
     /// The statements whose description is awaited, in order.
@@ -158,6 +158,8 @@ impl Session {
             if self.statements.contains_key(message.statement) {
                 let name = String::from_utf8_lossy(message.statement);
                 let text = format!("prepared statement \"{name}\" already exists");
+                let (sql, types) = (Bytes::copy_from_slice(message.sql), Bytes::copy_from_slice(message.types));
+                self.check_text(&sql, &types).await?;
                 return Err(ClientError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, text).into());
             }
             if self.statements.len() >= CLIENT_STATEMENTS_MAX {
@@ -247,9 +249,16 @@ impl Session {
             return Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, text).into());
         }
         let (plan, changes) = self.plan_bind(&statement, &message)?;
-        if let [only] = &*statement.template.statements
-            && self.is_own_command(&only.command)
-        {
+        let own = matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
+        if let Some(there) = self.portals.get(&portal).filter(|_| !portal.is_empty()) {
+            // Where the server has it, it says so itself.
+            let seen = !own && matches!((&there.place, self.shard_of(&plan)), (Place::Shard(a), Some(b)) if *a == b);
+            if !seen && !self.transaction.is_failed() {
+                let text = format!("cursor \"{}\" already exists", String::from_utf8_lossy(&portal));
+                return Err(ClientError::new(SqlState::DUPLICATE_CURSOR, text).into());
+            }
+        }
+        if own {
             return self.bind_local(portal, statement, changes).await;
         }
         if self.fails_locally() {
@@ -392,7 +401,7 @@ impl Session {
             backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
         }
         backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
-        self.portals.insert(portal, Portal { statement, place: Place::Local, changes });
+        self.portals.insert(portal, Portal { statement, place: Place::Local { done: false }, changes });
         Ok(())
     }
 
@@ -440,7 +449,7 @@ impl Session {
                 Ok(())
             }
             Target::Portal(name) => match self.portals.get(name).map(|portal| portal.place.clone()) {
-                Some(Place::Local) => {
+                Some(Place::Local { .. }) => {
                     let name: Box<[u8]> = name.into();
                     self.describe_local(&name).await
                 }
@@ -474,7 +483,12 @@ impl Session {
         let portal = self.portals.get_mut(message.portal);
         let place = portal.as_ref().map(|portal| portal.place.clone());
         match (place, portal) {
-            (Some(Place::Local), Some(portal)) => {
+            (Some(Place::Local { done: true }), _) => {
+                let text = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(message.portal));
+                Err(ClientError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, text).into())
+            }
+            (Some(Place::Local { done: false }), Some(portal)) => {
+                portal.place = Place::Local { done: true };
                 let statement = Arc::clone(&portal.statement);
                 let changes = portal.changes.clone();
                 self.execute_local(&statement, &changes).await
@@ -646,21 +660,38 @@ impl Session {
         Ok(())
     }
 
+    /// What is wrong with the text comes before what is wrong with its name.
+    async fn check_text(&mut self, sql: &[u8], types: &[u8]) -> Result<(), Failure> {
+        self.place_anywhere().await?;
+        let shard = self.enter_anywhere().await?;
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        encode::parse(&mut lease.framed.outbound, b"", sql, types);
+        lease.unnamed = None;
+        self.expects.push_back(Expect::Parse { shown: false, statement: None });
+        Ok(())
+    }
+
+    /// The segment that there is, or a new one where the session is.
+    async fn enter_anywhere(&mut self) -> Result<ShardId, Failure> {
+        if self.fails_locally() {
+            return Err(super::block::aborted().into());
+        }
+        if let Some(segment) = &self.segment {
+            return Ok(segment.shard);
+        }
+        self.leave_segment().await?;
+        let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
+        self.reach(shard, Access::Write).await?;
+        self.open_segment(shard);
+        Ok(shard)
+    }
+
     /// Parses that nothing has given a place to: they must be checked by a server all the same.
     async fn place_anywhere(&mut self) -> Result<(), Failure> {
         if self.unplaced.is_empty() {
             return Ok(());
         }
-        if self.fails_locally() {
-            return Err(super::block::aborted().into());
-        }
-        if self.segment.is_none() {
-            self.leave_segment().await?;
-            let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
-            self.reach(shard, Access::Write).await?;
-            self.open_segment(shard);
-        }
-        let shard = self.segment.as_ref().map(|segment| segment.shard).expect("opened above");
+        let shard = self.enter_anywhere().await?;
         self.place_parses(shard);
         Ok(())
     }
@@ -696,9 +727,16 @@ impl Session {
             return;
         };
         let preparation = lease.prepared.touch(shared);
+        let failed = lease.status == Status::Failed;
         let out = &mut lease.framed.outbound;
         match preparation {
             Preparation::Ready => {
+                if shown && failed {
+                    // In a failed transaction a server parses little: it is asked.
+                    encode::parse(out, b"", &shared.sql, &shared.types);
+                    lease.unnamed = None;
+                    self.expects.push_back(Expect::Parse { shown: false, statement: None });
+                }
                 if shown {
                     self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
                 }
@@ -772,7 +810,7 @@ impl Session {
         if result.is_ok() {
             result = match self.scattering {
                 Some(_) => self.run_scatter(false).await,
-                None => self.end_segment().await,
+                None => self.end_segment_for_query().await,
             };
         }
         match result {
@@ -783,6 +821,22 @@ impl Session {
         }
         self.drop_unplaced();
         Ok(false)
+    }
+
+    /// What was written since the last Sync would have to be committed with the Query.
+    async fn end_segment_for_query(&mut self) -> Result<(), Failure> {
+        if self.segment.as_ref().is_some_and(|segment| segment.writes) {
+            self.run_segment(End::Flush).await?;
+            if self.skipping {
+                return Err(Failure::Told);
+            }
+            if !self.state.in_block() {
+                let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "a Query behind a write without a Sync between them")
+                    .hint("Send a Sync before the Query.");
+                return Err(error.into());
+            }
+        }
+        self.end_segment().await
     }
 
     /// Sends the segment's messages and passes the replies on.

@@ -39,8 +39,8 @@ pub struct Portal {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     Shard(ShardId),
-    /// A transaction command that the proxy carries out.
-    Local,
+    /// A command that the proxy carries out, once.
+    Local { done: bool },
     /// Rows of several shards, one after the other; the position says whose rows come next.
     Scatter { shards: ShardSet, position: usize },
 }

@@ -9,7 +9,8 @@ use crate::execute::scatter::Part;
 use crate::execute::{Expect, relay};
 use crate::planning::{Access, Plan, Template};
 use crate::protocol::backend::{self, Status, tag};
-use crate::protocol::{frontend};
+use crate::protocol::frame::HEADER_BYTES;
+use crate::protocol::frontend;
 use crate::sql::command::{SessionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::limits::INLINE_STATEMENT_BYTES_MAX;
@@ -55,6 +56,7 @@ impl Session {
     ) -> Result<Result<Planned, ClientError>, SessionEnd> {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let sql = frontend::query(frame).map_err(violation)?;
+        let text = HEADER_BYTES..HEADER_BYTES + sql.len();
         let found = if sql.len() > INLINE_STATEMENT_BYTES_MAX {
             let sql = bytes::Bytes::copy_from_slice(sql);
             match Box::pin(self.lex_apart(sql)).await {
@@ -82,8 +84,7 @@ impl Session {
                 }
             }
         };
-        let frame = self.client.inbound.get(..len).unwrap_or_default();
-        let sql = frontend::query(frame).map_err(violation)?;
+        let sql = self.client.inbound.get(text.clone()).unwrap_or_default();
         if template.statements.is_empty() {
             return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
         }
@@ -94,8 +95,7 @@ impl Session {
                     let sql = sql.to_vec();
                     self.note_explain(&template, &sql, &plan);
                 }
-                let frame = self.client.inbound.get(..len).unwrap_or_default();
-                let sql = frontend::query(frame).map_err(violation)?;
+                let sql = self.client.inbound.get(text.clone()).unwrap_or_default();
                 let changes = if effects::is_quiet(&template) {
                     Vec::new()
                 } else {
@@ -140,6 +140,11 @@ impl Session {
             self.answer_own(&only.command, &changes, true);
             self.say_ready();
             return Ok(());
+        }
+        if let Plan::Single { .. } | Plan::Any = plan
+            && let Some(shard) = self.shard_of(&plan)
+        {
+            return self.run_on(shard, &template, changes, len).await;
         }
         let targets = self.targets(&plan, &template);
         match targets.as_slice() {

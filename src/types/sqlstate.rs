@@ -29,10 +29,12 @@ impl SqlState {
     pub const INSUFFICIENT_PRIVILEGE: Self = Self("42501");
     pub const UNDEFINED_OBJECT: Self = Self("42704");
     pub const SYNTAX_ERROR: Self = Self("42601");
+    pub const DUPLICATE_CURSOR: Self = Self("42P03");
     pub const DUPLICATE_PREPARED_STATEMENT: Self = Self("42P05");
     pub const TOO_MANY_CONNECTIONS: Self = Self("53300");
     pub const PROGRAM_LIMIT_EXCEEDED: Self = Self("54000");
     pub const STATEMENT_TOO_COMPLEX: Self = Self("54001");
+    pub const OBJECT_NOT_IN_PREREQUISITE_STATE: Self = Self("55000");
     pub const QUERY_CANCELED: Self = Self("57014");
     pub const ADMIN_SHUTDOWN: Self = Self("57P01");
     pub const CANNOT_CONNECT_NOW: Self = Self("57P03");

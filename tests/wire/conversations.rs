@@ -562,7 +562,7 @@ fn errors(all: &mut Comparison) {
 
 fn odd_orders(all: &mut Comparison) {
     all.same("a Query without a Sync before it", |w| {
-        w.send(&[once("INSERT INTO notes VALUES (1, 'a')"), query("SELECT count(*) FROM notes")].concat());
+        w.send(&[once("SET work_mem = '5MB'"), query("SHOW work_mem")].concat());
         let mut frames = w.until(b'Z', 1);
         frames.extend(w.ask(&sync()));
         frames
@@ -913,6 +913,22 @@ fn blocks(all: &mut Comparison) {
             ],
         )
     });
+    all.same("a write, then BEGIN in the pipeline", |w| {
+        each(
+            w,
+            &[
+                [
+                    once("INSERT INTO notes VALUES (1, 'a')"),
+                    once("BEGIN"),
+                    once("INSERT INTO notes VALUES (2, 'a')"),
+                    sync(),
+                ]
+                .concat(),
+                query("ROLLBACK"),
+                query("SELECT * FROM notes"),
+            ],
+        )
+    });
     all.same("described in the extended protocol", |w| {
         w.ask(
             &[
@@ -984,22 +1000,6 @@ fn only_on_one(all: &mut Comparison) {
                 once("EXECUTE q(2)").into_iter().chain(sync()).collect(),
                 query("DEALLOCATE q"),
                 query("EXECUTE q(1)"),
-            ],
-        )
-    });
-    all.same("a write, then BEGIN in the pipeline", |w| {
-        each(
-            w,
-            &[
-                [
-                    once("INSERT INTO notes VALUES (1, 'a')"),
-                    once("BEGIN"),
-                    once("INSERT INTO notes VALUES (2, 'a')"),
-                    sync(),
-                ]
-                .concat(),
-                query("ROLLBACK"),
-                query("SELECT * FROM notes"),
             ],
         )
     });
@@ -1181,5 +1181,24 @@ fn a_pipeline_never_writes_half() {
             }
             Some(state) => assert_eq!((state, found.as_str()), ("0A000", "0"), "{what}"),
         }
+    }
+}
+
+/// PostgreSQL has them in one transaction. Shardway doesn't, and says so.
+#[test]
+fn a_query_behind_a_write_without_a_sync() {
+    for cluster in [one(), two()] {
+        let proxy = proxy(cluster, 2, "");
+        let mut w = super::world::ready(&proxy);
+        w.send(&[once("INSERT INTO notes VALUES (960, 'a')"), query("SELECT 1"), sync()].concat());
+        let frames = w.until(b'Z', 1);
+        assert_eq!(super::client::sqlstate(&frames).as_deref(), Some("0A000"), "{frames:?}");
+        assert_eq!(w.value("SELECT count(*) FROM notes WHERE id = 960"), "0");
+        // In a block nothing is committed by it.
+        w.run("BEGIN");
+        w.send(&[once("INSERT INTO notes VALUES (960, 'a')"), query("SELECT 1")].concat());
+        assert!(super::client::sqlstate(&w.until(b'Z', 1)).is_none());
+        w.run("ROLLBACK");
+        assert_eq!(w.value("SELECT count(*) FROM notes WHERE id = 960"), "0");
     }
 }

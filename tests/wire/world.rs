@@ -1,7 +1,7 @@
 //! The servers that the tests talk to: PostgreSQL itself, and Shardway before one and before two shards.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use shardway::devcluster::Cluster;
 
@@ -106,9 +106,7 @@ impl Comparison {
 
     pub fn same(&mut self, what: &str, talk: impl Fn(&mut Wire) -> Vec<Frame>) {
         let talk = &talk;
-        // All use the same PostgreSQL.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn();
         let [expected, got] = [direct(), self.proxied].map(|address| {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
                 let mut wire = Wire::connect(address);
@@ -142,11 +140,17 @@ impl Comparison {
     }
 }
 
+/// All use the same PostgreSQL.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// OIDs from here on differ from server to server.
 const FIRST_USER_OID: u32 = 16_384;
 
 /// Without what may differ between two servers.
-fn plain(frame: &Frame) -> Frame {
+pub fn plain(frame: &Frame) -> Frame {
     let mut body = frame.body.clone();
     match frame.tag {
         b'E' | b'N' => {
