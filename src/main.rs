@@ -74,7 +74,7 @@ fn serve(path: &std::path::Path) -> Result<(), String> {
 }
 
 fn plan(path: &std::path::Path, database: Option<&str>, sql: &str) -> Result<(), String> {
-    let loaded = Config::load(path).map_err(|error| error.to_string())?;
+    let loaded = Config::load_alone(path).map_err(|error| error.to_string())?;
     let mut databases = loaded.config.databases.values();
     let chosen = match database {
         Some(name) => loaded.config.databases.get(name).ok_or_else(|| format!("no database \"{name}\" in the file"))?,

@@ -41,26 +41,38 @@ impl Config {
     /// Every mistake in it, or that it can't be read.
     pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let what = format!("the configuration can't be read: {error}");
-            let remedy = "name it with --config FILE".to_owned();
-            Mistakes {
-                file: name.clone(),
-                mistakes: vec![Mistake {
-                    line: 1,
-                    column: 1,
-                    what,
-                    remedy,
-                }],
-                warnings: Vec::new(),
-            }
-        })?;
+        let text = read_text(path, &name)?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         let world_readable =
             std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata));
         from_text(&name, &text, &directory, world_readable, &|name| {
             std::env::var(name).ok()
         })
+    }
+
+    /// As [`Config::load`], but for looking at the file alone: secrets and certificates need not be there.
+    ///
+    /// # Errors
+    /// Every mistake in it, or that it can't be read.
+    pub fn load_alone(path: &Path) -> Result<Loaded, Mistakes> {
+        let name = path.display().to_string();
+        let text = read_text(path, &name)?;
+        let placeholder = |_: &Path| {
+            Ok(FoundFile {
+                text: "unknown".to_owned(),
+                world_readable: false,
+            })
+        };
+        parse(
+            &name,
+            &text,
+            &Surroundings {
+                environment: &|_| Some("unknown".to_owned()),
+                read_file: &placeholder,
+                resolve: &Path::to_path_buf,
+                world_readable: false,
+            },
+        )
     }
 
     /// Reads text. Relative paths in it are relative to the working directory.
@@ -73,6 +85,19 @@ impl Config {
     ) -> Result<Loaded, Mistakes> {
         from_text("configuration", text, Path::new(""), false, environment)
     }
+}
+
+fn read_text(path: &Path, name: &str) -> Result<String, Mistakes> {
+    std::fs::read_to_string(path).map_err(|error| Mistakes {
+        file: name.to_owned(),
+        mistakes: vec![Mistake {
+            line: 1,
+            column: 1,
+            what: format!("the configuration can't be read: {error}"),
+            remedy: "name it with --config FILE".to_owned(),
+        }],
+        warnings: Vec::new(),
+    })
 }
 
 fn from_text(

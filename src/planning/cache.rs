@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::template::Template;
@@ -11,15 +12,26 @@ use crate::types::limits;
 
 /// Shared by all sessions of a database.
 pub struct TemplateCache {
-    entries: Cache<u64, Arc<[Arc<Template>]>>,
+    entries: Cache<u64, Arc<[Arc<Template>]>, Weight>,
 }
 
 /// Variants of one shape that are kept; the oldest makes room.
 const VARIANTS_MAX: usize = 4;
 
+/// A template keeps its text, and of each value in it a few times as much.
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<u64, Arc<[Arc<Template>]>> for Weight {
+    fn weight(&self, _: &u64, variants: &Arc<[Arc<Template>]>) -> u64 {
+        let bytes = |template: &Arc<Template>| 1024 + 8 * template.normalized.len() as u64;
+        variants.iter().map(bytes).sum()
+    }
+}
+
 impl Default for TemplateCache {
     fn default() -> Self {
-        Self { entries: Cache::new(limits::TEMPLATES_MAX) }
+        Self { entries: Cache::with_weighter(limits::TEMPLATES_MAX, limits::TEMPLATES_BYTES_MAX, Weight) }
     }
 }
 

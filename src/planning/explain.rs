@@ -7,18 +7,24 @@ use super::plan::{Plan, Refusal, Why};
 use super::route::show;
 use super::scene::{Names, Scene};
 use super::template::Template;
-use crate::config::DatabaseConfig;
-use crate::routing::ShardMap;
+use crate::config::{DatabaseConfig, PlacementConfig, TableConfig, TableKind};
+use crate::routing::{ShardMap, key};
 use crate::sql::lexer::{LexOptions, lex};
 use crate::sql::{Command, Lexed};
+use crate::types::KeyType;
 
 /// The plan of a statement without literals to come, by the configuration alone: no server is asked, so
-/// tables that it doesn't name are taken to be on the home shard.
+/// tables that it doesn't name are taken to be on the home shard, and keys of ranges and lists to be of a type
+/// that their values have.
 ///
 /// # Errors
 /// A text that isn't SQL, or a configuration that has no shard map.
 pub fn offline(database: &DatabaseConfig, sql: &str) -> Result<String, String> {
-    let map = ShardMap::new(database, &|_, _, _| None)
+    let assumed = |schema: &str, table: &str, _: &str| {
+        let is_it = |config: &&TableConfig| config.schema == schema && config.name == table;
+        database.tables.iter().find(is_it).and_then(assumed_type)
+    };
+    let map = ShardMap::new(database, &assumed)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let map = Arc::new(map);
     let safe: BTreeSet<String> = database.safe_functions.iter().cloned().collect();
@@ -36,6 +42,22 @@ pub fn offline(database: &DatabaseConfig, sql: &str) -> Result<String, String> {
         Ok(planned) => plan(&planned, &map),
         Err(refused) => refusal(&refused),
     })
+}
+
+/// The type of a key that the file doesn't give, by the values that it places; a server would say it.
+fn assumed_type(table: &TableConfig) -> Option<KeyType> {
+    let TableKind::Sharded { key_type: None, placement, .. } = &table.kind else { return None };
+    let values: Vec<&str> = match placement {
+        PlacementConfig::Hash => return None,
+        PlacementConfig::Range(ranges) => ranges.iter().filter_map(|range| range.until.as_deref()).collect(),
+        PlacementConfig::List(lists) => lists.iter().flat_map(|list| list.values.iter().map(String::as_str)).collect(),
+    };
+    let all = |key_type| values.iter().all(|value| key::from_text(key_type, value).is_ok());
+    let candidates: &[KeyType] = match placement {
+        PlacementConfig::List(_) => &[KeyType::Int8, KeyType::Uuid, KeyType::Text],
+        _ => &[KeyType::Int8, KeyType::Numeric, KeyType::TimestampTz, KeyType::Timestamp, KeyType::Date],
+    };
+    candidates.iter().copied().find(|key_type| all(*key_type))
 }
 
 /// One line, for example `shard b (users.id = 42)`.

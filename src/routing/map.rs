@@ -58,7 +58,7 @@ pub enum MapError {
     #[error("table {0} is colocated with a table that is not sharded")]
     NoGroup(String),
     #[error(
-        "table {table}: the type of its key {key} is not known; range and list placement need it (write key_type, or see that the servers can be reached)"
+        "table {table}: the type of its key {key} is not known; range and list placement need it (write `type`, or see that the servers can be reached)"
     )]
     TypeUnknown { table: String, key: String },
     #[error(

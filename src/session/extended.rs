@@ -21,7 +21,7 @@ use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
 use crate::sql::command::{TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
-use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
+use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// Messages for one shard whose Sync is still to come.
@@ -167,10 +167,23 @@ impl Session {
                 return Err(ClientError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, text).into());
             }
         }
-        let mut lexed = Lexed::default();
         let generation = self.database.planner.generation();
-        self.database.planner.lex(message.sql, self.standard_conforming_strings, &mut lexed)?;
-        let found = self.database.planner.find(message.sql, &lexed, self.names());
+        let apart = if message.sql.len() > INLINE_STATEMENT_BYTES_MAX {
+            let sql = Bytes::copy_from_slice(message.sql);
+            Some(Box::pin(self.lex_apart(sql)).await?)
+        } else {
+            None
+        };
+        let message = Parse::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        let (lexed, found) = match apart {
+            Some((lexed, found)) => (*lexed, found),
+            None => {
+                let mut lexed = Lexed::default();
+                self.database.planner.lex(message.sql, self.standard_conforming_strings, &mut lexed)?;
+                let found = self.database.planner.find(message.sql, &lexed, self.names());
+                (lexed, found)
+            }
+        };
         let shared =
             (!message.statement.is_empty()).then(|| self.database.statements.intern(message.sql, message.types));
         let name: Box<[u8]> = message.statement.into();

@@ -334,6 +334,7 @@ fn parsers() -> &'static std::sync::mpsc::SyncSender<Job> {
 fn build(job: Job) {
     let Job { sql, lexed, names, current, reply } = job;
     let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names.names));
+    tracing::trace!(bytes = sql.len(), "statement parsed");
     current.templates.insert(&lexed, names.key, Arc::clone(&template));
     // The client may be gone.
     let _ = reply.send(template);
@@ -367,6 +368,23 @@ pub(super) fn default_names() -> Arc<KeyedNames> {
 }
 
 impl Session {
+    /// Lexes a huge statement and looks for its template on a thread where that holds nobody up.
+    ///
+    /// # Errors
+    /// As [`Planner::lex`].
+    pub(super) async fn lex_apart(&self, sql: Bytes) -> Result<(Box<Lexed>, Option<Arc<Template>>), ClientError> {
+        let (database, names) = (Arc::clone(&self.database), Arc::clone(&self.names));
+        let standard_conforming_strings = self.standard_conforming_strings;
+        let lexing = tokio::task::spawn_blocking(move || {
+            let mut lexed = Box::<Lexed>::default();
+            database.planner.lex(&sql, standard_conforming_strings, &mut lexed)?;
+            let found = database.planner.find(&sql, &lexed, &names);
+            Ok((lexed, found))
+        });
+        let failed = |_| ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned");
+        lexing.await.map_err(failed)?
+    }
+
     pub(super) fn lex_options(&self) -> LexOptions {
         LexOptions { standard_conforming_strings: self.standard_conforming_strings }
     }

@@ -13,6 +13,7 @@ use crate::protocol::frame::HEADER_BYTES;
 use crate::protocol::frontend;
 use crate::sql::command::{SessionCommand, Verb};
 use crate::sql::{Command, Lexed};
+use crate::types::limits::INLINE_STATEMENT_BYTES_MAX;
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// A Query that has been understood.
@@ -59,13 +60,26 @@ impl Session {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let sql = frontend::query(frame).map_err(violation)?;
         let text = HEADER_BYTES..HEADER_BYTES + sql.len();
-        if let Err(error) = self.database.planner.lex(sql, self.standard_conforming_strings, lexed) {
-            return Ok(Err(error));
-        }
-        let template = match self.database.planner.find(sql, lexed, self.names()) {
+        let found = if sql.len() > INLINE_STATEMENT_BYTES_MAX {
+            let sql = bytes::Bytes::copy_from_slice(sql);
+            match Box::pin(self.lex_apart(sql)).await {
+                Ok((apart, found)) => {
+                    *lexed = *apart;
+                    found
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        } else {
+            if let Err(error) = self.database.planner.lex(sql, self.standard_conforming_strings, lexed) {
+                return Ok(Err(error));
+            }
+            self.database.planner.find(sql, lexed, self.names())
+        };
+        let template = match found {
             Some(template) => template,
             None => {
-                let sql = bytes::Bytes::copy_from_slice(sql);
+                let frame = self.client.inbound.get(..len).unwrap_or_default();
+                let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
                 let (planner, names) = (std::sync::Arc::clone(&self.database), self.names().clone());
                 match planner.planner.build(sql, lexed.clone(), names).await {
                     Ok(template) => template,

@@ -30,6 +30,10 @@ pub const PARSER_STACK_BYTES: usize = 64 << 20;
 /// Templates kept for a database. A template of an ordinary statement takes 1 to 4 KiB.
 pub const TEMPLATES_MAX: usize = 10_000;
 
+/// Bytes that all of them may take, roughly: statements of megabytes make room for themselves among each
+/// other, and one that is larger than its share isn't kept.
+pub const TEMPLATES_BYTES_MAX: u64 = 128 << 20;
+
 /// Bytes of a statement above which lexing and planning leave the session's thread, so that one huge
 /// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
