@@ -21,30 +21,17 @@ LIMIT 100 OFFSET 0"#;
 
 fn in_list() -> String {
     let numbers: Vec<String> = (0..100).map(|number| (number * 7919).to_string()).collect();
-    format!(
-        "SELECT id, name FROM users WHERE id IN ({})",
-        numbers.join(", ")
-    )
+    format!("SELECT id, name FROM users WHERE id IN ({})", numbers.join(", "))
 }
 
 fn values() -> String {
-    let row = |number: u32| {
-        format!(
-            "({number}, 'name {number}', {}.50, '2026-01-01 00:00:00')",
-            number * 3
-        )
-    };
+    let row = |number: u32| format!("({number}, 'name {number}', {}.50, '2026-01-01 00:00:00')", number * 3);
     let rows: Vec<String> = (0..1000).map(row).collect();
-    format!(
-        "INSERT INTO users (id, name, credit, created_at) VALUES {}",
-        rows.join(", ")
-    )
+    format!("INSERT INTO users (id, name, credit, created_at) VALUES {}", rows.join(", "))
 }
 
 fn fingerprint(criterion: &mut Criterion) {
-    let options = LexOptions {
-        standard_conforming_strings: true,
-    };
+    let options = LexOptions { standard_conforming_strings: true };
     let statements = [
         ("pgbench", PGBENCH.to_owned()),
         ("django", DJANGO.to_owned()),
@@ -64,11 +51,7 @@ fn fingerprint(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("tokens", name), |bencher| {
             let is_word = |token: &shardway::sql::Token| token.kind == TokenKind::Word;
-            bencher.iter(|| {
-                Tokens::new(black_box(sql.as_bytes()), &options)
-                    .filter(is_word)
-                    .count()
-            });
+            bencher.iter(|| Tokens::new(black_box(sql.as_bytes()), &options).filter(is_word).count());
         });
     }
     group.finish();

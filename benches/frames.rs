@@ -23,11 +23,7 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
 fn row() -> Vec<u8> {
     let mut body = 4_i16.to_be_bytes().to_vec();
     for value in ["471100", "5", "0", &" ".repeat(84)] {
-        body.extend_from_slice(
-            &i32::try_from(value.len())
-                .expect("it is short")
-                .to_be_bytes(),
-        );
+        body.extend_from_slice(&i32::try_from(value.len()).expect("it is short").to_be_bytes());
         body.extend_from_slice(value.as_bytes());
     }
     message(b'D', &body)
@@ -63,11 +59,7 @@ fn bind() -> Vec<u8> {
     let values: [&[u8]; 3] = [&4711_i64.to_be_bytes(), b"open", &20_i32.to_be_bytes()];
     body.extend_from_slice(&i16::try_from(values.len()).expect("three").to_be_bytes());
     for value in values {
-        body.extend_from_slice(
-            &i32::try_from(value.len())
-                .expect("it is short")
-                .to_be_bytes(),
-        );
+        body.extend_from_slice(&i32::try_from(value.len()).expect("it is short").to_be_bytes());
         body.extend_from_slice(value);
     }
     body.extend_from_slice(&0_i16.to_be_bytes());
@@ -75,26 +67,19 @@ fn bind() -> Vec<u8> {
 }
 
 fn decode(criterion: &mut Criterion) {
-    let sql =
-        "SELECT id, total FROM orders WHERE user_id = $1 AND status = $2 ORDER BY id LIMIT $3";
+    let sql = "SELECT id, total FROM orders WHERE user_id = $1 AND status = $2 ORDER BY id LIMIT $3";
     let parse = message(b'P', format!("statement_1\0{sql}\0\0\0").as_bytes());
     let bind = bind();
     let execute = message(b'E', b"\0\0\0\0\0");
     let mut group = criterion.benchmark_group("decode");
-    group.bench_function("Parse", |bencher| {
-        bencher.iter(|| Parse::decode(black_box(&parse)).is_ok())
-    });
+    group.bench_function("Parse", |bencher| bencher.iter(|| Parse::decode(black_box(&parse)).is_ok()));
     group.bench_function("Bind", |bencher| {
         bencher.iter(|| {
             let bind = Bind::decode(black_box(&bind)).expect("it is whole");
-            bind.values()
-                .filter(|value| *value != BindValue::Null)
-                .count()
+            bind.values().filter(|value| *value != BindValue::Null).count()
         });
     });
-    group.bench_function("Execute", |bencher| {
-        bencher.iter(|| Execute::decode(black_box(&execute)).is_ok())
-    });
+    group.bench_function("Execute", |bencher| bencher.iter(|| Execute::decode(black_box(&execute)).is_ok()));
     group.finish();
 }
 

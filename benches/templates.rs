@@ -39,22 +39,14 @@ const DJANGO_PARAMETERS: &str = r#"SELECT "shop_order"."id", "shop_order"."user_
 
 const PGBENCH: &str = "SELECT abalance FROM pgbench_accounts WHERE aid = 4711;";
 
-const OPTIONS: LexOptions = LexOptions {
-    standard_conforming_strings: true,
-};
+const OPTIONS: LexOptions = LexOptions { standard_conforming_strings: true };
 const INT8: u32 = 20;
 const TEXT: u32 = 25;
 
 fn scene() -> Scene {
     let loaded = Config::from_toml(CONFIG, &|_| None).expect("the configuration holds");
-    let database = loaded
-        .config
-        .databases
-        .get("shop")
-        .expect("it is in the text");
-    let orders = Relation::table("public", "shop_order")
-        .with("user_id", KeyType::Int8)
-        .with("status", KeyType::Text);
+    let database = loaded.config.databases.get("shop").expect("it is in the text");
+    let orders = Relation::table("public", "shop_order").with("user_id", KeyType::Int8).with("status", KeyType::Text);
     let columns = [
         "id",
         "total",
@@ -67,12 +59,9 @@ fn scene() -> Scene {
         "coupon_id",
         "channel",
     ];
-    let orders = columns
-        .iter()
-        .fold(orders, |table, column| table.with(column, KeyType::Int8));
-    let accounts = Relation::table("public", "pgbench_accounts")
-        .with("aid", KeyType::Int4)
-        .with("abalance", KeyType::Int4);
+    let orders = columns.iter().fold(orders, |table, column| table.with(column, KeyType::Int8));
+    let accounts =
+        Relation::table("public", "pgbench_accounts").with("aid", KeyType::Int4).with("abalance", KeyType::Int4);
     let map = ShardMap::new(database, &|_, _, _| None).expect("the map holds");
     Scene {
         map: Arc::new(map),
@@ -95,11 +84,7 @@ fn cached(sql: &str) -> (TemplateCache, Lexed, u64) {
     let mut lexed = Lexed::default();
     lex(sql.as_bytes(), &OPTIONS, &mut lexed).expect("it is SQL");
     let key = names.fingerprint();
-    cache.insert(
-        &lexed,
-        key,
-        Arc::new(Template::build(sql.as_bytes(), &lexed, &scene, &names)),
-    );
+    cache.insert(&lexed, key, Arc::new(Template::build(sql.as_bytes(), &lexed, &scene, &names)));
     (cache, lexed, key)
 }
 
@@ -130,17 +115,9 @@ fn parameters(criterion: &mut Criterion) {
     let template = cache.get(sql, &lexed, key).expect("it was inserted");
     let user = 42_i64.to_be_bytes();
     let values = [ParameterValue::Binary(&user), ParameterValue::Text(b"open")];
-    let parameters = Parameters {
-        types: &[INT8, TEXT],
-        types_are_certain: true,
-        values: &values,
-    };
+    let parameters = Parameters { types: &[INT8, TEXT], types_are_certain: true, values: &values };
     criterion.bench_function("bind of a prepared statement", |bencher| {
-        bencher.iter(|| {
-            template
-                .bind(black_box(sql), &lexed, Some(parameters))
-                .expect("it has a key")
-        });
+        bencher.iter(|| template.bind(black_box(sql), &lexed, Some(parameters)).expect("it has a key"));
     });
 }
 

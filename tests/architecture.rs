@@ -40,19 +40,11 @@ fn imports_go_strictly_downward() {
             violations.push(format!("src/{}: {violation}", inside.display()));
         }
     }
-    assert!(
-        violations.is_empty(),
-        "the floors are broken:\n{}",
-        violations.join("\n")
-    );
+    assert!(violations.is_empty(), "the floors are broken:\n{}", violations.join("\n"));
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in directory
-        .read_dir()
-        .expect("sources can be listed")
-        .flatten()
-    {
+    for entry in directory.read_dir().expect("sources can be listed").flatten() {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, files);
@@ -65,18 +57,14 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 /// `sql` for `sql/lexer.rs`, `server` for `server.rs`.
 fn room_of(file: &Path) -> String {
     let first = file.components().next().expect("a file has a name");
-    let name = Path::new(first.as_os_str())
-        .file_stem()
-        .expect("a file has a name");
+    let name = Path::new(first.as_os_str()).file_stem().expect("a file has a name");
     name.to_str().expect("sources have ASCII names").to_owned()
 }
 
 /// Modules within a room, which `super::` may name although a room has the same name.
 fn siblings(room: &Path) -> Vec<String> {
     let entries = room.read_dir().into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()))
-        .collect()
+    entries.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned())).collect()
 }
 
 fn floor(room: &str) -> Option<usize> {
@@ -92,18 +80,12 @@ fn violations_in(room: &str, text: &str, siblings: &[String]) -> Vec<String> {
     for (offset, target) in rooms_named(&code, siblings) {
         let line = line_of(&code, offset);
         if let Some(reason) = forbidden(room, &target) {
-            violations.push(format!(
-                "line {line}: {room} may not import {target}: {reason}"
-            ));
+            violations.push(format!("line {line}: {room} may not import {target}: {reason}"));
         }
     }
     if room != KEPT_IN {
-        let words = code
-            .match_indices(KEPT_CRATE)
-            .map(|(offset, _)| line_of(&code, offset));
-        violations.extend(
-            words.map(|line| format!("line {line}: only {KEPT_IN}/ may import {KEPT_CRATE}")),
-        );
+        let words = code.match_indices(KEPT_CRATE).map(|(offset, _)| line_of(&code, offset));
+        violations.extend(words.map(|line| format!("line {line}: only {KEPT_IN}/ may import {KEPT_CRATE}")));
     }
     violations
 }
@@ -117,8 +99,7 @@ fn forbidden(room: &str, target: &str) -> Option<String> {
         return None;
     }
     if target == BESIDE {
-        return (!MAY_USE_BESIDE.contains(&room))
-            .then(|| format!("only {MAY_USE_BESIDE:?} and tests may"));
+        return (!MAY_USE_BESIDE.contains(&room)).then(|| format!("only {MAY_USE_BESIDE:?} and tests may"));
     }
     if room == "main" {
         return None;
@@ -127,15 +108,9 @@ fn forbidden(room: &str, target: &str) -> Option<String> {
         return Some("it stands beside the house and uses no room".to_owned());
     }
     match (floor(room), floor(target)) {
-        (_, None) => Some(format!(
-            "{target} has no floor; give it one here and in ARCHITECTURE.md"
-        )),
-        (None, _) => Some(format!(
-            "{room} has no floor; give it one here and in ARCHITECTURE.md"
-        )),
-        (Some(own), Some(other)) if other > own => {
-            Some(format!("that goes up, from floor {own} to {other}"))
-        }
+        (_, None) => Some(format!("{target} has no floor; give it one here and in ARCHITECTURE.md")),
+        (None, _) => Some(format!("{room} has no floor; give it one here and in ARCHITECTURE.md")),
+        (Some(own), Some(other)) if other > own => Some(format!("that goes up, from floor {own} to {other}")),
         (Some(own), Some(other)) if other == own => Some(format!("both are on floor {own}")),
         _ => None,
     }
@@ -165,25 +140,15 @@ fn rooms_named(code: &str, siblings: &[String]) -> Vec<(usize, String)> {
 }
 
 fn continues_a_word(code: &str, offset: usize) -> bool {
-    code[..offset]
-        .chars()
-        .next_back()
-        .is_some_and(|c| c.is_alphanumeric() || c == '_')
+    code[..offset].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// The first names of what follows `crate::`: one, or each in the outermost braces.
 fn heads(rest: &str) -> Vec<String> {
-    let word = |text: &str| -> String {
-        text.trim_start()
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
-    };
+    let word =
+        |text: &str| -> String { text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
     let Some(list) = rest.trim_start().strip_prefix('{') else {
-        return Some(word(rest))
-            .filter(|name| !name.is_empty() && name != "super")
-            .into_iter()
-            .collect();
+        return Some(word(rest)).filter(|name| !name.is_empty() && name != "super").into_iter().collect();
     };
     let mut names = vec![word(list)];
     let mut depth = 0;
@@ -205,10 +170,7 @@ fn without_comments_and_strings(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
-        let after_word = code
-            .chars()
-            .next_back()
-            .is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let after_word = code.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
         let length = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
@@ -220,19 +182,13 @@ fn without_comments_and_strings(text: &str) -> String {
         } else if rest.starts_with("'\"'") {
             3
         } else if rest.starts_with("'\\") {
-            rest.get(3..)
-                .and_then(|rest| rest.find('\''))
-                .map_or(rest.len(), |end| end + 4)
+            rest.get(3..).and_then(|rest| rest.find('\'')).map_or(rest.len(), |end| end + 4)
         } else {
             code.push(character);
             rest = &rest[character.len_utf8()..];
             continue;
         };
-        code.extend(
-            rest[..length]
-                .chars()
-                .map(|c| if c == '\n' { '\n' } else { ' ' }),
-        );
+        code.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         rest = &rest[length..];
     }
     code
@@ -280,30 +236,16 @@ fn raw_string(text: &str) -> Option<usize> {
     quoted.strip_prefix('"')?;
     let end = format!("\"{}", "#".repeat(hashes));
     let start = text.len() - quoted.len() + 1;
-    Some(
-        text[start..]
-            .find(&end)
-            .map_or(text.len(), |offset| start + offset + end.len()),
-    )
+    Some(text[start..].find(&end).map_or(text.len(), |offset| start + offset + end.len()))
 }
 
 #[test]
 fn the_check_sees_each_way_to_import() {
-    let broken =
-        |room: &str, text: &str| violations_in(room, text, &["transaction".to_owned()]).len();
+    let broken = |room: &str, text: &str| violations_in(room, text, &["transaction".to_owned()]).len();
     assert_eq!(broken("planning", "use crate::types::ShardId;"), 0);
     assert_eq!(broken("planning", "use crate::pool::Lease;"), 1);
-    assert_eq!(
-        broken(
-            "planning",
-            "use crate::{types::{ShardId, NodeId}, session::Turn, execute};"
-        ),
-        2
-    );
-    assert_eq!(
-        broken("sql", "fn f() -> crate::routing::ShardMap { todo!() }"),
-        1
-    );
+    assert_eq!(broken("planning", "use crate::{types::{ShardId, NodeId}, session::Turn, execute};"), 2);
+    assert_eq!(broken("sql", "fn f() -> crate::routing::ShardMap { todo!() }"), 1);
     assert_eq!(broken("sql", "use super::super::execute;"), 1);
     assert_eq!(broken("session", "use super::transaction::Own;"), 0);
     assert_eq!(broken("types", "use crate::observe::Metrics;"), 1);
@@ -320,8 +262,5 @@ fn comments_and_strings_are_not_imports() {
     let text = "// crate::session::Turn\n/* crate::session /* nested */ */ const A: &str = \"crate::session\";\n\
         const B: &str = r#\"use \"crate::session\"#; const C: char = '\"'; const D: &[u8] = b\"\\\"crate::session\";\n";
     assert_eq!(violations_in("sql", text, &[]), Vec::<String>::new());
-    assert_eq!(
-        violations_in("sql", &format!("{text}use crate::session;"), &[]).len(),
-        1
-    );
+    assert_eq!(violations_in("sql", &format!("{text}use crate::session;"), &[]).len(), 1);
 }

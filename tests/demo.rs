@@ -53,33 +53,20 @@ impl Demo {
             progress.push_str(&line);
         };
         // The pipes are dropped now: the demo must not mind that nobody reads on.
-        Self {
-            process,
-            port,
-            shown,
-            directory,
-        }
+        Self { process, port, shown, directory }
     }
 
     fn query(&self, sql: &str) -> Output {
         let installation = Installation::find().expect("the demo has found one");
         let url = format!("postgres://shop:shop@127.0.0.1:{}/shop", self.port);
         let mut psql = installation.command("psql");
-        psql.args(["-X", "-A", "-t", "-c", sql, &url])
-            .output()
-            .expect("psql can be run")
+        psql.args(["-X", "-A", "-t", "-c", sql, &url]).output().expect("psql can be run")
     }
 
     fn processes(&self) -> Vec<PathBuf> {
-        let entries = self
-            .directory
-            .read_dir()
-            .expect("the demo is running")
-            .flatten();
-        let files =
-            entries.flat_map(|entry| [entry.path().join("data/postmaster.pid"), entry.path()]);
-        let pid_files = files
-            .filter(|file| file.is_file() && file.extension().is_some_and(|kind| kind == "pid"));
+        let entries = self.directory.read_dir().expect("the demo is running").flatten();
+        let files = entries.flat_map(|entry| [entry.path().join("data/postmaster.pid"), entry.path()]);
+        let pid_files = files.filter(|file| file.is_file() && file.extension().is_some_and(|kind| kind == "pid"));
         let texts = pid_files.map(|file| std::fs::read_to_string(file).expect("it can be read"));
         let pids = texts.filter_map(|text| text.lines().next().map(|pid| pid.trim().to_owned()));
         pids.map(|pid| Path::new("/proc").join(pid)).collect()
@@ -93,10 +80,7 @@ impl Demo {
         kill(Pid::from_raw(pid), signal).expect("the demo is running");
         let status = self.process.wait().expect("it ends");
         assert!(status.success(), "{status}");
-        let left: Vec<_> = processes
-            .iter()
-            .filter(|process| process.exists())
-            .collect();
+        let left: Vec<_> = processes.iter().filter(|process| process.exists()).collect();
         assert!(left.is_empty(), "{left:?} are still running");
         self.directory.clone()
     }
@@ -114,36 +98,20 @@ impl Drop for Demo {
 fn the_demo_serves_a_shop_and_leaves_nothing() {
     let demo = Demo::start(&["--shards", "2", "--replicas", "1"]);
     assert_eq!(demo.processes().len(), 5, "four servers and Shardway");
-    let routed = demo
-        .shown
-        .lines()
-        .filter(|line| line.trim_start().starts_with("Shardway:"))
-        .count();
-    assert!(
-        routed >= 3,
-        "each example says where it goes:\n{}",
-        demo.shown
-    );
-    assert!(demo.shown.contains(&format!(
-        "postgres://shop:shop@127.0.0.1:{}/shop",
-        demo.port
-    )));
+    let routed = demo.shown.lines().filter(|line| line.trim_start().starts_with("Shardway:")).count();
+    assert!(routed >= 3, "each example says where it goes:\n{}", demo.shown);
+    assert!(demo.shown.contains(&format!("postgres://shop:shop@127.0.0.1:{}/shop", demo.port)));
     let name = expect_success("psql", &demo.query("SELECT id FROM users WHERE id = 42"));
     assert_eq!(name, "42\n");
     let all = expect_success("psql", &demo.query("SELECT id FROM users"));
     assert_eq!(all.lines().count(), 1000);
     let directory = demo.end(Signal::SIGINT);
-    assert!(
-        !directory.exists(),
-        "{} is still there",
-        directory.display()
-    );
+    assert!(!directory.exists(), "{} is still there", directory.display());
 }
 
 #[test]
 fn the_demo_keeps_its_data_when_told() {
-    let directory =
-        Demo::start(&["--shards", "1", "--replicas", "0", "--keep"]).end(Signal::SIGTERM);
+    let directory = Demo::start(&["--shards", "1", "--replicas", "0", "--keep"]).end(Signal::SIGTERM);
     assert!(directory.join("a/data/PG_VERSION").exists());
     assert!(directory.join("shardway.toml").exists());
     std::fs::remove_dir_all(directory).expect("it can be removed");
@@ -159,8 +127,5 @@ fn the_demo_says_that_its_port_is_taken() {
         .expect("the binary has been built");
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(
-        message.contains(&port) && message.contains("--port"),
-        "{message}"
-    );
+    assert!(message.contains(&port) && message.contains("--port"), "{message}");
 }

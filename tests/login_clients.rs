@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardway::config::{
-    AuthenticationMethod, Config, DatabaseConfig, LogConfig, LogFormat, PoolConfig, ReadPolicy,
-    Secret, ServerConfig, ServerTlsConfig, UserConfig,
+    AuthenticationMethod, Config, DatabaseConfig, LogConfig, LogFormat, PoolConfig, ReadPolicy, Secret, ServerConfig,
+    ServerTlsConfig, UserConfig,
 };
 use shardway::devcluster::Installation;
 use shardway::net::Stream;
@@ -23,10 +23,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Our side: logs clients in and answers each query with who they are.
 async fn door(method: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> SocketAddr {
-    let context = AdmissionContext::new(
-        Arc::new(door_config(method, tls)),
-        Arc::new(LoginSecrets::generate()),
-    );
+    let context = AdmissionContext::new(Arc::new(door_config(method, tls)), Arc::new(LoginSecrets::generate()));
     let context = Arc::new(context.unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -57,23 +54,10 @@ async fn serve(mut admitted: Admitted) {
             return;
         }
         framed.inbound.clear();
-        let tls = if framed.stream.is_tls() {
-            "tls"
-        } else {
-            "plain"
-        };
+        let tls = if framed.stream.is_tls() { "tls" } else { "plain" };
         backend::text_columns(&mut framed.outbound, &["user", "database", "tls", "geqo"]);
-        let geqo = admitted
-            .settings
-            .iter()
-            .find(|(name, _)| name == "geqo")
-            .map(|(_, value)| value.as_str());
-        let row = [
-            Some(admitted.user.name.as_str()),
-            Some(&admitted.database),
-            Some(tls),
-            geqo,
-        ];
+        let geqo = admitted.settings.iter().find(|(name, _)| name == "geqo").map(|(_, value)| value.as_str());
+        let row = [Some(admitted.user.name.as_str()), Some(&admitted.database), Some(tls), geqo];
         backend::text_row(&mut framed.outbound, &row);
         backend::command_complete(&mut framed.outbound, "SELECT 1");
     }
@@ -121,37 +105,20 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         },
         users: vec![user("ada", "pässword")],
         databases: BTreeMap::from([("shop".to_owned(), shop)]),
-        log: LogConfig {
-            format: LogFormat::Human,
-            level: "info".to_owned(),
-        },
+        log: LogConfig { format: LogFormat::Human, level: "info".to_owned() },
     }
 }
 
 /// psql's rows, or what it complained about.
-async fn psql(
-    address: SocketAddr,
-    user: &str,
-    password: &str,
-    more: &str,
-) -> Result<String, String> {
-    let conninfo = format!(
-        "host=localhost port={} user={user} password={password} {more}",
-        address.port()
-    );
+async fn psql(address: SocketAddr, user: &str, password: &str, more: &str) -> Result<String, String> {
+    let conninfo = format!("host=localhost port={} user={user} password={password} {more}", address.port());
     let output = tokio::task::spawn_blocking(move || {
         let mut psql = Installation::find().unwrap().command("psql");
-        psql.args(["-X", "-A", "-t", "-c", "SELECT", &conninfo])
-            .output()
-            .unwrap()
+        psql.args(["-X", "-A", "-t", "-c", "SELECT", &conninfo]).output().unwrap()
     });
     let output = output.await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 async fn psql_fails(address: SocketAddr, user: &str, password: &str, more: &str, why: &str) {
@@ -164,17 +131,9 @@ fn certificate(directory: &Path, algorithm: &'static rcgen::SignatureAlgorithm) 
     let key_pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
     let parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (directory.join("door.crt"), directory.join("door.key"));
-    std::fs::write(
-        &certificate,
-        parameters.self_signed(&key_pair).unwrap().pem(),
-    )
-    .unwrap();
+    std::fs::write(&certificate, parameters.self_signed(&key_pair).unwrap().pem()).unwrap();
     std::fs::write(&key, key_pair.serialize_pem()).unwrap();
-    ServerTlsConfig {
-        certificate,
-        key,
-        required: false,
-    }
+    ServerTlsConfig { certificate, key, required: false }
 }
 
 #[tokio::test]
@@ -182,41 +141,20 @@ async fn psql_logs_in() {
     for method in [AuthenticationMethod::ScramSha256, AuthenticationMethod::Md5] {
         let address = door(method, None).await;
         let more = "dbname=shop options=-cgeqo=off";
-        assert_eq!(
-            psql(address, "ada", "pässword", more).await.unwrap(),
-            "ada|shop|plain|off"
-        );
+        assert_eq!(psql(address, "ada", "pässword", more).await.unwrap(), "ada|shop|plain|off");
         for user in ["ada", "eve"] {
             let refused = format!("FATAL:  password authentication failed for user \"{user}\"");
             psql_fails(address, user, "wrong", "dbname=shop", &refused).await;
         }
-        psql_fails(
-            address,
-            "ada",
-            "pässword",
-            "",
-            "database \"ada\" does not exist",
-        )
-        .await;
-        psql_fails(
-            address,
-            "ada",
-            "pässword",
-            "dbname=shop sslmode=require",
-            "does not support SSL",
-        )
-        .await;
+        psql_fails(address, "ada", "pässword", "", "database \"ada\" does not exist").await;
+        psql_fails(address, "ada", "pässword", "dbname=shop sslmode=require", "does not support SSL").await;
     }
 }
 
 #[tokio::test]
 async fn psql_logs_in_with_tls_and_channel_binding() {
-    let directory =
-        support::target_directory().join(format!("door-{:016x}", rand::random::<u64>()));
-    for algorithm in [
-        &rcgen::PKCS_ECDSA_P256_SHA256,
-        &rcgen::PKCS_ECDSA_P384_SHA384,
-    ] {
+    let directory = support::target_directory().join(format!("door-{:016x}", rand::random::<u64>()));
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384] {
         let tls = certificate(&directory, algorithm);
         let root = tls.certificate.display().to_string();
         let address = door(AuthenticationMethod::ScramSha256, Some(tls)).await;
@@ -225,54 +163,19 @@ async fn psql_logs_in_with_tls_and_channel_binding() {
             ("sslmode=prefer", "tls"),
             ("sslmode=require channel_binding=disable", "tls"),
             ("sslmode=require channel_binding=require", "tls"),
-            (
-                &format!("sslmode=verify-full sslrootcert={root} channel_binding=require"),
-                "tls",
-            ),
+            (&format!("sslmode=verify-full sslrootcert={root} channel_binding=require"), "tls"),
         ] {
             let more = format!("dbname=shop {more}");
-            assert_eq!(
-                psql(address, "ada", "pässword", &more).await.unwrap(),
-                format!("ada|shop|{how}|")
-            );
-            psql_fails(
-                address,
-                "ada",
-                "wrong",
-                &more,
-                "password authentication failed",
-            )
-            .await;
-            psql_fails(
-                address,
-                "eve",
-                "wrong",
-                &more,
-                "password authentication failed",
-            )
-            .await;
+            assert_eq!(psql(address, "ada", "pässword", &more).await.unwrap(), format!("ada|shop|{how}|"));
+            psql_fails(address, "ada", "wrong", &more, "password authentication failed").await;
+            psql_fails(address, "eve", "wrong", &more, "password authentication failed").await;
         }
         let plain = "dbname=shop sslmode=disable channel_binding=require";
         psql_fails(address, "ada", "pässword", plain, "channel binding").await;
     }
-    let tls = ServerTlsConfig {
-        required: true,
-        ..certificate(&directory, &rcgen::PKCS_ED25519)
-    };
+    let tls = ServerTlsConfig { required: true, ..certificate(&directory, &rcgen::PKCS_ED25519) };
     let address = door(AuthenticationMethod::ScramSha256, Some(tls)).await;
-    assert_eq!(
-        psql(address, "ada", "pässword", "dbname=shop")
-            .await
-            .unwrap(),
-        "ada|shop|tls|"
-    );
-    psql_fails(
-        address,
-        "ada",
-        "pässword",
-        "dbname=shop sslmode=disable",
-        "requires TLS",
-    )
-    .await;
+    assert_eq!(psql(address, "ada", "pässword", "dbname=shop").await.unwrap(), "ada|shop|tls|");
+    psql_fails(address, "ada", "pässword", "dbname=shop sslmode=disable", "requires TLS").await;
     std::fs::remove_dir_all(directory).unwrap();
 }

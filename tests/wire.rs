@@ -1,6 +1,5 @@
 //! Conversations byte by byte: what PostgreSQL answers, Shardway answers too, before one shard and before two.
 
-mod support;
 #[path = "wire/client.rs"]
 mod client;
 #[path = "wire/conversations.rs"]
@@ -15,5 +14,6 @@ mod message;
 mod random;
 #[path = "wire/sessions.rs"]
 mod sessions;
+mod support;
 #[path = "wire/world.rs"]
 mod world;

@@ -5,8 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::{Client, Row};
 
 use super::{
-    Catalog, Column, ForeignKey, Function, FunctionKind, QualifiedName, Relation, RelationKind,
-    UniqueIndex, Volatility,
+    Catalog, Column, ForeignKey, Function, FunctionKind, QualifiedName, Relation, RelationKind, UniqueIndex, Volatility,
 };
 use crate::types::KeyType;
 
@@ -40,19 +39,13 @@ struct Answers {
 /// # Errors
 /// The connection's or the server's error.
 pub async fn load(client: &Client) -> Result<Catalog, LoadError> {
-    let answers = ask(client)
-        .await
-        .map_err(|(what, source)| LoadError { what, source })?;
-    build(&answers).map_err(|source| LoadError {
-        what: "a row",
-        source,
-    })
+    let answers = ask(client).await.map_err(|(what, source)| LoadError { what, source })?;
+    build(&answers).map_err(|source| LoadError { what: "a row", source })
 }
 
 async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::Error)> {
-    let query = async |what: &'static str, sql: &'static str| {
-        client.query(sql, &[]).await.map_err(|error| (what, error))
-    };
+    let query =
+        async |what: &'static str, sql: &'static str| client.query(sql, &[]).await.map_err(|error| (what, error));
     let (
         relations,
         system_relations,
@@ -141,16 +134,8 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
         relation.reads.sort();
         add_calls(relation, read.iter().chain([oid]), &calls);
     }
-    let functions = answers
-        .functions
-        .iter()
-        .map(function)
-        .collect::<Result<_, _>>()?;
-    let system = answers
-        .system_relations
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<Vec<String>, _>>()?;
+    let functions = answers.functions.iter().map(function).collect::<Result<_, _>>()?;
+    let system = answers.system_relations.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
     Ok(Catalog::new(relations, functions).with_system_relations(system))
 }
 
@@ -164,11 +149,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
         "S" => RelationKind::Sequence,
         _ => return Ok(None),
     };
-    let mut relation = Relation::new(
-        row.try_get::<_, String>(1)?,
-        row.try_get::<_, String>(2)?,
-        kind,
-    );
+    let mut relation = Relation::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?, kind);
     relation.row_security = row.try_get(4)?;
     relation.has_rules = row.try_get(5)?;
     relation.has_triggers = row.try_get(6)?;
@@ -200,11 +181,7 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
         default,
         identity,
         generated,
-        ..Column::other(
-            row.try_get::<_, String>(1)?,
-            type_oid,
-            row.try_get::<_, String>(3)?,
-        )
+        ..Column::other(row.try_get::<_, String>(1)?, type_oid, row.try_get::<_, String>(3)?)
     })
 }
 
@@ -237,10 +214,7 @@ fn unique_index(row: &Row) -> Result<UniqueIndex, tokio_postgres::Error> {
     })
 }
 
-fn foreign_key(
-    row: &Row,
-    names: &HashMap<Oid, QualifiedName>,
-) -> Result<Option<ForeignKey>, tokio_postgres::Error> {
+fn foreign_key(row: &Row, names: &HashMap<Oid, QualifiedName>) -> Result<Option<ForeignKey>, tokio_postgres::Error> {
     let Some(references) = names.get(&row.try_get::<_, Oid>(3)?) else {
         return Ok(None);
     };
@@ -280,10 +254,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
 fn edges(rows: &[Row]) -> Result<HashMap<Oid, Vec<Oid>>, tokio_postgres::Error> {
     let mut edges: HashMap<Oid, Vec<Oid>> = HashMap::new();
     for row in rows {
-        edges
-            .entry(row.try_get(0)?)
-            .or_default()
-            .push(row.try_get(1)?);
+        edges.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
     }
     Ok(edges)
 }
@@ -304,9 +275,7 @@ pub(super) fn reachable(start: Oid, edges: &HashMap<Oid, Vec<Oid>>) -> Vec<Oid> 
 }
 
 fn named(oids: &[Oid], names: &HashMap<Oid, QualifiedName>) -> Vec<QualifiedName> {
-    oids.iter()
-        .filter_map(|oid| names.get(oid).cloned())
-        .collect()
+    oids.iter().filter_map(|oid| names.get(oid).cloned()).collect()
 }
 
 /// What one view calls itself.
@@ -323,25 +292,19 @@ fn view_calls(rows: &[Row]) -> Result<HashMap<Oid, Calls>, tokio_postgres::Error
         if row.try_get(3)? {
             calls.unsafe_builtins = true;
         } else {
-            let name =
-                QualifiedName::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            let name = QualifiedName::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
             calls.user_defined.insert(name);
         }
     }
     Ok(calls)
 }
 
-fn add_calls<'o>(
-    relation: &mut Relation,
-    views: impl Iterator<Item = &'o Oid>,
-    calls: &HashMap<Oid, Calls>,
-) {
+fn add_calls<'o>(relation: &mut Relation, views: impl Iterator<Item = &'o Oid>, calls: &HashMap<Oid, Calls>) {
     let mut user_defined = BTreeSet::new();
     for calls in views.filter_map(|oid| calls.get(oid)) {
         relation.calls_unsafe_builtins |= calls.unsafe_builtins;
         user_defined.extend(calls.user_defined.iter().cloned());
     }
     relation.called_functions = user_defined.into_iter().collect();
-    relation.calls_unsafe_functions =
-        relation.calls_unsafe_builtins || !relation.called_functions.is_empty();
+    relation.calls_unsafe_functions = relation.calls_unsafe_builtins || !relation.called_functions.is_empty();
 }

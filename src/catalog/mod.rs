@@ -164,10 +164,7 @@ pub struct Catalog {
 
 impl QualifiedName {
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            schema: schema.into(),
-            name: name.into(),
-        }
+        Self { schema: schema.into(), name: name.into() }
     }
 }
 
@@ -182,25 +179,13 @@ impl Catalog {
     pub fn new(relations: Vec<Relation>, functions: Vec<Function>) -> Self {
         let mut by_name: HashMap<String, HashMap<String, usize>> = HashMap::new();
         for (position, relation) in relations.iter().enumerate() {
-            by_name
-                .entry(relation.schema.clone())
-                .or_default()
-                .insert(relation.name.clone(), position);
+            by_name.entry(relation.schema.clone()).or_default().insert(relation.name.clone(), position);
         }
         let mut functions_by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (position, function) in functions.iter().enumerate() {
-            functions_by_name
-                .entry(function.name.clone())
-                .or_default()
-                .push(position);
+            functions_by_name.entry(function.name.clone()).or_default().push(position);
         }
-        Self {
-            relations,
-            by_name,
-            functions,
-            functions_by_name,
-            system_relations: std::collections::HashSet::new(),
-        }
+        Self { relations, by_name, functions, functions_by_name, system_relations: std::collections::HashSet::new() }
     }
 
     /// Names of the relations in pg_catalog.
@@ -227,11 +212,7 @@ impl Catalog {
     }
 
     /// User-defined functions of that name (all overloads), in one schema or in any.
-    pub fn functions<'a>(
-        &'a self,
-        schema: Option<&'a str>,
-        name: &str,
-    ) -> impl Iterator<Item = &'a Function> {
+    pub fn functions<'a>(&'a self, schema: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a Function> {
         self.functions_by_name
             .get(name)
             .into_iter()
@@ -252,16 +233,9 @@ impl Catalog {
 
     /// Relations that inherit from this one or are its partitions, at any depth: what a statement
     /// without ONLY reads as well.
-    pub fn descendants<'a>(
-        &'a self,
-        schema: &'a str,
-        name: &'a str,
-    ) -> impl Iterator<Item = &'a Relation> {
+    pub fn descendants<'a>(&'a self, schema: &'a str, name: &'a str) -> impl Iterator<Item = &'a Relation> {
         self.relations.iter().filter(move |relation| {
-            relation
-                .parents
-                .iter()
-                .any(|parent| parent.schema == schema && parent.name == name)
+            relation.parents.iter().any(|parent| parent.schema == schema && parent.name == name)
         })
     }
 }
@@ -297,16 +271,9 @@ impl Relation {
     }
 
     /// A view that reads these relations.
-    pub fn view(
-        schema: impl Into<String>,
-        name: impl Into<String>,
-        reads: &[(&str, &str)],
-    ) -> Self {
+    pub fn view(schema: impl Into<String>, name: impl Into<String>, reads: &[(&str, &str)]) -> Self {
         let mut view = Self::new(schema, name, RelationKind::View);
-        view.reads = reads
-            .iter()
-            .map(|(schema, name)| QualifiedName::new(*schema, *name))
-            .collect();
+        view.reads = reads.iter().map(|(schema, name)| QualifiedName::new(*schema, *name)).collect();
         view.reads.sort();
         view
     }
@@ -332,10 +299,7 @@ impl Relation {
     }
 
     pub fn is_view(&self) -> bool {
-        matches!(
-            self.kind,
-            RelationKind::View | RelationKind::MaterializedView
-        )
+        matches!(self.kind, RelationKind::View | RelationKind::MaterializedView)
     }
 }
 
@@ -343,10 +307,7 @@ impl Column {
     /// A nullable column without a default, of the plain type behind `key_type`.
     pub fn new(name: impl Into<String>, key_type: KeyType) -> Self {
         let (type_oid, type_name) = plain_type(key_type);
-        Self {
-            key_type: Some(key_type),
-            ..Self::other(name, type_oid, type_name)
-        }
+        Self { key_type: Some(key_type), ..Self::other(name, type_oid, type_name) }
     }
 
     /// A nullable column without a default that can't be a shard key.

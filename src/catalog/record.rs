@@ -52,7 +52,8 @@ pub async fn read(client: &Client) -> Result<Option<Record>, tokio_postgres::Err
     let mut record = Record::default();
     if has_table {
         for row in client.query("SELECT kind, name, description FROM shardway.placement", &[]).await? {
-            let (kind, name, description): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (kind, name, description): (String, String, String) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             if kind == "shard" {
                 record.shard = Some(name);
             } else {

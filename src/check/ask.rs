@@ -72,9 +72,7 @@ impl DatabaseAnswer {
     pub(super) fn catalogs(&self, database: &DatabaseConfig) -> Option<Catalogs<'_>> {
         let mut all = Vec::new();
         for (number, nodes) in (0..).zip(&self.shards) {
-            let contents = nodes
-                .first()
-                .and_then(|primary| primary.facts.as_ref().ok()?.1.as_ref());
+            let contents = nodes.first().and_then(|primary| primary.facts.as_ref().ok()?.1.as_ref());
             all.extend(contents.map(|contents| (ShardId::new(number), contents)));
         }
         let home = all.iter().position(|(shard, _)| *shard == database.home)?;
@@ -86,8 +84,7 @@ impl DatabaseAnswer {
 
 /// The first user of the file who may use the database asks; the others only log in.
 pub(super) async fn database(config: &Config, database: &DatabaseConfig) -> DatabaseAnswer {
-    let may_use =
-        |user: &&UserConfig| user.databases.is_empty() || user.databases.contains(&database.name);
+    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.contains(&database.name);
     let mut logins: Vec<(String, Login)> = Vec::new();
     for user in config.users.iter().filter(may_use) {
         let login = login(user);
@@ -100,57 +97,32 @@ pub(super) async fn database(config: &Config, database: &DatabaseConfig) -> Data
         let nodes = std::iter::once(&config.primary).chain(&config.replicas);
         for (position, node) in nodes.cloned().enumerate() {
             let logins = logins.clone();
-            tasks.spawn(async move {
-                (
-                    shard,
-                    position,
-                    ask_node(node, &logins, position == 0).await,
-                )
-            });
+            tasks.spawn(async move { (shard, position, ask_node(node, &logins, position == 0).await) });
         }
     }
     let mut answers = tasks.join_all().await;
     answers.sort_by_key(|(shard, position, _)| (*shard, *position));
     let mut shards: Vec<Vec<NodeAnswer>> = database.shards.iter().map(|_| Vec::new()).collect();
     for (shard, _, answer) in answers {
-        shards
-            .get_mut(shard)
-            .expect("it was numbered from the same list")
-            .push(answer);
+        shards.get_mut(shard).expect("it was numbered from the same list").push(answer);
     }
-    DatabaseAnswer {
-        user: logins.first().map(|(name, _)| name.clone()),
-        shards,
-    }
+    DatabaseAnswer { user: logins.first().map(|(name, _)| name.clone()), shards }
 }
 
 fn login(user: &UserConfig) -> Login {
     Login {
-        user: user
-            .server_user
-            .clone()
-            .unwrap_or_else(|| user.name.clone()),
-        password: user
-            .server_password
-            .clone()
-            .or_else(|| user.password.clone()),
+        user: user.server_user.clone().unwrap_or_else(|| user.name.clone()),
+        password: user.server_password.clone().or_else(|| user.password.clone()),
     }
 }
 
 async fn ask_node(node: NodeConfig, logins: &[(String, Login)], is_primary: bool) -> NodeAnswer {
     let Some(((_, first), others)) = logins.split_first() else {
-        return NodeAnswer {
-            node,
-            facts: Err("no user may use this database".to_owned()),
-            failed_logins: Vec::new(),
-        };
+        return NodeAnswer { node, facts: Err("no user may use this database".to_owned()), failed_logins: Vec::new() };
     };
     let facts = match timeout(CHECK_NODE_TIMEOUT, ask_as(&node, first, is_primary)).await {
         Ok(facts) => facts,
-        Err(_) => Err(format!(
-            "no answer within {} s",
-            CHECK_NODE_TIMEOUT.as_secs()
-        )),
+        Err(_) => Err(format!("no answer within {} s", CHECK_NODE_TIMEOUT.as_secs())),
     };
     let mut failed_logins = Vec::new();
     if facts.is_ok() {
@@ -160,43 +132,20 @@ async fn ask_node(node: NodeConfig, logins: &[(String, Login)], is_primary: bool
             }
         }
     }
-    NodeAnswer {
-        node,
-        facts,
-        failed_logins,
-    }
+    NodeAnswer { node, facts, failed_logins }
 }
 
-async fn ask_as(
-    node: &NodeConfig,
-    login: &Login,
-    is_primary: bool,
-) -> Result<(NodeFacts, Option<Contents>), String> {
-    let (client, connection) = connect_control(node, login)
-        .await
-        .map_err(|error: ConnectError| error.to_string())?;
+async fn ask_as(node: &NodeConfig, login: &Login, is_primary: bool) -> Result<(NodeFacts, Option<Contents>), String> {
+    let (client, connection) = connect_control(node, login).await.map_err(|error: ConnectError| error.to_string())?;
     let answer = async {
         let facts = facts(&client).await.map_err(|error| describe(&error))?;
         if !is_primary {
             return Ok((facts, None));
         }
-        let catalog = load(&client)
-            .await
-            .map_err(|error| describe(&error.source))?;
-        let definitions = pairs(&client, DEFINITIONS)
-            .await
-            .map_err(|error| describe(&error))?;
-        let recorded = record::read(&client)
-            .await
-            .map_err(|error| describe(&error))?;
-        Ok((
-            facts,
-            Some(Contents {
-                catalog,
-                definitions,
-                recorded,
-            }),
-        ))
+        let catalog = load(&client).await.map_err(|error| describe(&error.source))?;
+        let definitions = pairs(&client, DEFINITIONS).await.map_err(|error| describe(&error))?;
+        let recorded = record::read(&client).await.map_err(|error| describe(&error))?;
+        Ok((facts, Some(Contents { catalog, definitions, recorded })))
     }
     .await;
     connection.abort();
@@ -205,10 +154,9 @@ async fn ask_as(
 
 /// tokio-postgres's Display says only "db error".
 fn describe(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(
-        || error.to_string(),
-        |error| format!("{} ({})", error.message(), error.code().code()),
-    )
+    error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), |error| format!("{} ({})", error.message(), error.code().code()))
 }
 
 const NODE: &str = r"
@@ -292,22 +240,14 @@ async fn facts(client: &Client) -> Result<NodeFacts, tokio_postgres::Error> {
             collation_versions.insert(name, actual);
         }
     };
-    let of_database = if version >= 150_000 {
-        DATABASE_COLLATION
-    } else {
-        DATABASE_COLLATION_14
-    };
+    let of_database = if version >= 150_000 { DATABASE_COLLATION } else { DATABASE_COLLATION_14 };
     let actual = client.query_one(of_database, &[]).await?.try_get(0)?;
     collation("database".to_owned(), actual, row.try_get(7)?);
     for row in client.query(COLLATIONS, &[]).await? {
         collation(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     }
     // The right to call it may have been taken from the user; then replicas can't be told for certain.
-    let system_identifier = client
-        .query_one(IDENTIFIER, &[])
-        .await
-        .ok()
-        .and_then(|row| row.try_get(0).ok());
+    let system_identifier = client.query_one(IDENTIFIER, &[]).await.ok().and_then(|row| row.try_get(0).ok());
     Ok(NodeFacts {
         version,
         is_in_recovery: row.try_get(1)?,
@@ -323,16 +263,10 @@ async fn facts(client: &Client) -> Result<NodeFacts, tokio_postgres::Error> {
     })
 }
 
-async fn pairs(
-    client: &Client,
-    sql: &str,
-) -> Result<BTreeMap<String, String>, tokio_postgres::Error> {
+async fn pairs(client: &Client, sql: &str) -> Result<BTreeMap<String, String>, tokio_postgres::Error> {
     let mut pairs = BTreeMap::new();
     for row in client.query(sql, &[]).await? {
-        pairs.insert(
-            row.try_get(0)?,
-            row.try_get::<_, Option<String>>(1)?.unwrap_or_default(),
-        );
+        pairs.insert(row.try_get(0)?, row.try_get::<_, Option<String>>(1)?.unwrap_or_default());
     }
     Ok(pairs)
 }

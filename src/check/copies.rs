@@ -16,17 +16,9 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
     let Some(((home, model), others)) = catalogs.all.split_first() else {
         return;
     };
-    let name = |shard: &crate::types::ShardId| {
-        database
-            .shards
-            .get(shard.index())
-            .map_or("?", |shard| &shard.name)
-    };
+    let name = |shard: &crate::types::ShardId| database.shards.get(shard.index()).map_or("?", |shard| &shard.name);
     for (shard, contents) in others {
-        let pair = Pair {
-            home: name(home),
-            shard: name(shard),
-        };
+        let pair = Pair { home: name(home), shard: name(shard) };
         for table in &database.tables {
             let found = contents.catalog.relation(&table.schema, &table.name);
             let wanted = model.catalog.relation(&table.schema, &table.name);
@@ -46,34 +38,14 @@ struct Pair<'p> {
     shard: &'p str,
 }
 
-fn columns(
-    at: &str,
-    wanted: &Relation,
-    found: &Relation,
-    pair: &Pair<'_>,
-    findings: &mut Findings,
-) {
+fn columns(at: &str, wanted: &Relation, found: &Relation, pair: &Pair<'_>, findings: &mut Findings) {
     let Pair { home, shard } = pair;
-    let names = |relation: &Relation| {
-        relation
-            .columns
-            .iter()
-            .map(|column| column.name.clone())
-            .collect::<Vec<_>>()
-    };
+    let names = |relation: &Relation| relation.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
     let (wanted_names, found_names) = (names(wanted), names(found));
     let lacking = |names: &[String], others: &[String]| {
-        names
-            .iter()
-            .filter(|name| !others.contains(name))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ")
+        names.iter().filter(|name| !others.contains(name)).cloned().collect::<Vec<_>>().join(", ")
     };
-    let (lacks, has_more) = (
-        lacking(&wanted_names, &found_names),
-        lacking(&found_names, &wanted_names),
-    );
+    let (lacks, has_more) = (lacking(&wanted_names, &found_names), lacking(&found_names, &wanted_names));
     if !lacks.is_empty() {
         findings.error(
             at,
@@ -86,14 +58,8 @@ fn columns(
         findings.error(at, what, "add them everywhere, or drop them");
     }
     if lacks.is_empty() && has_more.is_empty() && wanted_names != found_names {
-        let what = format!(
-            "has its columns in another order on shard {shard} than on {home}: SELECT * would differ"
-        );
-        findings.error(
-            at,
-            what,
-            "create the table anew with the columns in the same order",
-        );
+        let what = format!("has its columns in another order on shard {shard} than on {home}: SELECT * would differ");
+        findings.error(at, what, "create the table anew with the columns in the same order");
     }
     for column in &wanted.columns {
         if let Some(other) = found.column(&column.name) {
@@ -106,15 +72,8 @@ fn column(at: &str, wanted: &Column, found: &Column, pair: &Pair<'_>, findings: 
     let Pair { home, shard } = pair;
     let name = &wanted.name;
     if wanted.type_name != found.type_name {
-        let what = format!(
-            "column {name} is {} on shard {shard} and {} on {home}",
-            found.type_name, wanted.type_name
-        );
-        findings.error(
-            at,
-            what,
-            format!("alter it to {} on shard {shard}", wanted.type_name),
-        );
+        let what = format!("column {name} is {} on shard {shard} and {} on {home}", found.type_name, wanted.type_name);
+        findings.error(at, what, format!("alter it to {} on shard {shard}", wanted.type_name));
     } else if wanted.collation != found.collation {
         let collation = |column: &Column| column.collation.clone().unwrap_or_default();
         let what = format!(
@@ -125,17 +84,11 @@ fn column(at: &str, wanted: &Column, found: &Column, pair: &Pair<'_>, findings: 
         findings.error(at, what, "give it the same collation everywhere");
     }
     if wanted.generated != found.generated {
-        let what = format!(
-            "column {name} is generated on one of the shards {shard} and {home} and not on the other"
-        );
+        let what = format!("column {name} is generated on one of the shards {shard} and {home} and not on the other");
         findings.error(at, what, "define it alike everywhere");
     }
     if wanted.not_null != found.not_null {
-        let (with, without) = if wanted.not_null {
-            (home, shard)
-        } else {
-            (shard, home)
-        };
+        let (with, without) = if wanted.not_null { (home, shard) } else { (shard, home) };
         let what = format!("column {name} is NOT NULL on shard {with} and not on {without}");
         findings.warning(at, what, "define it alike everywhere");
     }
@@ -145,45 +98,19 @@ fn column(at: &str, wanted: &Column, found: &Column, pair: &Pair<'_>, findings: 
     }
 }
 
-fn indexes(
-    at: &str,
-    wanted: &Relation,
-    found: &Relation,
-    pair: &Pair<'_>,
-    findings: &mut Findings,
-) {
+fn indexes(at: &str, wanted: &Relation, found: &Relation, pair: &Pair<'_>, findings: &mut Findings) {
     let Pair { home, shard } = pair;
     // Names may differ; what an index forbids may not.
-    let shape = |index: &UniqueIndex| {
-        (
-            index.columns.clone(),
-            index.is_partial,
-            index.has_expressions,
-        )
-    };
+    let shape = |index: &UniqueIndex| (index.columns.clone(), index.is_partial, index.has_expressions);
     let missing = |from: &Relation, to: &Relation| {
-        let has = |index: &UniqueIndex| {
-            to.unique_indexes
-                .iter()
-                .any(|other| shape(other) == shape(index))
-        };
+        let has = |index: &UniqueIndex| to.unique_indexes.iter().any(|other| shape(other) == shape(index));
         let lacking = from.unique_indexes.iter().filter(|index| !has(index));
-        lacking
-            .map(|index| index.name.clone())
-            .collect::<Vec<_>>()
-            .join(", ")
+        lacking.map(|index| index.name.clone()).collect::<Vec<_>>().join(", ")
     };
-    for (names, with, without) in [
-        (missing(wanted, found), home, shard),
-        (missing(found, wanted), shard, home),
-    ] {
+    for (names, with, without) in [(missing(wanted, found), home, shard), (missing(found, wanted), shard, home)] {
         if !names.is_empty() {
             let what = format!("has the unique index {names} on shard {with} and not on {without}");
-            findings.error(
-                at,
-                what,
-                format!("create it on shard {without}, or drop it"),
-            );
+            findings.error(at, what, format!("create it on shard {without}, or drop it"));
         }
     }
 }
@@ -217,17 +144,11 @@ fn definitions(model: &Contents, contents: &Contents, pair: &Pair<'_>, findings:
                 findings.error(at, what, "define it alike everywhere");
             }
         }
-        for (names, with, without) in [
-            (missing(&wanted, &found), home, shard),
-            (missing(&found, &wanted), shard, home),
-        ] {
+        for (names, with, without) in [(missing(&wanted, &found), home, shard), (missing(&found, &wanted), shard, home)]
+        {
             if let Some(names) = names {
                 let what = format!("lacks the {kind} {names}, which shard {with} has");
-                findings.warning(
-                    format!("shard {without}"),
-                    what,
-                    "create it on every shard that may need it",
-                );
+                findings.warning(format!("shard {without}"), what, "create it on every shard that may need it");
             }
         }
     }
@@ -248,34 +169,17 @@ fn unnamed(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings: &mut Fi
     let Some(((home, _), others)) = catalogs.all.split_first() else {
         return;
     };
-    let home = database
-        .shards
-        .get(home.index())
-        .map_or("?", |shard| &shard.name);
+    let home = database.shards.get(home.index()).map_or("?", |shard| &shard.name);
     let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (shard, contents) in others {
-        let shard = database
-            .shards
-            .get(shard.index())
-            .map_or("?", |shard| &shard.name);
+        let shard = database.shards.get(shard.index()).map_or("?", |shard| &shard.name);
         for relation in contents.catalog.relations() {
-            let is_table = matches!(
-                relation.kind,
-                RelationKind::Table | RelationKind::PartitionedTable
-            );
+            let is_table = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable);
             let is_ours = relation.schema == "shardway" || relation.extension.is_some();
             let is_partition = !relation.parents.is_empty();
-            let at_home = lives(
-                database,
-                &contents.catalog,
-                &relation.schema,
-                &relation.name,
-            ) == Lives::Home;
+            let at_home = lives(database, &contents.catalog, &relation.schema, &relation.name) == Lives::Home;
             if is_table && at_home && !is_ours && !is_partition {
-                found
-                    .entry(format!("{}.{}", relation.schema, relation.name))
-                    .or_default()
-                    .push(shard);
+                found.entry(format!("{}.{}", relation.schema, relation.name)).or_default().push(shard);
             }
         }
     }
@@ -284,10 +188,6 @@ fn unnamed(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings: &mut Fi
             "is not in the file, so that only shard {home} is asked for it; shard {} has it too",
             shards.join(", ")
         );
-        findings.warning(
-            format!("table {table}"),
-            what,
-            "name it in the file, or drop it there",
-        );
+        findings.warning(format!("table {table}"), what, "name it in the file, or drop it there");
     }
 }

@@ -48,9 +48,7 @@ pub struct Report {
 
 /// Prints the report on stdout. Succeeds when there is no error. Builds its own runtime.
 pub fn run(path: &Path) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let report = match runtime {
         Ok(runtime) => runtime.block_on(report(path)),
         Err(error) => {
@@ -60,11 +58,7 @@ pub fn run(path: &Path) -> ExitCode {
     };
     // A reader that went away, as in `| head`, is no reason to panic.
     let _ = writeln!(std::io::stdout(), "{report}");
-    if report.errors() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Loads the file and, if it is good, looks at every server.
@@ -81,19 +75,13 @@ pub async fn report(path: &Path) -> Report {
         }
         Ok(Loaded { config, warnings }) => {
             let mut report = examine(&config).await;
-            report
-                .findings
-                .extend(place_in_file(&file, Severity::Warning, &warnings));
+            report.findings.extend(place_in_file(&file, Severity::Warning, &warnings));
             report
         }
     }
 }
 
-fn place_in_file(
-    file: &str,
-    severity: Severity,
-    mistakes: &[crate::config::Mistake],
-) -> impl Iterator<Item = Finding> {
+fn place_in_file(file: &str, severity: Severity, mistakes: &[crate::config::Mistake]) -> impl Iterator<Item = Finding> {
     mistakes.iter().map(move |mistake| Finding {
         severity,
         place: format!("{file}:{}:{}", mistake.line, mistake.column),
@@ -108,11 +96,7 @@ pub async fn examine(config: &Config) -> Report {
     let (mut shards, mut nodes) = (0, 0);
     for database in config.databases.values() {
         shards += database.shards.len();
-        nodes += database
-            .shards
-            .iter()
-            .map(|shard| 1 + shard.replicas.len())
-            .sum::<usize>();
+        nodes += database.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>();
         let facts = ask::database(config, database).await;
         findings.database(&database.name);
         nodes::judge(database, &facts, &mut findings);
@@ -128,10 +112,7 @@ pub async fn examine(config: &Config) -> Report {
         count(shards, "shard"),
         count(nodes, "server")
     );
-    Report {
-        findings: findings.all,
-        looked_at,
-    }
+    Report { findings: findings.all, looked_at }
 }
 
 /// Collects, with the database at hand in front of each place.
@@ -146,41 +127,23 @@ impl Findings {
         name.clone_into(&mut self.database);
     }
 
-    fn error(
-        &mut self,
-        place: impl fmt::Display,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    fn error(&mut self, place: impl fmt::Display, what: impl Into<String>, remedy: impl Into<String>) {
         self.add(Severity::Error, &place, what.into(), remedy.into());
     }
 
-    fn warning(
-        &mut self,
-        place: impl fmt::Display,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    fn warning(&mut self, place: impl fmt::Display, what: impl Into<String>, remedy: impl Into<String>) {
         self.add(Severity::Warning, &place, what.into(), remedy.into());
     }
 
     fn add(&mut self, severity: Severity, place: &dyn fmt::Display, what: String, remedy: String) {
         let place = format!("{}: {place}", self.database);
-        self.all.push(Finding {
-            severity,
-            place,
-            what,
-            remedy,
-        });
+        self.all.push(Finding { severity, place, what, remedy });
     }
 }
 
 impl Report {
     pub fn errors(&self) -> usize {
-        self.findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .count()
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 }
 
@@ -195,34 +158,20 @@ impl fmt::Display for Severity {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<8} {}: {}; {}",
-            self.severity, self.place, self.what, self.remedy
-        )
+        write!(f, "{:<8} {}: {}; {}", self.severity, self.place, self.what, self.remedy)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for severity in [Severity::Error, Severity::Warning] {
-            for finding in self
-                .findings
-                .iter()
-                .filter(|finding| finding.severity == severity)
-            {
+            for finding in self.findings.iter().filter(|finding| finding.severity == severity) {
                 writeln!(f, "{finding}")?;
             }
         }
         let errors = self.errors();
         let warnings = self.findings.len() - errors;
-        write!(
-            f,
-            "{}, {}; looked at {}",
-            count(errors, "error"),
-            count(warnings, "warning"),
-            self.looked_at
-        )
+        write!(f, "{}, {}; looked at {}", count(errors, "error"), count(warnings, "warning"), self.looked_at)
     }
 }
 

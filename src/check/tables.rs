@@ -28,11 +28,7 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
         };
         let Some(column) = relation.column(key) else {
             let what = format!("has no column {key:?}, its shard key");
-            findings.error(
-                place(table),
-                what,
-                "write the name of one of its columns as `key`",
-            );
+            findings.error(place(table), what, "write the name of one of its columns as `key`");
             continue;
         };
         key_column(table, column, findings);
@@ -52,17 +48,9 @@ pub(super) fn place(table: &TableConfig) -> String {
     format!("table {}.{}", table.schema, table.name)
 }
 
-pub(super) fn lives(
-    database: &DatabaseConfig,
-    catalog: &Catalog,
-    schema: &str,
-    name: &str,
-) -> Lives {
+pub(super) fn lives(database: &DatabaseConfig, catalog: &Catalog, schema: &str, name: &str) -> Lives {
     let find = |schema: &str, name: &str| {
-        let table = database
-            .tables
-            .iter()
-            .find(|table| table.schema == schema && table.name == name)?;
+        let table = database.tables.iter().find(|table| table.schema == schema && table.name == name)?;
         Some(match table.kind {
             TableKind::Sharded { group, .. } => Lives::Sharded { group },
             TableKind::Reference => Lives::Reference,
@@ -72,46 +60,30 @@ pub(super) fn lives(
     find(schema, name)
         .or_else(|| {
             let parents = catalog.relation(schema, name)?.parents.iter();
-            parents
-                .filter_map(|parent| find(&parent.schema, &parent.name))
-                .next()
+            parents.filter_map(|parent| find(&parent.schema, &parent.name)).next()
         })
         .unwrap_or(Lives::Home)
 }
 
-fn missing(
-    database: &DatabaseConfig,
-    table: &TableConfig,
-    catalogs: &Catalogs<'_>,
-    findings: &mut Findings,
-) {
+fn missing(database: &DatabaseConfig, table: &TableConfig, catalogs: &Catalogs<'_>, findings: &mut Findings) {
     let lacks = |catalog: &Catalog| catalog.relation(&table.schema, &table.name).is_none();
     let without: Vec<&str> = catalogs
         .all
         .iter()
         .filter(|(_, contents)| lacks(&contents.catalog))
-        .filter_map(|(shard, _)| {
-            database
-                .shards
-                .get(shard.index())
-                .map(|shard| shard.name.as_str())
-        })
+        .filter_map(|(shard, _)| database.shards.get(shard.index()).map(|shard| shard.name.as_str()))
         .collect();
     if without.is_empty() {
         return;
     }
     let similar = similar_table(table, &catalogs.all[0].1.catalog);
     let (what, remedy) = if without.len() == catalogs.all.len() {
-        let remedy = similar.map_or(
-            "create it on every shard, or remove it from the file".to_owned(),
-            |name| format!("write {name}, or create the table on every shard"),
-        );
+        let remedy = similar.map_or("create it on every shard, or remove it from the file".to_owned(), |name| {
+            format!("write {name}, or create the table on every shard")
+        });
         ("is on no shard".to_owned(), remedy)
     } else {
-        (
-            format!("is missing on shard {}", without.join(", ")),
-            "create it there as on the other shards".to_owned(),
-        )
+        (format!("is missing on shard {}", without.join(", ")), "create it there as on the other shards".to_owned())
     };
     findings.error(place(table), what, remedy);
 }
@@ -120,10 +92,7 @@ fn missing(
 fn similar_table(table: &TableConfig, catalog: &Catalog) -> Option<String> {
     let same = |relation: &&Relation| relation.name.eq_ignore_ascii_case(&table.name);
     let found = catalog.relations().find(same)?;
-    Some(format!(
-        "[database.NAME.table.\"{}.{}\"]",
-        found.schema, found.name
-    ))
+    Some(format!("[database.NAME.table.\"{}.{}\"]", found.schema, found.name))
 }
 
 fn kind(table: &TableConfig, relation: &Relation, findings: &mut Findings) {
@@ -134,41 +103,28 @@ fn kind(table: &TableConfig, relation: &Relation, findings: &mut Findings) {
         RelationKind::ForeignTable => "is a foreign table",
         RelationKind::Sequence => "is a sequence",
     };
-    findings.error(
-        place(table),
-        what,
-        "name the tables behind it, or remove it from the file",
-    );
+    findings.error(place(table), what, "name the tables behind it, or remove it from the file");
 }
 
 fn key_column(table: &TableConfig, column: &Column, findings: &mut Findings) {
     let name = &column.name;
     if column.key_type.is_none() {
-        let what = format!(
-            "the shard key {name} has type {}{}",
-            column.type_name,
-            why_not(column)
-        );
-        let remedy = "use int2, int4, int8, text, varchar, uuid, date, timestamp, timestamptz or numeric, without a precision";
+        let what = format!("the shard key {name} has type {}{}", column.type_name, why_not(column));
+        let remedy =
+            "use int2, int4, int8, text, varchar, uuid, date, timestamp, timestamptz or numeric, without a precision";
         findings.error(place(table), what, remedy);
         return;
     }
     if column.generated {
-        let what =
-            format!("the shard key {name} is generated from other columns: no INSERT can give it");
+        let what = format!("the shard key {name} is generated from other columns: no INSERT can give it");
         findings.error(place(table), what, "use a column that is written");
     } else if column.has_default {
-        let what =
-            format!("the shard key {name} has a default: an INSERT that leaves it out is refused");
+        let what = format!("the shard key {name} has a default: an INSERT that leaves it out is refused");
         findings.warning(place(table), what, "give the key in every INSERT");
     }
     if !column.not_null {
         let what = format!("the shard key {name} can be NULL, and such rows are refused");
-        findings.warning(
-            place(table),
-            what,
-            format!("ALTER TABLE ... ALTER COLUMN {name} SET NOT NULL"),
-        );
+        findings.warning(place(table), what, format!("ALTER TABLE ... ALTER COLUMN {name} SET NOT NULL"));
     }
 }
 
@@ -183,70 +139,39 @@ fn why_not(column: &Column) -> &'static str {
 
 fn uniqueness(table: &TableConfig, relation: &Relation, key: &str, findings: &mut Findings) {
     let has_key = |columns: &[String]| columns.iter().any(|column| column == key);
-    for index in relation
-        .unique_indexes
-        .iter()
-        .filter(|index| !has_key(&index.columns))
-    {
-        let kind = if index.is_primary {
-            "the primary key"
-        } else {
-            "the unique index"
-        };
-        let what = format!(
-            "{kind} {} lacks the shard key {key}: it holds only within each shard",
-            index.name
-        );
+    for index in relation.unique_indexes.iter().filter(|index| !has_key(&index.columns)) {
+        let kind = if index.is_primary { "the primary key" } else { "the unique index" };
+        let what = format!("{kind} {} lacks the shard key {key}: it holds only within each shard", index.name);
         let remedy = format!("add {key} to it, or make its values unique otherwise, as uuids are");
         findings.warning(place(table), what, remedy);
     }
     if relation.unique_indexes.is_empty() {
         let what = format!("the shard key {key} is in no primary key or unique index");
-        findings.warning(
-            place(table),
-            what,
-            format!("give the table a primary key that contains {key}"),
-        );
+        findings.warning(place(table), what, format!("give the table a primary key that contains {key}"));
     }
 }
 
 fn side_effects(table: &TableConfig, relation: &Relation, findings: &mut Findings) {
     if relation.has_rules {
         let what = "has rules, which may read or write rows of other shards";
-        findings.warning(
-            place(table),
-            what,
-            "use triggers, or do it in the application",
-        );
+        findings.warning(place(table), what, "use triggers, or do it in the application");
     }
     if relation.has_before_row_triggers {
-        let what =
-            "has BEFORE triggers, which must not change the shard key or read other shards' rows";
-        findings.warning(
-            place(table),
-            what,
-            "make sure that they look at the row alone",
-        );
+        let what = "has BEFORE triggers, which must not change the shard key or read other shards' rows";
+        findings.warning(place(table), what, "make sure that they look at the row alone");
     }
 }
 
 /// Views and foreign keys of everything on the home shard.
 fn relations(database: &DatabaseConfig, home: &Catalog, findings: &mut Findings) {
-    for relation in home
-        .relations()
-        .filter(|relation| relation.schema != "shardway")
-    {
-        let sharded = relation.reads.iter().find(|read| {
-            matches!(
-                lives(database, home, &read.schema, &read.name),
-                Lives::Sharded { .. }
-            )
-        });
+    for relation in home.relations().filter(|relation| relation.schema != "shardway") {
+        let sharded = relation
+            .reads
+            .iter()
+            .find(|read| matches!(lives(database, home, &read.schema, &read.name), Lives::Sharded { .. }));
         if let Some(read) = sharded {
             let at = format!("view {}.{}", relation.schema, relation.name);
-            let what = format!(
-                "reads {read}, which is sharded: each shard has its own part of the answer"
-            );
+            let what = format!("reads {read}, which is sharded: each shard has its own part of the answer");
             findings.warning(at, what, "query the tables themselves");
         }
         let from = lives(database, home, &relation.schema, &relation.name);
@@ -268,25 +193,12 @@ fn foreign_key(
     let remedy = match (from, to) {
         (Lives::Home, Lives::Home) | (_, Lives::Reference) => return,
         (Lives::Sharded { group }, Lives::Sharded { group: other }) if group == other => return,
-        (Lives::Sharded { .. }, Lives::Sharded { .. }) => {
-            "colocate the tables, or drop the foreign key"
-        }
-        (_, Lives::Home) => {
-            "make the table that it refers to a reference table, or drop the foreign key"
-        }
-        (Lives::Home | Lives::Reference, Lives::Sharded { .. }) => {
-            "shard both tables alike, or drop the foreign key"
-        }
+        (Lives::Sharded { .. }, Lives::Sharded { .. }) => "colocate the tables, or drop the foreign key",
+        (_, Lives::Home) => "make the table that it refers to a reference table, or drop the foreign key",
+        (Lives::Home | Lives::Reference, Lives::Sharded { .. }) => "shard both tables alike, or drop the foreign key",
     };
-    let what = format!(
-        "its foreign key {} refers to {}, whose rows may be on another shard",
-        key.name, key.references
-    );
-    findings.error(
-        format!("table {}.{}", relation.schema, relation.name),
-        what,
-        remedy,
-    );
+    let what = format!("its foreign key {} refers to {}, whose rows may be on another shard", key.name, key.references);
+    findings.error(format!("table {}.{}", relation.schema, relation.name), what, remedy);
 }
 
 fn safe_functions(database: &DatabaseConfig, home: &Catalog, findings: &mut Findings) {
@@ -304,8 +216,7 @@ fn safe_functions(database: &DatabaseConfig, home: &Catalog, findings: &mut Find
 
 /// What only the keys' types show: the same proof that the proxy makes before it serves the database.
 fn placements(database: &DatabaseConfig, home: &Catalog, findings: &mut Findings) {
-    let key_type =
-        |schema: &str, table: &str, key: &str| home.relation(schema, table)?.column(key)?.key_type;
+    let key_type = |schema: &str, table: &str, key: &str| home.relation(schema, table)?.column(key)?.key_type;
     let Err(errors) = ShardMap::new(database, &key_type) else {
         return;
     };
@@ -314,9 +225,7 @@ fn placements(database: &DatabaseConfig, home: &Catalog, findings: &mut Findings
             // There is no such column, or it can't be a key: said already.
             MapError::TypeUnknown { .. } => continue,
             MapError::TypeDiffers { .. } => "correct `type`, or remove it",
-            MapError::GroupTypeDiffers { .. } => {
-                "give both keys the same type, or remove `colocate`"
-            }
+            MapError::GroupTypeDiffers { .. } => "give both keys the same type, or remove `colocate`",
             MapError::NotHashable { .. } => "give the table a `range`, or another key",
             MapError::NotOrdered { .. } => "remove `range`, or write a `list`",
             MapError::Value { .. } => "write a value of that type, as the server prints it",
@@ -331,9 +240,7 @@ fn placements(database: &DatabaseConfig, home: &Catalog, findings: &mut Findings
         };
         let text = error.to_string();
         match text.split_once(": ") {
-            Some((table, what)) if table.starts_with("table ") => {
-                findings.error(table, what, remedy)
-            }
+            Some((table, what)) if table.starts_with("table ") => findings.error(table, what, remedy),
             _ => findings.error("placement", text, remedy),
         }
     }

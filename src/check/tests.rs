@@ -35,19 +35,9 @@ fn facts(identifier: i64) -> NodeFacts {
 
 /// What is said when the shards' primaries and the replica of `a` are as `change` makes them.
 fn said(change: impl Fn(&mut [NodeFacts; 3])) -> Vec<String> {
-    let config = Config::from_toml(TEXT, &|_| None)
-        .expect("it is good")
-        .config;
+    let config = Config::from_toml(TEXT, &|_| None).expect("it is good").config;
     let database = &config.databases["shop"];
-    let mut all = [
-        facts(1),
-        NodeFacts {
-            is_in_recovery: true,
-            started_at: "2".to_owned(),
-            ..facts(1)
-        },
-        facts(3),
-    ];
+    let mut all = [facts(1), NodeFacts { is_in_recovery: true, started_at: "2".to_owned(), ..facts(1) }, facts(3)];
     change(&mut all);
     let [a, replica, b] = all;
     let node = |facts: NodeFacts, node: &crate::config::NodeConfig| NodeAnswer {
@@ -59,21 +49,14 @@ fn said(change: impl Fn(&mut [NodeFacts; 3])) -> Vec<String> {
     let answer = DatabaseAnswer {
         user: Some("u".to_owned()),
         shards: vec![
-            vec![
-                node(a, &shards[0].primary),
-                node(replica, &shards[0].replicas[0]),
-            ],
+            vec![node(a, &shards[0].primary), node(replica, &shards[0].replicas[0])],
             vec![node(b, &shards[1].primary)],
         ],
     };
     let mut findings = Findings::default();
     findings.database("shop");
     nodes::judge(database, &answer, &mut findings);
-    findings
-        .all
-        .iter()
-        .map(|finding| format!("{} {}: {}", finding.severity, finding.place, finding.what))
-        .collect()
+    findings.all.iter().map(|finding| format!("{} {}: {}", finding.severity, finding.place, finding.what)).collect()
 }
 
 #[test]
@@ -84,9 +67,7 @@ fn servers_that_are_alike_are_good() {
 #[test]
 fn text_must_be_sorted_alike() {
     let found = said(|[_, replica, b]| {
-        replica
-            .collation_versions
-            .insert("database".to_owned(), "2.31".to_owned());
+        replica.collation_versions.insert("database".to_owned(), "2.31".to_owned());
         replica.stale_collations.push("database".to_owned());
         b.encoding = "LATIN1".to_owned();
         b.locale = "C C c".to_owned();
@@ -111,8 +92,7 @@ fn primaries_must_be_able_to_prepare_and_to_write() {
         replica.prepared_transactions_max = 0;
         b.is_read_only = true;
         b.version = 130_011;
-        b.settings
-            .insert("DateStyle".to_owned(), "German".to_owned());
+        b.settings.insert("DateStyle".to_owned(), "German".to_owned());
     });
     assert_eq!(
         found,
@@ -158,14 +138,8 @@ fn a_report_has_errors_first_and_a_last_line() {
         what: "is wrong".to_owned(),
         remedy: "put it right".to_owned(),
     };
-    let findings = vec![
-        finding(Severity::Warning, "x"),
-        finding(Severity::Error, "y"),
-    ];
-    let report = Report {
-        findings,
-        looked_at: "1 database".to_owned(),
-    };
+    let findings = vec![finding(Severity::Warning, "x"), finding(Severity::Error, "y")];
+    let report = Report { findings, looked_at: "1 database".to_owned() };
     assert_eq!(
         report.to_string(),
         "error    y: is wrong; put it right\nwarning  x: is wrong; put it right\n1 error, 1 warning; looked at 1 database"

@@ -17,16 +17,10 @@ pub(super) const SERVER: SectionKind = SectionKind {
     title: "[server]",
     keys: &[
         key("listen", "listen = \"127.0.0.1:6432\""),
-        key(
-            "unix_socket_directory",
-            "unix_socket_directory = \"/run/shardway\"",
-        ),
+        key("unix_socket_directory", "unix_socket_directory = \"/run/shardway\""),
         key("admin", "admin = \"127.0.0.1:6433\""),
         key("workers", "workers = 4"),
-        key(
-            "tls",
-            "tls = { certificate = \"server.crt\", key = \"server.key\" }",
-        ),
+        key("tls", "tls = { certificate = \"server.crt\", key = \"server.key\" }"),
         key("authentication", "authentication = \"scram-sha-256\""),
         key("max_clients", "max_clients = 1000"),
         key("drain_timeout", "drain_timeout = \"30s\""),
@@ -56,13 +50,8 @@ pub(super) const POOL: SectionKind = SectionKind {
     ],
 };
 
-pub(super) const LOG: SectionKind = SectionKind {
-    title: "[log]",
-    keys: &[
-        key("format", "format = \"human\""),
-        key("level", "level = \"info\""),
-    ],
-};
+pub(super) const LOG: SectionKind =
+    SectionKind { title: "[log]", keys: &[key("format", "format = \"human\""), key("level", "level = \"info\"")] };
 
 pub(super) const USER: SectionKind = SectionKind {
     title: "[[user]]",
@@ -70,10 +59,7 @@ pub(super) const USER: SectionKind = SectionKind {
         key("name", "name = \"shop\""),
         key("password", "password = { env = \"SHOP_PASSWORD\" }"),
         key("server_user", "server_user = \"shop\""),
-        key(
-            "server_password",
-            "server_password = { env = \"SHOP_PASSWORD\" }",
-        ),
+        key("server_password", "server_password = { env = \"SHOP_PASSWORD\" }"),
         key("admin", "admin = true"),
         key("databases", "databases = [\"shop\"]"),
     ],
@@ -81,10 +67,7 @@ pub(super) const USER: SectionKind = SectionKind {
 
 pub(super) const SECRET: SectionKind = SectionKind {
     title: "a password",
-    keys: &[
-        key("env", "{ env = \"SHOP_PASSWORD\" }"),
-        key("file", "{ file = \"/run/secrets/shop\" }"),
-    ],
+    keys: &[key("env", "{ env = \"SHOP_PASSWORD\" }"), key("file", "{ file = \"/run/secrets/shop\" }")],
 };
 
 pub(super) const DATABASE: SectionKind = SectionKind {
@@ -93,10 +76,7 @@ pub(super) const DATABASE: SectionKind = SectionKind {
         key("home", "home = \"a\""),
         key("reads", "reads = \"primary\""),
         key("safe_functions", "safe_functions = [\"public.slugify\"]"),
-        key(
-            "buckets",
-            "buckets = { a = [\"0-2047\"], b = [\"2048-4095\"] }",
-        ),
+        key("buckets", "buckets = { a = [\"0-2047\"], b = [\"2048-4095\"] }"),
         key("pool_size", "pool_size = 20"),
         key("shard", "[database.shop.shard.a]"),
         key("table", "[database.shop.table.users]"),
@@ -117,35 +97,20 @@ pub(super) const TABLE: SectionKind = SectionKind {
         key("key", "key = \"id\""),
         key("type", "type = \"int8\""),
         key("colocate", "colocate = \"users\""),
-        key(
-            "range",
-            "range = [ { until = \"2026-01-01\", shard = \"a\" }, { shard = \"b\" } ]",
-        ),
-        key(
-            "list",
-            "list = [ { values = [\"eu\", \"uk\"], shard = \"a\" }, { values = [\"us\"], shard = \"b\" } ]",
-        ),
+        key("range", "range = [ { until = \"2026-01-01\", shard = \"a\" }, { shard = \"b\" } ]"),
+        key("list", "list = [ { values = [\"eu\", \"uk\"], shard = \"a\" }, { values = [\"us\"], shard = \"b\" } ]"),
         key("reference", "reference = true"),
     ],
 };
 
-pub(super) const RANGE: SectionKind = SectionKind {
-    title: "a range",
-    keys: &[
-        key("until", "until = \"2026-01-01\""),
-        key("shard", "shard = \"a\""),
-    ],
-};
+pub(super) const RANGE: SectionKind =
+    SectionKind { title: "a range", keys: &[key("until", "until = \"2026-01-01\""), key("shard", "shard = \"a\"")] };
 
 pub(super) const LIST: SectionKind = SectionKind {
     title: "a list entry",
-    keys: &[
-        key("values", "values = [\"eu\", \"uk\"]"),
-        key("shard", "shard = \"a\""),
-    ],
+    keys: &[key("values", "values = [\"eu\", \"uk\"]"), key("shard", "shard = \"a\"")],
 };
 
 /// Every kind of section.
-pub(super) const ALL: &[&SectionKind] = &[
-    &FILE, &SERVER, &TLS, &POOL, &LOG, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST,
-];
+pub(super) const ALL: &[&SectionKind] =
+    &[&FILE, &SERVER, &TLS, &POOL, &LOG, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST];

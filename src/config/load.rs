@@ -43,11 +43,8 @@ impl Config {
         let name = path.display().to_string();
         let text = read_text(path, &name)?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        let world_readable =
-            std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata));
-        from_text(&name, &text, &directory, world_readable, &|name| {
-            std::env::var(name).ok()
-        })
+        let world_readable = std::fs::metadata(path).is_ok_and(|metadata| is_world_readable(&metadata));
+        from_text(&name, &text, &directory, world_readable, &|name| std::env::var(name).ok())
     }
 
     /// As [`Config::load`], but for looking at the file alone: secrets and certificates need not be there.
@@ -57,12 +54,7 @@ impl Config {
     pub fn load_alone(path: &Path) -> Result<Loaded, Mistakes> {
         let name = path.display().to_string();
         let text = read_text(path, &name)?;
-        let placeholder = |_: &Path| {
-            Ok(FoundFile {
-                text: "unknown".to_owned(),
-                world_readable: false,
-            })
-        };
+        let placeholder = |_: &Path| Ok(FoundFile { text: "unknown".to_owned(), world_readable: false });
         parse(
             &name,
             &text,
@@ -79,10 +71,7 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake in it.
-    pub fn from_toml(
-        text: &str,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Loaded, Mistakes> {
+    pub fn from_toml(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
         from_text("configuration", text, Path::new(""), false, environment)
     }
 }
@@ -109,33 +98,16 @@ fn from_text(
 ) -> Result<Loaded, Mistakes> {
     let resolve = |path: &Path| directory.join(path);
     let read = |path: &Path| read_file(&resolve(path));
-    parse(
-        name,
-        text,
-        &Surroundings {
-            environment,
-            read_file: &read,
-            resolve: &resolve,
-            world_readable,
-        },
-    )
+    parse(name, text, &Surroundings { environment, read_file: &read, resolve: &resolve, world_readable })
 }
 
-pub(super) fn parse(
-    name: &str,
-    text: &str,
-    surroundings: &Surroundings<'_>,
-) -> Result<Loaded, Mistakes> {
+pub(super) fn parse(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<Loaded, Mistakes> {
     let mut notes = Notes::new(text);
     let (tree, errors) = DeTable::parse_recoverable(text);
     let is_toml = errors.is_empty();
     for error in &errors {
         let at = error.span().unwrap_or(0..0);
-        notes.mistake(
-            &at,
-            format!("this is not TOML: {}", error.message()),
-            remedy(error.message()),
-        );
+        notes.mistake(&at, format!("this is not TOML: {}", error.message()), remedy(error.message()));
     }
     let raw = raw::read(tree.get_ref(), &mut notes);
     // A tree with holes would be said to lack what stands in its unreadable lines.
@@ -143,11 +115,7 @@ pub(super) fn parse(
     let (mistakes, warnings) = notes.finish();
     match config {
         Some(config) if mistakes.is_empty() => Ok(Loaded { config, warnings }),
-        _ => Err(Mistakes {
-            file: name.to_owned(),
-            mistakes,
-            warnings,
-        }),
+        _ => Err(Mistakes { file: name.to_owned(), mistakes, warnings }),
     }
 }
 
@@ -163,16 +131,11 @@ fn read_file(path: &Path) -> std::io::Result<FoundFile> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.len() > NAMED_FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!(
-            "it has more than {NAMED_FILE_BYTES_MAX} bytes"
-        )));
+        return Err(std::io::Error::other(format!("it has more than {NAMED_FILE_BYTES_MAX} bytes")));
     }
     let mut text = String::new();
     file.take(NAMED_FILE_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(FoundFile {
-        text,
-        world_readable: is_world_readable(&metadata),
-    })
+    Ok(FoundFile { text, world_readable: is_world_readable(&metadata) })
 }
 
 fn is_world_readable(metadata: &std::fs::Metadata) -> bool {

@@ -27,11 +27,7 @@ pub struct Mistakes {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {}; {}",
-            self.line, self.column, self.what, self.remedy
-        )
+        write!(f, "{}:{}: {}; {}", self.line, self.column, self.what, self.remedy)
     }
 }
 
@@ -70,23 +66,13 @@ impl<'t> Notes<'t> {
     }
 
     /// The file can't be used.
-    pub(super) fn mistake(
-        &mut self,
-        at: &Range<usize>,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub(super) fn mistake(&mut self, at: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
         let mistake = self.place(at, what.into(), remedy.into());
         self.mistakes.push((at.start, mistake));
     }
 
     /// The file can be used, but probably isn't meant so.
-    pub(super) fn warning(
-        &mut self,
-        at: &Range<usize>,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub(super) fn warning(&mut self, at: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
         let warning = self.place(at, what.into(), remedy.into());
         self.warnings.push((at.start, warning));
     }
@@ -103,20 +89,13 @@ impl<'t> Notes<'t> {
 
     fn place(&self, at: &Range<usize>, what: String, remedy: String) -> Mistake {
         let (line, column) = self.position(at.start);
-        Mistake {
-            line,
-            column,
-            what,
-            remedy,
-        }
+        Mistake { line, column, what, remedy }
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before
-            .get(line_start..)
-            .map_or(0, |line| line.chars().count());
+        let column = before.get(line_start..).map_or(0, |line| line.chars().count());
         (before.matches('\n').count() + 1, column + 1)
     }
 }
@@ -127,21 +106,14 @@ fn in_order(mut notes: Vec<(usize, Mistake)>) -> Vec<Mistake> {
 }
 
 /// The candidate that `written` is most likely a misspelling of.
-pub(super) fn similar<'c>(
-    written: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub(super) fn similar<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let written = written.to_lowercase().replace('-', "_");
     // Names of one or two letters resemble each other without being meant.
     let allowed = (written.chars().count() / 3).min(3);
     let distance = |candidate: &str| {
         let candidate = candidate.to_lowercase();
         let is_beginning = written.len() > 3 && candidate.starts_with(&written);
-        if is_beginning {
-            1
-        } else {
-            distance(&written, &candidate)
-        }
+        if is_beginning { 1 } else { distance(&written, &candidate) }
     };
     candidates
         .into_iter()
@@ -160,9 +132,7 @@ fn distance(left: &str, right: &str) -> usize {
     for (i, a) in left.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, b) in right.iter().enumerate() {
-            let mut best = (last[j] + usize::from(a != b))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
+            let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
                 best = best.min(before_last[j - 1] + 1);
             }

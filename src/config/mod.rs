@@ -238,9 +238,6 @@ impl DatabaseConfig {
 
 impl std::fmt::Debug for UserConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserConfig")
-            .field("name", &self.name)
-            .field("admin", &self.admin)
-            .finish_non_exhaustive()
+        f.debug_struct("UserConfig").field("name", &self.name).field("admin", &self.admin).finish_non_exhaustive()
     }
 }

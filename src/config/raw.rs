@@ -128,12 +128,7 @@ pub(super) struct RawList<'t> {
     pub(super) shard: Text,
 }
 
-fn open<'t>(
-    (at, table): Entry<'t>,
-    kind: &'static SectionKind,
-    title: String,
-    notes: &mut Notes<'_>,
-) -> Section<'t> {
+fn open<'t>((at, table): Entry<'t>, kind: &'static SectionKind, title: String, notes: &mut Notes<'_>) -> Section<'t> {
     Section::open(table, kind, title, at, ALL, notes)
 }
 
@@ -141,42 +136,20 @@ fn open<'t>(
 pub(super) fn read<'t>(root: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawConfig<'t> {
     let file = open((0..0, root), &FILE, FILE.title.to_owned(), notes);
     let fixed = |name: &str, kind: &'static SectionKind, notes: &mut Notes<'_>| {
-        file.table(name, notes)
-            .map(|entry| open(entry, kind, kind.title.to_owned(), notes))
+        file.table(name, notes).map(|entry| open(entry, kind, kind.title.to_owned(), notes))
     };
-    let server = fixed("server", &SERVER, notes)
-        .map(|section| server(&section, notes))
-        .unwrap_or_default();
-    let pool = fixed("pool", &POOL, notes)
-        .map(|section| pool(&section, notes))
-        .unwrap_or_default();
-    let log = fixed("log", &LOG, notes)
-        .map(|section| log(&section, notes))
-        .unwrap_or_default();
+    let server = fixed("server", &SERVER, notes).map(|section| server(&section, notes)).unwrap_or_default();
+    let pool = fixed("pool", &POOL, notes).map(|section| pool(&section, notes)).unwrap_or_default();
+    let log = fixed("log", &LOG, notes).map(|section| log(&section, notes)).unwrap_or_default();
     let users = file.value("user").map(|_| {
-        let entries = file
-            .tables("user", notes)
-            .map(Spanned::into_inner)
-            .unwrap_or_default();
-        entries
-            .into_iter()
-            .map(|entry| user(entry, notes))
-            .collect()
+        let entries = file.tables("user", notes).map(Spanned::into_inner).unwrap_or_default();
+        entries.into_iter().map(|entry| user(entry, notes)).collect()
     });
     let databases = file.value("database").map(|_| {
         let entries = file.named_tables("database", notes);
-        entries
-            .into_iter()
-            .map(|(name, table)| database(name, table, notes))
-            .collect()
+        entries.into_iter().map(|(name, table)| database(name, table, notes)).collect()
     });
-    RawConfig {
-        server,
-        pool,
-        log,
-        users,
-        databases,
-    }
+    RawConfig { server, pool, log, users, databases }
 }
 
 fn server<'t>(section: &Section<'t>, notes: &mut Notes<'_>) -> RawServer<'t> {
@@ -215,10 +188,7 @@ fn pool(section: &Section<'_>, notes: &mut Notes<'_>) -> RawPool {
 }
 
 fn log(section: &Section<'_>, notes: &mut Notes<'_>) -> RawLog {
-    RawLog {
-        format: section.string("format", notes),
-        level: section.string("level", notes),
-    }
+    RawLog { format: section.string("format", notes), level: section.string("level", notes) }
 }
 
 fn user<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawUser<'t> {
@@ -229,19 +199,12 @@ fn user<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawUser<'t> {
         server_user: section.string("server_user", notes),
         server_password: secret(&section, "server_password", notes),
         admin: section.boolean("admin", notes),
-        databases: section
-            .strings("databases", true, notes)
-            .map(Spanned::into_inner)
-            .unwrap_or_default(),
+        databases: section.strings("databases", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         section,
     }
 }
 
-fn database<'t>(
-    name: Placed<String>,
-    table: &'t DeTable<'t>,
-    notes: &mut Notes<'_>,
-) -> RawDatabase<'t> {
+fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawDatabase<'t> {
     let base = format!("database.{}", header_key(name.get_ref()));
     let section = open((name.span(), table), &DATABASE, format!("[{base}]"), notes);
     let shards = section.named_tables("shard", notes);
@@ -249,61 +212,35 @@ fn database<'t>(
     RawDatabase {
         home: section.string("home", notes),
         reads: section.string("reads", notes),
-        safe_functions: section
-            .strings("safe_functions", true, notes)
-            .map(Spanned::into_inner)
-            .unwrap_or_default(),
+        safe_functions: section.strings("safe_functions", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         buckets: buckets(&section, notes),
         pool_size: section.integer("pool_size", notes),
-        shards: shards
-            .into_iter()
-            .map(|(name, table)| shard(&base, name, table, notes))
-            .collect(),
-        tables: tables
-            .into_iter()
-            .map(|(name, entry)| self::table(&base, name, entry, notes))
-            .collect(),
+        shards: shards.into_iter().map(|(name, table)| shard(&base, name, table, notes)).collect(),
+        tables: tables.into_iter().map(|(name, entry)| self::table(&base, name, entry, notes)).collect(),
         section,
         name,
     }
 }
 
-fn shard<'t>(
-    base: &str,
-    name: Placed<String>,
-    table: &'t DeTable<'t>,
-    notes: &mut Notes<'_>,
-) -> RawShard<'t> {
+fn shard<'t>(base: &str, name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawShard<'t> {
     let title = format!("[{base}.shard.{}]", header_key(name.get_ref()));
     let section = open((name.span(), table), &SHARD, title, notes);
     RawShard {
         primary: section.string("primary", notes),
-        replicas: section
-            .strings("replicas", true, notes)
-            .map(Spanned::into_inner)
-            .unwrap_or_default(),
+        replicas: section.strings("replicas", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         section,
         name,
     }
 }
 
-fn table<'t>(
-    base: &str,
-    name: Placed<String>,
-    table: &'t DeTable<'t>,
-    notes: &mut Notes<'_>,
-) -> RawTable<'t> {
+fn table<'t>(base: &str, name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawTable<'t> {
     let title = format!("[{base}.table.{}]", header_key(name.get_ref()));
     let section = open((name.span(), table), &TABLE, title, notes);
     let range = section.tables("range", notes).map(|entries| {
         let at = entries.span();
         let ranges = entries.into_inner().into_iter().map(|entry| {
             let section = open(entry, &RANGE, RANGE.title.to_owned(), notes);
-            RawRange {
-                until: section.scalar("until", notes),
-                shard: section.string("shard", notes),
-                section,
-            }
+            RawRange { until: section.scalar("until", notes), shard: section.string("shard", notes), section }
         });
         Spanned::new(at, ranges.collect())
     });
@@ -311,11 +248,7 @@ fn table<'t>(
         let at = entries.span();
         let entries = entries.into_inner().into_iter().map(|entry| {
             let section = open(entry, &LIST, LIST.title.to_owned(), notes);
-            RawList {
-                values: section.scalars("values", notes),
-                shard: section.string("shard", notes),
-                section,
-            }
+            RawList { values: section.scalars("values", notes), shard: section.string("shard", notes), section }
         });
         Spanned::new(at, entries.collect())
     });
@@ -333,13 +266,6 @@ fn table<'t>(
 
 /// A key as it stands in a header: quoted unless it is a bare key.
 fn header_key(name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if bare {
-        name.to_owned()
-    } else {
-        format!("{name:?}")
-    }
+    let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if bare { name.to_owned() } else { format!("{name:?}") }
 }

@@ -52,17 +52,9 @@ impl<'t> Section<'t> {
         all: &[&'static SectionKind],
         notes: &mut Notes<'_>,
     ) -> Self {
-        let section = Self {
-            table,
-            kind,
-            title,
-            at,
-        };
+        let section = Self { table, kind, title, at };
         for (name, value) in table.iter() {
-            let known = kind
-                .keys
-                .iter()
-                .find(|key| key.name == name.get_ref().as_ref());
+            let known = kind.keys.iter().find(|key| key.name == name.get_ref().as_ref());
             match known {
                 None => {
                     section.unknown_key(name.get_ref(), &name.span(), value.get_ref(), all, notes);
@@ -85,9 +77,7 @@ impl<'t> Section<'t> {
         notes: &mut Notes<'_>,
     ) {
         let own = self.kind.keys.iter().map(|key| key.name);
-        let elsewhere = all
-            .iter()
-            .find(|kind| kind.keys.iter().any(|key| key.name == name));
+        let elsewhere = all.iter().find(|kind| kind.keys.iter().any(|key| key.name == name));
         let remedy = if self.kind.title.ends_with(".table.NAME]") && value.is_table() {
             let base = self.title.trim_start_matches('[').trim_end_matches(']');
             let (parent, table) = base.rsplit_once('.').unwrap_or(("", base));
@@ -99,26 +89,17 @@ impl<'t> Section<'t> {
         } else {
             format!("write one of {}", quoted_list(own))
         };
-        notes.mistake(
-            at,
-            format!("unknown key `{name}` in {}", self.title),
-            remedy,
-        );
+        notes.mistake(at, format!("unknown key `{name}` in {}", self.title), remedy);
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&'t Spanned<DeValue<'t>>> {
-        debug_assert!(
-            self.kind.keys.iter().any(|key| key.name == name),
-            "{name} is not declared"
-        );
+        debug_assert!(self.kind.keys.iter().any(|key| key.name == name), "{name} is not declared");
         self.table.get(name)
     }
 
     /// Where the key is written, else the section.
     pub(super) fn place_of(&self, name: &str) -> Range<usize> {
-        self.table
-            .get_key_value(name)
-            .map_or(self.at.clone(), |(key, _)| key.span())
+        self.table.get_key_value(name).map_or(self.at.clone(), |(key, _)| key.span())
     }
 
     pub(super) fn string(&self, name: &str, notes: &mut Notes<'_>) -> Option<Placed<String>> {
@@ -132,19 +113,13 @@ impl<'t> Section<'t> {
     pub(super) fn integer(&self, name: &str, notes: &mut Notes<'_>) -> Option<Placed<i64>> {
         let value = self.value(name)?;
         match value.get_ref() {
-            DeValue::Integer(digits) => {
-                match i64::from_str_radix(digits.as_str(), digits.radix()) {
-                    Ok(number) => Some(Spanned::new(value.span(), number)),
-                    Err(_) => {
-                        notes.mistake(
-                            &value.span(),
-                            format!("`{name}` is too large"),
-                            self.write(name),
-                        );
-                        None
-                    }
+            DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
+                Ok(number) => Some(Spanned::new(value.span(), number)),
+                Err(_) => {
+                    notes.mistake(&value.span(), format!("`{name}` is too large"), self.write(name));
+                    None
                 }
-            }
+            },
             other => self.wrong_type(name, "a whole number", other, &value.span(), notes),
         }
     }
@@ -167,28 +142,16 @@ impl<'t> Section<'t> {
         let value = self.value(name)?;
         let items = match value.get_ref() {
             DeValue::String(text) if or_one => vec![Spanned::new(value.span(), text.to_string())],
-            DeValue::Array(items) => items
-                .iter()
-                .filter_map(|item| self.item(name, item, notes))
-                .collect(),
+            DeValue::Array(items) => items.iter().filter_map(|item| self.item(name, item, notes)).collect(),
             other => {
-                let wanted = if or_one {
-                    "a string or a list of strings"
-                } else {
-                    "a list of strings"
-                };
+                let wanted = if or_one { "a string or a list of strings" } else { "a list of strings" };
                 return self.wrong_type(name, wanted, other, &value.span(), notes);
             }
         };
         Some(Spanned::new(value.span(), items))
     }
 
-    fn item(
-        &self,
-        name: &str,
-        item: &Spanned<DeValue<'_>>,
-        notes: &mut Notes<'_>,
-    ) -> Option<Placed<String>> {
+    fn item(&self, name: &str, item: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Option<Placed<String>> {
         match item.get_ref() {
             DeValue::String(text) => Some(Spanned::new(item.span(), text.to_string())),
             other => self.wrong_type(name, "a list of strings", other, &item.span(), notes),
@@ -202,47 +165,28 @@ impl<'t> Section<'t> {
     }
 
     /// A list of strings, numbers, dates or times, as text.
-    pub(super) fn scalars(
-        &self,
-        name: &str,
-        notes: &mut Notes<'_>,
-    ) -> Option<Placed<Vec<Placed<Scalar>>>> {
+    pub(super) fn scalars(&self, name: &str, notes: &mut Notes<'_>) -> Option<Placed<Vec<Placed<Scalar>>>> {
         let value = self.value(name)?;
         match value.get_ref() {
             DeValue::Array(items) => {
-                let items = items
-                    .iter()
-                    .filter_map(|item| self.scalar_of(name, item, notes))
-                    .collect();
+                let items = items.iter().filter_map(|item| self.scalar_of(name, item, notes)).collect();
                 Some(Spanned::new(value.span(), items))
             }
             other => self.wrong_type(name, "a list", other, &value.span(), notes),
         }
     }
 
-    fn scalar_of(
-        &self,
-        name: &str,
-        value: &Spanned<DeValue<'_>>,
-        notes: &mut Notes<'_>,
-    ) -> Option<Placed<Scalar>> {
+    fn scalar_of(&self, name: &str, value: &Spanned<DeValue<'_>>, notes: &mut Notes<'_>) -> Option<Placed<Scalar>> {
         let (text, is_number) = match value.get_ref() {
             DeValue::String(text) => (text.to_string(), false),
-            DeValue::Integer(digits) => match i128::from_str_radix(digits.as_str(), digits.radix())
-            {
+            DeValue::Integer(digits) => match i128::from_str_radix(digits.as_str(), digits.radix()) {
                 Ok(number) => (number.to_string(), true),
                 Err(_) => (digits.as_str().to_owned(), true),
             },
             DeValue::Float(digits) => (digits.as_str().to_owned(), true),
             DeValue::Datetime(moment) => (moment.to_string(), false),
             other => {
-                return self.wrong_type(
-                    name,
-                    "a string, a number or a date",
-                    other,
-                    &value.span(),
-                    notes,
-                );
+                return self.wrong_type(name, "a string, a number or a date", other, &value.span(), notes);
             }
         };
         Some(Spanned::new(value.span(), Scalar { text, is_number }))
@@ -258,20 +202,10 @@ impl<'t> Section<'t> {
     }
 
     /// The tables in a list: `[[name]]` or `name = [{...}]`. `None` when the key isn't there.
-    pub(super) fn tables(
-        &self,
-        name: &str,
-        notes: &mut Notes<'_>,
-    ) -> Option<Placed<Vec<Entry<'t>>>> {
+    pub(super) fn tables(&self, name: &str, notes: &mut Notes<'_>) -> Option<Placed<Vec<Entry<'t>>>> {
         let value = self.value(name)?;
         let DeValue::Array(items) = value.get_ref() else {
-            return self.wrong_type(
-                name,
-                "a list of tables",
-                value.get_ref(),
-                &value.span(),
-                notes,
-            );
+            return self.wrong_type(name, "a list of tables", value.get_ref(), &value.span(), notes);
         };
         let mut tables = Vec::new();
         for item in items.iter() {
@@ -286,11 +220,7 @@ impl<'t> Section<'t> {
     }
 
     /// The tables in a table, by name, in the file's order.
-    pub(super) fn named_tables(
-        &self,
-        name: &str,
-        notes: &mut Notes<'_>,
-    ) -> Vec<(Placed<String>, &'t DeTable<'t>)> {
+    pub(super) fn named_tables(&self, name: &str, notes: &mut Notes<'_>) -> Vec<(Placed<String>, &'t DeTable<'t>)> {
         let Some((_, table)) = self.table(name, notes) else {
             return Vec::new();
         };
@@ -316,11 +246,7 @@ impl<'t> Section<'t> {
         at: &Range<usize>,
         notes: &mut Notes<'_>,
     ) -> Option<T> {
-        notes.mistake(
-            at,
-            format!("`{name}` must be {wanted}, not {}", type_name(found)),
-            self.write(name),
-        );
+        notes.mistake(at, format!("`{name}` must be {wanted}, not {}", type_name(found)), self.write(name));
         None
     }
 
@@ -333,11 +259,7 @@ impl<'t> Section<'t> {
     }
 
     pub(super) fn missing(&self, name: &str, notes: &mut Notes<'_>) {
-        notes.mistake(
-            &self.at,
-            format!("{} has no `{name}`", self.title),
-            self.write(name),
-        );
+        notes.mistake(&self.at, format!("{} has no `{name}`", self.title), self.write(name));
     }
 }
 
@@ -352,10 +274,7 @@ pub(super) struct Scalar {
 /// The toml crate sorts keys by name; the order of shards is the file's, and spans have it.
 pub(super) fn in_file_order<'t>(
     table: &'t DeTable<'t>,
-) -> Vec<(
-    &'t Spanned<toml::de::DeString<'t>>,
-    &'t Spanned<DeValue<'t>>,
-)> {
+) -> Vec<(&'t Spanned<toml::de::DeString<'t>>, &'t Spanned<DeValue<'t>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries

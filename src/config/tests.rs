@@ -12,32 +12,18 @@ mod samples;
 
 /// In an environment where every variable whose name ends in PASSWORD is set and where a few files are.
 fn load(text: &str) -> Result<Loaded, Mistakes> {
-    let environment = |name: &str| {
-        name.ends_with("PASSWORD")
-            .then(|| format!("value of {name}"))
-    };
+    let environment = |name: &str| name.ends_with("PASSWORD").then(|| format!("value of {name}"));
     let read_file = |path: &Path| match path.to_str() {
-        Some("open") => Ok(FoundFile {
-            text: "from a file\n".to_owned(),
-            world_readable: true,
-        }),
-        Some("empty") => Ok(FoundFile {
-            text: "\n".to_owned(),
-            world_readable: false,
-        }),
-        Some("/run/secrets/ops" | "server.crt" | "server.key" | "ca.crt") => Ok(FoundFile {
-            text: "from a file\r\n".to_owned(),
-            world_readable: false,
-        }),
+        Some("open") => Ok(FoundFile { text: "from a file\n".to_owned(), world_readable: true }),
+        Some("empty") => Ok(FoundFile { text: "\n".to_owned(), world_readable: false }),
+        Some("/run/secrets/ops" | "server.crt" | "server.key" | "ca.crt") => {
+            Ok(FoundFile { text: "from a file\r\n".to_owned(), world_readable: false })
+        }
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
     let resolve = |path: &Path| PathBuf::from("/etc/shardway").join(path);
-    let surroundings = Surroundings {
-        environment: &environment,
-        read_file: &read_file,
-        resolve: &resolve,
-        world_readable: false,
-    };
+    let surroundings =
+        Surroundings { environment: &environment, read_file: &read_file, resolve: &resolve, world_readable: false };
     parse("shardway.toml", text, &surroundings)
 }
 
@@ -61,9 +47,5 @@ fn good(text: &str) -> Loaded {
 
 #[track_caller]
 fn warnings(text: &str) -> Vec<String> {
-    good(text)
-        .warnings
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    good(text).warnings.iter().map(ToString::to_string).collect()
 }

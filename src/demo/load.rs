@@ -28,22 +28,14 @@ pub(super) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> 
 }
 
 /// Loads everything, reference tables first.
-pub(super) async fn load(
-    url: &str,
-    client: &Client,
-    cluster: &Cluster,
-    progress: &Progress,
-) -> Result<(), Error> {
+pub(super) async fn load(url: &str, client: &Client, cluster: &Cluster, progress: &Progress) -> Result<(), Error> {
     let step = progress.count("Loading rows through Shardway", USERS);
     for shard in cluster.shards() {
         for insert in shop::reference_inserts() {
             // A reference table has its rows on every shard; until writes to it go to all by themselves, the hint
             // sends each copy to its place.
             let statement = format!("/* shardway: shard={} */ {insert}", shard.name);
-            client
-                .batch_execute(&statement)
-                .await
-                .map_err(sql("load a reference table"))?;
+            client.batch_execute(&statement).await.map_err(sql("load a reference table"))?;
         }
     }
     let mut loaders = JoinSet::new();
@@ -51,15 +43,10 @@ pub(super) async fn load(
         let client = connect(url).await.map_err(sql("connect"))?;
         let step = step.clone();
         loaders.spawn(async move {
-            let insert = client
-                .prepare(INSERT_USER)
-                .await
-                .map_err(sql("prepare a statement"))?;
+            let insert = client.prepare(INSERT_USER).await.map_err(sql("prepare a statement"))?;
             let mut rows = 0;
             for id in (first..=USERS).step_by(CONNECTIONS as usize) {
-                rows += load_user(&client, &insert, id)
-                    .await
-                    .map_err(sql(&format!("load user {id}")))?;
+                rows += load_user(&client, &insert, id).await.map_err(sql(&format!("load user {id}")))?;
                 step.advance(1);
             }
             Ok::<u64, Error>(rows)
@@ -67,10 +54,7 @@ pub(super) async fn load(
     }
     let mut rows = 0;
     while let Some(result) = loaders.join_next().await {
-        rows += result.map_err(|source| Error::System {
-            doing: "load rows",
-            source: source.into(),
-        })??;
+        rows += result.map_err(|source| Error::System { doing: "load rows", source: source.into() })??;
     }
     step.done(&format!(
         "Loaded {rows} rows of {USERS} users, and {} reference rows on each shard",
@@ -80,21 +64,11 @@ pub(super) async fn load(
 }
 
 /// One transaction, so one shard: a prepared statement for the user, literals inline for the rest.
-async fn load_user(
-    client: &Client,
-    insert: &Statement,
-    id: u64,
-) -> Result<u64, tokio_postgres::Error> {
+async fn load_user(client: &Client, insert: &Statement, id: u64) -> Result<u64, tokio_postgres::Error> {
     let user = shop::user_rows(id);
     let key = i64::try_from(id).expect("there are few users");
     client.batch_execute("BEGIN").await?;
-    let parameters: [&(dyn ToSql + Sync); 5] = [
-        &key,
-        &user.name,
-        &user.email,
-        &user.country,
-        &user.joined_on,
-    ];
+    let parameters: [&(dyn ToSql + Sync); 5] = [&key, &user.name, &user.email, &user.country, &user.joined_on];
     client.execute(insert, &parameters).await?;
     client.batch_execute(&user.orders).await?;
     client.batch_execute(&user.items).await?;

@@ -57,34 +57,22 @@ pub enum Error {
     #[error(transparent)]
     Servers(#[from] devcluster::Error),
     #[error("could not {doing}: {source}")]
-    System {
-        doing: &'static str,
-        source: std::io::Error,
-    },
+    System { doing: &'static str, source: std::io::Error },
     #[error("shardway setup could not record the placement:\n{said}")]
     Setup { said: String },
     #[error("Shardway ended ({status}); it said:\n{log}")]
-    ProxyEnded {
-        status: std::process::ExitStatus,
-        log: String,
-    },
+    ProxyEnded { status: std::process::ExitStatus, log: String },
     #[error("Shardway did not let the shop's user in: {reason}\n{log}")]
     ProxyNotReady { reason: String, log: String },
     #[error("could not {doing} through Shardway: {}", said(.source))]
-    Sql {
-        doing: String,
-        source: tokio_postgres::Error,
-    },
+    Sql { doing: String, source: tokio_postgres::Error },
 }
 
 /// The server's words, which tokio-postgres's own message leaves out.
 fn said(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => {
-            let hint = error
-                .hint()
-                .map(|hint| format!(" ({hint})"))
-                .unwrap_or_default();
+            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
             format!("{} [{}]{hint}", error.message(), error.code().code())
         }
         None => error.to_string(),
@@ -110,10 +98,7 @@ pub fn run(options: &DemoOptions) -> Result<(), Error> {
 
 async fn demo(options: &DemoOptions, interrupts: &mut Interrupts) -> Result<(), Error> {
     // Before anything is started: the most likely mistake.
-    TcpListener::bind(("127.0.0.1", options.port)).map_err(|source| Error::Port {
-        port: options.port,
-        source,
-    })?;
+    TcpListener::bind(("127.0.0.1", options.port)).map_err(|source| Error::Port { port: options.port, source })?;
     let progress = Progress::new();
     let Some(cluster) = start_cluster(options, &progress, interrupts).await? else {
         return Ok(());
@@ -160,15 +145,9 @@ async fn start_cluster(
     let reporter = progress.clone();
     let mut starting = tokio::task::spawn_blocking(move || {
         let installation = Installation::find_or_install(&mut |line| reporter.say(line))?;
-        let step = reporter.step(&format!(
-            "Starting {servers} servers: {}",
-            installation.version()
-        ));
+        let step = reporter.step(&format!("Starting {servers} servers: {}", installation.version()));
         let cluster = builder.installation(installation).start()?;
-        step.done(&format!(
-            "Started {servers} servers in {}",
-            cluster.directory().display()
-        ));
+        step.done(&format!("Started {servers} servers in {}", cluster.directory().display()));
         Ok::<_, devcluster::Error>(cluster)
     });
     let result = tokio::select! {
@@ -179,10 +158,7 @@ async fn start_cluster(
             starting.await
         }
     };
-    match result.map_err(|source| Error::System {
-        doing: "start servers",
-        source: source.into(),
-    })? {
+    match result.map_err(|source| Error::System { doing: "start servers", source: source.into() })? {
         Ok(cluster) if !cancelled.load(Ordering::Relaxed) => Ok(Some(cluster)),
         Ok(_) | Err(devcluster::Error::Interrupted) => Ok(None),
         Err(error) => Err(error.into()),
@@ -190,11 +166,7 @@ async fn start_cluster(
 }
 
 /// Starts the proxy, loads the rows and shows what to try.
-async fn set_up(
-    options: &DemoOptions,
-    cluster: &Cluster,
-    progress: &Progress,
-) -> Result<Companion, Error> {
+async fn set_up(options: &DemoOptions, cluster: &Cluster, progress: &Progress) -> Result<Companion, Error> {
     let config = write_config(options, cluster)?;
     let url = format!("postgres://{SHOP}:{SHOP}@127.0.0.1:{}/{SHOP}", options.port);
     let step = progress.step("Starting Shardway");
@@ -222,25 +194,15 @@ fn wait_for_replicas(cluster: &Cluster) -> Result<(), Error> {
 
 fn write_config(options: &DemoOptions, cluster: &Cluster) -> Result<PathBuf, Error> {
     let file = cluster.directory().join("shardway.toml");
-    let reads = if options.replicas > 0 {
-        "prefer_replica"
-    } else {
-        "primary"
-    };
+    let reads = if options.replicas > 0 { "prefer_replica" } else { "primary" };
     let text = shop::config(options.port, reads, &cluster.database_toml(SHOP));
-    std::fs::write(&file, text).map_err(|source| Error::System {
-        doing: "write the configuration file",
-        source,
-    })?;
+    std::fs::write(&file, text).map_err(|source| Error::System { doing: "write the configuration file", source })?;
     Ok(file)
 }
 
 /// `shardway setup`: from then on a file that would place rows elsewhere isn't served.
 fn record_placement(config: &Path) -> Result<(), Error> {
-    let doing = |source| Error::System {
-        doing: "run shardway setup",
-        source,
-    };
+    let doing = |source| Error::System { doing: "run shardway setup", source };
     let program = std::env::current_exe().map_err(doing)?;
     let mut setup = Command::new(program);
     setup.arg("setup").arg("--config").arg(config);
@@ -254,14 +216,8 @@ fn record_placement(config: &Path) -> Result<(), Error> {
 
 /// Starts Shardway on a configuration file, as a process that ends with the cluster.
 fn start_proxy(cluster: &Cluster, config: &Path) -> Result<Companion, Error> {
-    let program = std::env::current_exe().map_err(|source| Error::System {
-        doing: "find this program",
-        source,
-    })?;
-    Ok(cluster.spawn(
-        "shardway",
-        Command::new(program).arg("--config").arg(config),
-    )?)
+    let program = std::env::current_exe().map_err(|source| Error::System { doing: "find this program", source })?;
+    Ok(cluster.spawn("shardway", Command::new(program).arg("--config").arg(config))?)
 }
 
 /// Tries to log in until it works.
@@ -269,18 +225,12 @@ async fn wait_for_proxy(proxy: &Companion, url: &str) -> Result<tokio_postgres::
     let deadline = Instant::now() + PROXY_READY_WITHIN;
     loop {
         if let Some(status) = proxy.ended() {
-            return Err(Error::ProxyEnded {
-                status,
-                log: proxy.log(),
-            });
+            return Err(Error::ProxyEnded { status, log: proxy.log() });
         }
         match load::connect(url).await {
             Ok(client) => return Ok(client),
             Err(error) if Instant::now() > deadline => {
-                return Err(Error::ProxyNotReady {
-                    reason: said(&error),
-                    log: proxy.log(),
-                });
+                return Err(Error::ProxyNotReady { reason: said(&error), log: proxy.log() });
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -291,10 +241,7 @@ async fn wait_for_proxy(proxy: &Companion, url: &str) -> Result<tokio_postgres::
 async fn ended(proxy: &Companion) -> Error {
     loop {
         if let Some(status) = proxy.ended() {
-            return Error::ProxyEnded {
-                status,
-                log: proxy.log(),
-            };
+            return Error::ProxyEnded { status, log: proxy.log() };
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -312,15 +259,9 @@ struct Interrupts {
 
 impl Interrupts {
     fn new() -> std::io::Result<Self> {
-        let [interrupt, terminate, hangup] = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ]
-        .map(signal);
-        Ok(Self {
-            signals: [interrupt?, terminate?, hangup?],
-        })
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self { signals: [interrupt?, terminate?, hangup?] })
     }
 
     async fn next(&mut self) {

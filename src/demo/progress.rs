@@ -20,9 +20,7 @@ pub(super) struct Step {
 
 impl Progress {
     pub fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-        }
+        Self { terminal: std::io::stderr().is_terminal() }
     }
 
     pub fn say(&self, line: &str) {
@@ -37,9 +35,8 @@ impl Progress {
     /// A step of `total` parts.
     pub fn count(&self, message: &str, total: u64) -> Step {
         self.begin(message, || {
-            let style =
-                ProgressStyle::with_template("{spinner} {msg} {bar:32} {human_pos} of {human_len}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template("{spinner} {msg} {bar:32} {human_pos} of {human_len}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style)
         })
     }

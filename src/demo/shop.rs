@@ -81,32 +81,23 @@ const FIRST_NAMES: [&str; 20] = [
     "Tim",
 ];
 const LAST_NAMES: [&str; 17] = [
-    "Allen", "Bartik", "Clarke", "Dijkstra", "Easley", "Floyd", "Gray", "Hamilton", "Iverson",
-    "Johnson", "Knuth", "Lamport", "Moore", "Naur", "Perlman", "Sammet", "Wirth",
+    "Allen", "Bartik", "Clarke", "Dijkstra", "Easley", "Floyd", "Gray", "Hamilton", "Iverson", "Johnson", "Knuth",
+    "Lamport", "Moore", "Naur", "Perlman", "Sammet", "Wirth",
 ];
-const MATERIALS: [&str; 10] = [
-    "Oak", "Steel", "Linen", "Copper", "Glass", "Wool", "Paper", "Clay", "Cork", "Slate",
-];
+const MATERIALS: [&str; 10] = ["Oak", "Steel", "Linen", "Copper", "Glass", "Wool", "Paper", "Clay", "Cork", "Slate"];
 const THINGS: [&str; 20] = [
-    "bowl", "brush", "candle", "chair", "clock", "cup", "frame", "hook", "jar", "kettle", "lamp",
-    "mat", "pen", "plate", "ruler", "shelf", "stool", "table", "tray", "vase",
+    "bowl", "brush", "candle", "chair", "clock", "cup", "frame", "hook", "jar", "kettle", "lamp", "mat", "pen",
+    "plate", "ruler", "shelf", "stool", "table", "tray", "vase",
 ];
 const STATES: [&str; 4] = ["new", "paid", "sent", "sent"];
 
 /// The rows of the reference tables, as one INSERT each.
 pub(super) fn reference_inserts() -> [String; 2] {
-    let countries = values(COUNTRIES.iter(), |text, (code, name)| {
-        write!(text, "'{code}', '{name}'")
-    });
+    let countries = values(COUNTRIES.iter(), |text, (code, name)| write!(text, "'{code}', '{name}'"));
     let products = values(1..=PRODUCTS, |text, id| {
         let material = pick(&MATERIALS, id / THINGS.len() as u64);
         let thing = pick(&THINGS, id);
-        write!(
-            text,
-            "{id}, '{material} {thing}', {}.{:02}",
-            2 + id * 7 % 90,
-            id * 5 % 100
-        )
+        write!(text, "{id}, '{material} {thing}', {}.{:02}", 2 + id * 7 % 90, id * 5 % 100)
     });
     [
         format!("INSERT INTO countries (code, name) VALUES {countries}"),
@@ -153,11 +144,7 @@ pub(super) fn user_rows(id: u64) -> UserRows {
             "INSERT INTO order_items (user_id, order_id, line, product_id, quantity) VALUES {}",
             values(lines, |text, (order, line)| {
                 let product = 1 + (seed + order * 13 + line * 7) % PRODUCTS;
-                write!(
-                    text,
-                    "{id}, {order}, {line}, {product}, {}",
-                    1 + (seed + line) % 4
-                )
+                write!(text, "{id}, {order}, {line}, {product}, {}", 1 + (seed + line) % 4)
             })
         ),
         rows,
@@ -212,10 +199,7 @@ fn day(number: u64) -> String {
 }
 
 /// `(...), (...)`, with the inside of each row by `write`.
-fn values<T>(
-    rows: impl Iterator<Item = T>,
-    write: impl Fn(&mut String, T) -> std::fmt::Result,
-) -> String {
+fn values<T>(rows: impl Iterator<Item = T>, write: impl Fn(&mut String, T) -> std::fmt::Result) -> String {
     let mut text = String::new();
     for row in rows {
         text.push_str(if text.is_empty() { "(" } else { ", (" });
@@ -241,11 +225,8 @@ mod tests {
 
     #[test]
     fn the_configuration_names_the_policy_before_the_shards() {
-        let text = config(
-            6432,
-            "primary",
-            "[database.shop]\nhome = \"a\"\n\n[database.shop.shard.a]\nprimary = \"x\"\n",
-        );
+        let text =
+            config(6432, "primary", "[database.shop]\nhome = \"a\"\n\n[database.shop.shard.a]\nprimary = \"x\"\n");
         let (reads, shard) = (text.find("reads ="), text.find("shard.a]"));
         assert!(reads.is_some() && reads < shard);
     }

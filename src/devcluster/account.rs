@@ -28,23 +28,13 @@ impl Account {
     pub fn for_servers() -> Result<Self, Error> {
         let uid = Uid::effective();
         if !uid.is_root() {
-            return Ok(Self {
-                name: format!("with id {uid}"),
-                uid,
-                gid: Gid::effective(),
-                switch: false,
-            });
+            return Ok(Self { name: format!("with id {uid}"), uid, gid: Gid::effective(), switch: false });
         }
         let user = ["postgres", "nobody"]
             .into_iter()
             .find_map(|name| User::from_name(name).ok().flatten())
             .ok_or(Error::NoAccount)?;
-        Ok(Self {
-            name: user.name,
-            uid: user.uid,
-            gid: user.gid,
-            switch: true,
-        })
+        Ok(Self { name: user.name, uid: user.uid, gid: user.gid, switch: true })
     }
 
     pub fn name(&self) -> &str {
@@ -80,10 +70,7 @@ impl Account {
         };
         directory.ancestors().all(|ancestor| {
             ancestor.metadata().is_ok_and(|metadata| {
-                let shift = match (
-                    metadata.uid() == self.uid.as_raw(),
-                    metadata.gid() == self.gid.as_raw(),
-                ) {
+                let shift = match (metadata.uid() == self.uid.as_raw(), metadata.gid() == self.gid.as_raw()) {
                     (true, _) => 6,
                     (false, true) => 3,
                     (false, false) => 0,

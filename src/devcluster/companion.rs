@@ -47,13 +47,8 @@ impl Cluster {
                 program: command.get_program().to_string_lossy().into_owned(),
                 source,
             })?;
-        std::fs::write(&pid_file, format!("{}\n", child.id()))
-            .map_err(Error::io("write", &pid_file))?;
-        Ok(Companion {
-            log,
-            pid_file,
-            child: Mutex::new(child),
-        })
+        std::fs::write(&pid_file, format!("{}\n", child.id())).map_err(Error::io("write", &pid_file))?;
+        Ok(Companion { log, pid_file, child: Mutex::new(child) })
     }
 }
 

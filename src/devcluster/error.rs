@@ -12,28 +12,13 @@ pub enum Error {
     #[error("{source}\nPostgreSQL could not be set up; install it with: {remedy}")]
     NotProvided { source: Box<Error>, remedy: String },
     #[error("{program} could not be run: {source}")]
-    NotRunnable {
-        program: String,
-        source: std::io::Error,
-    },
+    NotRunnable { program: String, source: std::io::Error },
     #[error("{program} failed ({status}):\n{output}")]
-    Failed {
-        program: String,
-        status: ExitStatus,
-        output: String,
-    },
+    Failed { program: String, status: ExitStatus, output: String },
     #[error("could not {doing} {}: {source}", path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("server {name} did not become ready: {reason}; its log ends with:\n{log}")]
-    NotReady {
-        name: String,
-        reason: &'static str,
-        log: String,
-    },
+    NotReady { name: String, reason: &'static str, log: String },
     #[error("no free port was found for server {name} in {attempts} attempts")]
     NoPort { name: String, attempts: usize },
     #[error(
@@ -54,10 +39,6 @@ impl Error {
     /// An [`Error::Io`] for use with `map_err`.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Error::Io { doing, path, source }
     }
 }

@@ -42,20 +42,17 @@ impl Installation {
     /// # Errors
     /// [`Error::NoPostgres`] with the command that installs one.
     pub fn find() -> Result<Self, Error> {
-        let found = candidates()
-            .into_iter()
-            .filter_map(|directory| Self::at(&directory, Vec::new()));
+        let found = candidates().into_iter().filter_map(|directory| Self::at(&directory, Vec::new()));
         let unpacked = provide::unpacked();
         found
             .chain(unpacked)
             .filter(|installation| installation.major >= OLDEST_MAJOR)
             // The first of equals wins: what is on PATH stands first.
-            .reduce(|best, next| {
-                if (next.major, next.minor) > (best.major, best.minor) { next } else { best }
-            })
+            .reduce(|best, next| if (next.major, next.minor) > (best.major, best.minor) { next } else { best })
             .ok_or_else(|| Error::NoPostgres {
-                searched: "looked on PATH, asked pg_config, and looked where Debian, Ubuntu, Fedora and Homebrew put it"
-                    .to_owned(),
+                searched:
+                    "looked on PATH, asked pg_config, and looked where Debian, Ubuntu, Fedora and Homebrew put it"
+                        .to_owned(),
                 remedy: provide::remedy().to_owned(),
             })
     }
@@ -80,24 +77,11 @@ impl Installation {
         // Links are followed: `postgres` on PATH may be one, with its companions only beside the target.
         let postgres = directory.join("postgres").canonicalize().ok()?;
         let programs = postgres.parent()?.to_path_buf();
-        if !PROGRAMS
-            .iter()
-            .all(|program| programs.join(program).is_file())
-        {
+        if !PROGRAMS.iter().all(|program| programs.join(program).is_file()) {
             return None;
         }
-        let mut installation = Self {
-            programs,
-            major: 0,
-            minor: 0,
-            version: String::new(),
-            libraries,
-        };
-        let output = installation
-            .command("postgres")
-            .arg("--version")
-            .output()
-            .ok()?;
+        let mut installation = Self { programs, major: 0, minor: 0, version: String::new(), libraries };
+        let output = installation.command("postgres").arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         (installation.major, installation.minor) = parse_version(&text)?;
         installation.version = text.trim().to_owned();
@@ -149,8 +133,7 @@ impl Installation {
             return None;
         }
         let inherited = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        let inherited =
-            std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty());
+        let inherited = std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty());
         std::env::join_paths(self.libraries.iter().cloned().chain(inherited)).ok()
     }
 }
@@ -161,10 +144,7 @@ impl Installation {
 /// When it can't be started or doesn't succeed; then with all it printed.
 pub(super) fn run(command: &mut Command) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|source| Error::NotRunnable {
-        program: program.clone(),
-        source,
-    })?;
+    let output = command.output().map_err(|source| Error::NotRunnable { program: program.clone(), source })?;
     checked(program, &output)
 }
 
@@ -176,11 +156,7 @@ pub(super) fn checked(program: String, output: &Output) -> Result<String, Error>
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let output_text = format!("{}{}", text, errors).trim_end().to_owned();
-    Err(Error::Failed {
-        program,
-        status: output.status,
-        output: output_text,
-    })
+    Err(Error::Failed { program, status: output.status, output: output_text })
 }
 
 /// Every directory worth a look, PATH first.
@@ -188,9 +164,7 @@ fn candidates() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
-        directories.push(PathBuf::from(
-            String::from_utf8_lossy(&output.stdout).trim(),
-        ));
+        directories.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
     directories.extend(PLACES.iter().flat_map(|place| expand(place)));
     directories.retain(|directory| directory.join("postgres").exists());
@@ -217,17 +191,11 @@ pub(super) fn expand(place: &str) -> Vec<PathBuf> {
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let (_, rest) = text.split_once("(PostgreSQL) ")?;
     let number = |text: &str| -> Option<u32> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         text.get(..end)?.parse().ok()
     };
     let major = number(rest)?;
-    let minor = rest
-        .split_whitespace()
-        .next()?
-        .split_once('.')
-        .and_then(|(_, minor)| number(minor));
+    let minor = rest.split_whitespace().next()?.split_once('.').and_then(|(_, minor)| number(minor));
     Some((major, minor.unwrap_or(0)))
 }
 
@@ -237,14 +205,8 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_what_postgres_prints() {
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some((15, 18))
-        );
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 17beta1"),
-            Some((17, 0))
-        );
+        assert_eq!(parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some((15, 18)));
+        assert_eq!(parse_version("postgres (PostgreSQL) 17beta1"), Some((17, 0)));
         assert_eq!(parse_version("postgres (PostgreSQL) 18.0"), Some((18, 0)));
         assert_eq!(parse_version("some other program 1.2"), None);
     }

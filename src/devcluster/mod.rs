@@ -118,9 +118,7 @@ impl ClusterBuilder {
     /// One more line of `postgresql.conf`, stronger than the cluster's own.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
-        self.options
-            .settings
-            .push((name.to_owned(), value.to_owned()));
+        self.options.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -177,8 +175,7 @@ impl ClusterBuilder {
             Some(installation) => installation,
             None => Installation::find()?,
         };
-        let workspace =
-            Workspace::create(installation, self.options, &self.parent, self.cancelled)?;
+        let workspace = Workspace::create(installation, self.options, &self.parent, self.cancelled)?;
         let workspace = Arc::new(workspace);
         let shards = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..self.shards)
@@ -248,9 +245,7 @@ impl Cluster {
 
     /// Every server, primaries before their replicas.
     pub fn servers(&self) -> impl Iterator<Item = &Server> {
-        self.shards
-            .iter()
-            .flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
+        self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
     }
 
     /// The cluster's directory; all that is in it disappears with the cluster. A file `NAME.pid` in it names a
@@ -293,13 +288,7 @@ impl Cluster {
 
     /// The `[database.*]` part of a Shardway configuration file for this cluster, without tables.
     pub fn database_toml(&self, database: &str) -> String {
-        let url = |server: &Server| {
-            format!(
-                "\"postgres://127.0.0.1:{}/{}\"",
-                server.port(),
-                self.database()
-            )
-        };
+        let url = |server: &Server| format!("\"postgres://127.0.0.1:{}/{}\"", server.port(), self.database());
         let home = self.shards.first().map_or("", |shard| shard.name.as_str());
         let mut text = format!("[database.{database}]\nhome = \"{home}\"\n");
         for shard in &self.shards {
@@ -324,27 +313,16 @@ impl Drop for Cluster {
 }
 
 impl Shard {
-    fn start(
-        workspace: &Arc<Workspace>,
-        number: usize,
-        replicas: usize,
-        schema: &str,
-    ) -> Result<Self, Error> {
+    fn start(workspace: &Arc<Workspace>, number: usize, replicas: usize, schema: &str) -> Result<Self, Error> {
         let name = shard_name(number);
         let primary = Server::primary(workspace, &name)?;
         if !schema.is_empty() {
             primary.sql(schema)?;
         }
         let replicas = (1..=replicas)
-            .map(|replica| {
-                Server::replica(workspace, &format!("{name}-replica-{replica}"), &primary)
-            })
+            .map(|replica| Server::replica(workspace, &format!("{name}-replica-{replica}"), &primary))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            name,
-            primary,
-            replicas,
-        })
+        Ok(Self { name, primary, replicas })
     }
 }
 
@@ -357,17 +335,13 @@ fn shard_name(number: usize) -> String {
 }
 
 fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    handle
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Where a program is on PATH.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
 }
 
 #[cfg(test)]

@@ -15,27 +15,10 @@ use super::{Error, on_path};
 
 /// Package managers that root may use: the program, its arguments, and whether `update` goes first.
 const MANAGERS: [(&str, &[&str], bool); 4] = [
-    (
-        "apt-get",
-        &["install", "--yes", "--no-install-recommends", "postgresql"],
-        true,
-    ),
-    (
-        "dnf",
-        &["install", "--assumeyes", "postgresql-server", "postgresql"],
-        false,
-    ),
+    ("apt-get", &["install", "--yes", "--no-install-recommends", "postgresql"], true),
+    ("dnf", &["install", "--assumeyes", "postgresql-server", "postgresql"], false),
     ("apk", &["add", "postgresql", "postgresql-client"], false),
-    (
-        "zypper",
-        &[
-            "--non-interactive",
-            "install",
-            "postgresql-server",
-            "postgresql",
-        ],
-        false,
-    ),
+    ("zypper", &["--non-interactive", "install", "postgresql-server", "postgresql"], false),
 ];
 
 /// The command that installs PostgreSQL here.
@@ -43,10 +26,7 @@ pub(super) fn remedy() -> &'static str {
     if cfg!(target_os = "macos") {
         return "brew install postgresql@17";
     }
-    match MANAGERS
-        .iter()
-        .find(|(program, ..)| on_path(program).is_some())
-    {
+    match MANAGERS.iter().find(|(program, ..)| on_path(program).is_some()) {
         Some(("apt-get", ..)) => "sudo apt-get install postgresql",
         Some(("dnf", ..)) => "sudo dnf install postgresql-server postgresql",
         Some(("apk", ..)) => "sudo apk add postgresql postgresql-client",
@@ -61,10 +41,7 @@ pub(super) fn remedy() -> &'static str {
 /// `missing` itself where no way is known; the package manager's message when it fails.
 pub(super) fn provide(missing: Error, say: &mut dyn FnMut(&str)) -> Result<(), Error> {
     if Uid::effective().is_root() {
-        let Some(manager) = MANAGERS
-            .iter()
-            .find(|(program, ..)| on_path(program).is_some())
-        else {
+        let Some(manager) = MANAGERS.iter().find(|(program, ..)| on_path(program).is_some()) else {
             return Err(missing);
         };
         return install(manager, say).map_err(not_provided);
@@ -79,18 +56,12 @@ pub(super) fn provide(missing: Error, say: &mut dyn FnMut(&str)) -> Result<(), E
 }
 
 fn not_provided(source: Error) -> Error {
-    Error::NotProvided {
-        source: Box::new(source),
-        remedy: remedy().to_owned(),
-    }
+    Error::NotProvided { source: Box::new(source), remedy: remedy().to_owned() }
 }
 
 fn install(manager: &(&str, &[&str], bool), say: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let (program, arguments, update) = manager;
-    say(&format!(
-        "No PostgreSQL found: installing it with `{program} {}`",
-        arguments.join(" ")
-    ));
+    say(&format!("No PostgreSQL found: installing it with `{program} {}`", arguments.join(" ")));
     if *update {
         run(Command::new(program).arg("update").stdin(Stdio::null()))?;
     }
@@ -127,8 +98,7 @@ fn installation_in(root: &Path) -> Option<Installation> {
     for directory in ["usr/lib", "lib"].map(|name| root.join(name)) {
         let entries = directory.read_dir().into_iter().flatten().flatten();
         // Debian's multiarch directory, as in x86_64-linux-gnu.
-        let multiarch =
-            |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().contains("-linux-");
+        let multiarch = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().contains("-linux-");
         libraries.extend(entries.filter(multiarch).map(|entry| entry.path()));
         libraries.push(directory);
     }
@@ -149,37 +119,24 @@ fn unpack(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<(), Error> {
     ));
     let packages = cache.join("packages");
     std::fs::create_dir_all(&packages).map_err(Error::io("create", &packages))?;
-    let apt = Apt {
-        cache: cache.to_path_buf(),
-        own_lists: false,
-    };
+    let apt = Apt { cache: cache.to_path_buf(), own_lists: false };
     let (apt, wanted) = match apt.wanted() {
         Ok(wanted) if !wanted.is_empty() => (apt, wanted),
         // A fresh image has no package lists, and an ordinary user may not fetch the system's: fetch
         // them into the cache.
         _ => {
-            let apt = Apt {
-                own_lists: true,
-                ..apt
-            };
+            let apt = Apt { own_lists: true, ..apt };
             run(apt.command().arg("update"))?;
             let wanted = apt.wanted()?;
             (apt, wanted)
         }
     };
-    run(apt
-        .command()
-        .arg("download")
-        .args(&wanted)
-        .current_dir(&packages))?;
+    run(apt.command().arg("download").args(&wanted).current_dir(&packages))?;
     // Unpacked beside and renamed at the end, so that an interrupted run leaves nothing half done.
     let fresh = cache.join(format!("root-{}", std::process::id()));
     let entries = packages.read_dir().map_err(Error::io("list", &packages))?;
     for package in entries.flatten().map(|entry| entry.path()) {
-        if package
-            .extension()
-            .is_some_and(|extension| extension == "deb")
-        {
+        if package.extension().is_some_and(|extension| extension == "deb") {
             run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&fresh))?;
         }
     }
@@ -201,9 +158,7 @@ struct Apt {
 impl Apt {
     fn command(&self) -> Command {
         let mut command = Command::new("apt-get");
-        command
-            .args(["-o", "Debug::NoLocking=true", "-o", "APT::Sandbox::User="])
-            .stdin(Stdio::null());
+        command.args(["-o", "Debug::NoLocking=true", "-o", "APT::Sandbox::User="]).stdin(Stdio::null());
         if self.own_lists {
             for (option, directory) in [("Dir::State::Lists", "lists"), ("Dir::Cache", "apt")] {
                 let path = self.cache.join(directory);
@@ -218,22 +173,11 @@ impl Apt {
     fn wanted(&self) -> Result<Vec<String>, Error> {
         let output = self
             .command()
-            .args([
-                "install",
-                "--simulate",
-                "--no-install-recommends",
-                "postgresql",
-            ])
+            .args(["install", "--simulate", "--no-install-recommends", "postgresql"])
             .env("LC_ALL", "C")
             .output()
-            .map_err(|source| Error::NotRunnable {
-                program: "apt-get".to_owned(),
-                source,
-            })?;
-        Ok(to_install(&checked(
-            "apt-get install --simulate".to_owned(),
-            &output,
-        )?))
+            .map_err(|source| Error::NotRunnable { program: "apt-get".to_owned(), source })?;
+        Ok(to_install(&checked("apt-get install --simulate".to_owned(), &output)?))
     }
 }
 
@@ -261,9 +205,6 @@ mod tests {
             Inst openssl [3.0.1] (3.0.2 Debian:12.1/stable [amd64])\n\
             Inst postgresql-15 (15.18-0+deb12u1 Debian:12/stable [amd64]) []\n\
             Conf libpq5 (15.18-0+deb12u1 Debian:12/stable [amd64])\n";
-        assert_eq!(
-            to_install(simulated),
-            ["libpq5=15.18-0+deb12u1", "postgresql-15=15.18-0+deb12u1"]
-        );
+        assert_eq!(to_install(simulated), ["libpq5=15.18-0+deb12u1", "postgresql-15=15.18-0+deb12u1"]);
     }
 }

@@ -67,11 +67,7 @@ impl Server {
     }
 
     /// A new, started replica that streams from `primary`.
-    pub(super) fn replica(
-        workspace: &Arc<Workspace>,
-        name: &str,
-        primary: &Server,
-    ) -> Result<Self, Error> {
+    pub(super) fn replica(workspace: &Arc<Workspace>, name: &str, primary: &Server) -> Result<Self, Error> {
         let server = Self::place(workspace, name)?;
         server.base_backup(primary)?;
         server.start_on_free_port()?;
@@ -115,10 +111,7 @@ impl Server {
     /// The postmaster's process id; `None` when it isn't running.
     pub fn pid(&self) -> Option<u32> {
         let mut process = self.lock();
-        if process
-            .as_mut()
-            .is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))))
-        {
+        if process.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_)))) {
             *process = None;
         }
         process.as_ref().map(Child::id)
@@ -132,10 +125,7 @@ impl Server {
 
     /// A URL for another user or database. The parts are taken as they are: no `%` escapes.
     pub fn url_for(&self, user: &str, password: &str, database: &str) -> String {
-        format!(
-            "postgres://{user}:{password}@127.0.0.1:{}/{database}",
-            self.port()
-        )
+        format!("postgres://{user}:{password}@127.0.0.1:{}/{database}", self.port())
     }
 
     /// Everything the server has logged.
@@ -163,9 +153,7 @@ impl Server {
         psql.arg(self.url_for(&options.user, &options.password, database));
         // One -c runs its statements as one transaction, and CREATE DATABASE refuses that; a script is
         // read statement by statement.
-        let script = self
-            .directory
-            .join(format!("script-{:016x}.sql", rand::rng().random::<u64>()));
+        let script = self.directory.join(format!("script-{:016x}.sql", rand::rng().random::<u64>()));
         std::fs::write(&script, sql).map_err(Error::io("write", &script))?;
         let result = run(psql.arg("-f").arg(&script).stdin(Stdio::null()));
         let _ = std::fs::remove_file(&script);
@@ -253,11 +241,7 @@ impl Drop for Server {
         // A frozen server doesn't hear anything but SIGKILL.
         let _ = self.thaw();
         // What is kept should start again without recovery.
-        let _ = self.stop(if keep {
-            StopMode::Fast
-        } else {
-            StopMode::Immediate
-        });
+        let _ = self.stop(if keep { StopMode::Fast } else { StopMode::Immediate });
         if !keep {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
@@ -266,10 +250,7 @@ impl Drop for Server {
 
 /// Signals one process.
 pub(super) fn send(pid: u32, signal: Signal) -> Result<(), Error> {
-    let target = i32::try_from(pid).map_err(|_| Error::Signal {
-        pid,
-        source: nix::Error::ESRCH,
-    })?;
+    let target = i32::try_from(pid).map_err(|_| Error::Signal { pid, source: nix::Error::ESRCH })?;
     kill(Pid::from_raw(target), signal).map_err(|source| Error::Signal { pid, source })
 }
 
@@ -300,8 +281,5 @@ pub(super) fn end_within(child: &mut Child, signal: Signal, within: Duration) ->
 fn children_of(pid: u32) -> Vec<Pid> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .map(Pid::from_raw)
-        .collect()
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
 }

@@ -36,22 +36,14 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(super) fn postgresql_conf(name: &str, port: u16, sockets: &Path, options: &Options) -> String {
     let mut text = String::new();
     let mut set = |name: &str, value: &str| {
-        writeln!(
-            text,
-            "{name} = '{}'",
-            value.replace('\\', "\\\\").replace('\'', "''")
-        )
-        .expect("a String takes any text");
+        writeln!(text, "{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+            .expect("a String takes any text");
     };
     for (name, value) in SETTINGS {
         set(name, value);
     }
     // A system without time zone files still has GMT, which PostgreSQL knows by itself.
-    let zone = if Path::new("/usr/share/zoneinfo/UTC").exists() {
-        "UTC"
-    } else {
-        "GMT"
-    };
+    let zone = if Path::new("/usr/share/zoneinfo/UTC").exists() { "UTC" } else { "GMT" };
     set("timezone", zone);
     set("log_timezone", zone);
     set("max_connections", &options.max_connections.to_string());

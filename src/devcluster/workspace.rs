@@ -75,33 +75,17 @@ impl Workspace {
     ) -> Result<Self, Error> {
         let account = Account::for_servers()?;
         let _ = std::fs::create_dir_all(parent);
-        let parent = [
-            parent,
-            &std::env::temp_dir(),
-            Path::new("/tmp"),
-            Path::new("/var/tmp"),
-        ]
-        .into_iter()
-        .find(|parent| account.can_enter(parent))
-        .ok_or_else(|| Error::Unreachable {
-            user: account.name().to_owned(),
-            path: parent.to_path_buf(),
-        })?
-        .canonicalize()
-        .map_err(Error::io("find", parent))?;
+        let parent = [parent, &std::env::temp_dir(), Path::new("/tmp"), Path::new("/var/tmp")]
+            .into_iter()
+            .find(|parent| account.can_enter(parent))
+            .ok_or_else(|| Error::Unreachable { user: account.name().to_owned(), path: parent.to_path_buf() })?
+            .canonicalize()
+            .map_err(Error::io("find", parent))?;
         let directory = fresh_directory(&parent)?;
         let too_long = directory.as_os_str().len() + 1 + SERVER_NAME_MAX > SOCKET_DIRECTORY_MAX;
-        let sockets = if too_long {
-            Some(fresh_directory(Path::new("/tmp"))?)
-        } else {
-            None
-        };
+        let sockets = if too_long { Some(fresh_directory(Path::new("/tmp"))?) } else { None };
         let watchdog = watch(&directory, sockets.as_deref())?;
-        let templates = if options.own_identity {
-            None
-        } else {
-            template_directory(&parent, &account)
-        };
+        let templates = if options.own_identity { None } else { template_directory(&parent, &account) };
         let keep = options.keep;
         let workspace = Self {
             installation,
@@ -130,20 +114,13 @@ impl Workspace {
 
     /// Fails when the user has interrupted the start.
     pub fn proceed(&self) -> Result<(), Error> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            Err(Error::Interrupted)
-        } else {
-            Ok(())
-        }
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     /// Makes a server's directory and the one for its socket.
     pub fn server_directories(&self, name: &str) -> Result<(PathBuf, PathBuf), Error> {
         let own = self.directory.join(name);
-        let sockets = self
-            .sockets
-            .as_ref()
-            .map_or_else(|| own.clone(), |sockets| sockets.join(name));
+        let sockets = self.sockets.as_ref().map_or_else(|| own.clone(), |sockets| sockets.join(name));
         for directory in [&own, &sockets] {
             std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
             self.account.own(directory)?;
@@ -161,10 +138,7 @@ impl Workspace {
     fn prepare(&self, command: &mut Command) {
         self.account.apply(command);
         // A terminal's Ctrl-C goes to its foreground group; servers stop when they are told to.
-        command
-            .current_dir(&self.directory)
-            .stdin(Stdio::null())
-            .process_group(0);
+        command.current_dir(&self.directory).stdin(Stdio::null()).process_group(0);
     }
 
     /// Makes an initialised data directory, from a template where there is one.
@@ -191,50 +165,20 @@ impl Workspace {
 
     /// Everything that shapes a data directory, as one number.
     fn template_name(&self) -> String {
-        let Options {
-            user,
-            password,
-            database,
-            locale,
-            ..
-        } = &self.options;
-        let text = format!(
-            "{}\0{user}\0{password}\0{database}\0{locale:?}",
-            self.installation.version()
-        );
-        format!(
-            "{}-{:016x}",
-            self.installation.major(),
-            xxhash_rust::xxh3::xxh3_64(text.as_bytes())
-        )
+        let Options { user, password, database, locale, .. } = &self.options;
+        let text = format!("{}\0{user}\0{password}\0{database}\0{locale:?}", self.installation.version());
+        format!("{}-{:016x}", self.installation.major(), xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
     }
 
     fn initdb(&self, data: &Path) -> Result<(), Error> {
         self.proceed()?;
-        let Options {
-            user,
-            password,
-            database,
-            locale,
-            ..
-        } = &self.options;
+        let Options { user, password, database, locale, .. } = &self.options;
         let password_file = data.with_extension("password");
         std::fs::write(&password_file, password).map_err(Error::io("write", &password_file))?;
         self.account.own(&password_file)?;
         let mut initdb = self.command("initdb");
-        initdb.args([
-            "--no-sync",
-            "--encoding=UTF8",
-            "--auth=scram-sha-256",
-            "--username",
-            user,
-        ]);
-        initdb
-            .arg("--pwfile")
-            .arg(&password_file)
-            .arg("-D")
-            .arg(data)
-            .args(locale.initdb_arguments());
+        initdb.args(["--no-sync", "--encoding=UTF8", "--auth=scram-sha-256", "--username", user]);
+        initdb.arg("--pwfile").arg(&password_file).arg("-D").arg(data).args(locale.initdb_arguments());
         let result = run(&mut initdb);
         let _ = std::fs::remove_file(&password_file);
         result?;
@@ -247,25 +191,14 @@ impl Workspace {
     /// Single-user mode: no port, no waiting, and the database becomes part of the template.
     fn create_database(&self, data: &Path, database: &str) -> Result<(), Error> {
         let mut single = self.command("postgres");
-        single
-            .args(["--single", "-F", "-D"])
-            .arg(data)
-            .arg("postgres");
-        single
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        single.args(["--single", "-F", "-D"]).arg(data).arg("postgres");
+        single.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = "postgres --single".to_owned();
-        let not_runnable = |source| Error::NotRunnable {
-            program: program.clone(),
-            source,
-        };
+        let not_runnable = |source| Error::NotRunnable { program: program.clone(), source };
         let mut child = single.spawn().map_err(not_runnable)?;
         if let Some(mut input) = child.stdin.take() {
             let statement = format!("CREATE DATABASE \"{}\"\n", database.replace('"', "\"\""));
-            input
-                .write_all(statement.as_bytes())
-                .map_err(not_runnable)?;
+            input.write_all(statement.as_bytes()).map_err(not_runnable)?;
         }
         let output = child.wait_with_output().map_err(not_runnable)?;
         super::installation::checked(program, &output)?;
@@ -283,10 +216,7 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        let watchdog = self
-            .watchdog
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let watchdog = self.watchdog.get_mut().unwrap_or_else(PoisonError::into_inner);
         // The end of its input is the watchdog's signal: it clears away and ends.
         drop(watchdog.stdin.take());
         let _ = watchdog.wait();
@@ -302,10 +232,7 @@ impl Locale {
             Locale::CUtf8 if cfg!(target_os = "macos") => arguments.push("--locale=C".to_owned()),
             Locale::CUtf8 => arguments.push("--locale=C.UTF-8".to_owned()),
             Locale::Icu(name) => {
-                arguments.extend([
-                    "--locale=C.UTF-8".to_owned(),
-                    "--locale-provider=icu".to_owned(),
-                ]);
+                arguments.extend(["--locale=C.UTF-8".to_owned(), "--locale-provider=icu".to_owned()]);
                 arguments.push(format!("--icu-locale={name}"));
             }
             Locale::Named(name) => arguments.push(format!("--locale={name}")),
@@ -323,8 +250,7 @@ fn fresh_directory(parent: &Path) -> Result<PathBuf, Error> {
         match std::fs::create_dir(&directory) {
             Ok(()) => {
                 let permissions = std::fs::Permissions::from_mode(0o755);
-                std::fs::set_permissions(&directory, permissions)
-                    .map_err(Error::io("open", &directory))?;
+                std::fs::set_permissions(&directory, permissions).map_err(Error::io("open", &directory))?;
                 return Ok(directory);
             }
             // Left behind by an earlier process with this pid.
@@ -343,8 +269,7 @@ fn template_directory(parent: &Path, account: &Account) -> Option<PathBuf> {
         account.own(&directory).ok()?;
     }
     let metadata = directory.symlink_metadata().ok()?;
-    (metadata.is_dir() && metadata.uid() == account.uid() && metadata.mode() & 0o022 == 0)
-        .then_some(directory)
+    (metadata.is_dir() && metadata.uid() == account.uid() && metadata.mode() & 0o022 == 0).then_some(directory)
 }
 
 fn watch(directory: &Path, sockets: Option<&Path>) -> Result<Child, Error> {
@@ -358,8 +283,5 @@ fn watch(directory: &Path, sockets: Option<&Path>) -> Result<Child, Error> {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .map_err(|source| Error::NotRunnable {
-            program: "/bin/sh".to_owned(),
-            source,
-        })
+        .map_err(|source| Error::NotRunnable { program: "/bin/sh".to_owned(), source })
 }

@@ -40,11 +40,7 @@ impl CopyIn {
 ///
 /// # Errors
 /// A lost client or server, or a client that sends what has no place in a copy.
-pub(super) async fn copy_in(
-    client: &mut Framed,
-    backend: &mut Backend,
-    copy: &mut CopyIn,
-) -> Result<(), RelayError> {
+pub(super) async fn copy_in(client: &mut Framed, backend: &mut Backend, copy: &mut CopyIn) -> Result<(), RelayError> {
     loop {
         forward(client, backend, copy)?;
         if copy.is_over() {

@@ -40,7 +40,17 @@ pub async fn relay_part(
     expects: &mut VecDeque<Expect>,
     part: &mut Part,
 ) -> Result<Outcome, RelayError> {
-    let mut relay = Relay { client, backend, expects, part, seen: 0, partial: 0, copying: None, watches_client: true, outcome: Outcome::default() };
+    let mut relay = Relay {
+        client,
+        backend,
+        expects,
+        part,
+        seen: 0,
+        partial: 0,
+        copying: None,
+        watches_client: true,
+        outcome: Outcome::default(),
+    };
     let result = relay.run().await;
     let torn = relay.partial > 0;
     if result.is_err() {
@@ -206,9 +216,7 @@ impl Relay<'_> {
             (Expect::Parse { shown, .. }, tag::PARSE_COMPLETE) => (true, *shown),
             (Expect::Bind, tag::BIND_COMPLETE) => (true, true),
             (Expect::Close { shown, .. }, tag::CLOSE_COMPLETE) => (true, *shown),
-            (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => {
-                (true, true)
-            }
+            (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => (true, true),
             (Expect::Execute, tag::COMMAND_COMPLETE | tag::EMPTY_QUERY | tag::PORTAL_SUSPENDED) => {
                 self.outcome.completed += 1;
                 (true, true)
@@ -322,7 +330,9 @@ impl Relay<'_> {
 
     /// As [`Self::pass_on`], but a short end stays in the client's buffer.
     async fn pass_on_last(&mut self) -> Result<(), RelayError> {
-        if self.seen > RELAY_COPY_BYTES_MAX { self.pass_on().await } else {
+        if self.seen > RELAY_COPY_BYTES_MAX {
+            self.pass_on().await
+        } else {
             self.show_seen();
             Ok(())
         }

@@ -18,21 +18,31 @@ pub enum Expect {
     /// Nothing was sent; the client is owed this empty message (ParseComplete, CloseComplete).
     Owed(u8),
     /// ParseComplete; on an error the backend forgets the statement.
-    Parse { shown: bool, statement: Option<Arc<Statement>> },
+    Parse {
+        shown: bool,
+        statement: Option<Arc<Statement>>,
+    },
     Bind,
     /// CloseComplete; on an error the backend keeps the statement that it was to forget.
-    Close { shown: bool, evicted: Option<Arc<Statement>> },
+    Close {
+        shown: bool,
+        evicted: Option<Arc<Statement>>,
+    },
     /// ParameterDescription, then RowDescription or NoData.
     DescribeStatement,
     DescribePortal,
     /// Up to CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute,
     /// Everything up to ReadyForQuery.
-    Query { shown_ready: bool },
+    Query {
+        shown_ready: bool,
+    },
     /// The error that the proxy asked for, to make the server's transaction fail: hidden.
     Poison,
     /// ReadyForQuery.
-    Sync { shown: bool },
+    Sync {
+        shown: bool,
+    },
 }
 
 /// What one run of the relay saw.

@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::relay::relay_part;
 use super::replies::{Expect, Outcome, RelayError};
 use crate::net::Framed;
-use crate::pool::{Backend, Condition};
 use crate::pool::connect::send_cancel;
+use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frame::Fields;
 use crate::types::limits::{CANCEL_WAIT_MAX, NOTICES_MAX};
@@ -49,7 +49,15 @@ enum Role {
 
 impl Part {
     pub fn whole() -> Self {
-        Self { role: Role::Whole, rows: 0, suspended: false, description: None, tag: None, notices: Vec::new(), preface: None }
+        Self {
+            role: Role::Whole,
+            rows: 0,
+            suspended: false,
+            description: None,
+            tag: None,
+            notices: Vec::new(),
+            preface: None,
+        }
     }
 
     /// For EXPLAIN: these rows come before the server's.
@@ -257,11 +265,7 @@ async fn silence(client: &mut Framed, pieces: &mut [Piece<'_>], after: Option<us
 ///
 /// # Errors
 /// As [`relay_part`].
-pub async fn fetch(
-    client: &mut Framed,
-    piece: Piece<'_>,
-    is_first: bool,
-) -> Result<(Outcome, u64, bool), RelayError> {
+pub async fn fetch(client: &mut Framed, piece: Piece<'_>, is_first: bool) -> Result<(Outcome, u64, bool), RelayError> {
     let mut part = Part::first();
     if !is_first {
         part.role = Role::Later;

@@ -40,21 +40,13 @@ pub enum NetError {
 pub async fn connect_stream(node: &NodeConfig) -> Result<Stream, NetError> {
     if node.host.starts_with('/') {
         let path = format!("{}/.s.PGSQL.{}", node.host, node.port);
-        return UnixStream::connect(path)
-            .await
-            .map(Stream::Unix)
-            .map_err(NetError::Unreachable);
+        return UnixStream::connect(path).await.map(Stream::Unix).map_err(NetError::Unreachable);
     }
-    let mut socket = TcpStream::connect((node.host.as_str(), node.port))
-        .await
-        .map_err(NetError::Unreachable)?;
+    let mut socket = TcpStream::connect((node.host.as_str(), node.port)).await.map_err(NetError::Unreachable)?;
     tune(&socket).map_err(NetError::Unreachable)?;
     match node.tls.mode {
         NodeTlsMode::Disable => return Ok(Stream::Tcp(socket)),
-        NodeTlsMode::Prefer
-        | NodeTlsMode::Require
-        | NodeTlsMode::VerifyCa
-        | NodeTlsMode::VerifyFull => {}
+        NodeTlsMode::Prefer | NodeTlsMode::Require | NodeTlsMode::VerifyCa | NodeTlsMode::VerifyFull => {}
     }
     match request_tls(&mut socket).await.map_err(NetError::Lost)? {
         b'S' => start_tls(node, socket).await,
@@ -70,19 +62,15 @@ pub async fn connect_stream(node: &NodeConfig) -> Result<Stream, NetError> {
 /// Those of the socket.
 pub fn tune(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }
 
 /// SSLRequest. Exactly one byte is read: what somebody put behind it in plaintext reaches rustls as
 /// a broken handshake, never the protocol.
 async fn request_tls(socket: &mut TcpStream) -> io::Result<u8> {
-    socket
-        .write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
-        .await?;
+    socket.write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]).await?;
     socket.read_u8().await
 }
 
@@ -93,9 +81,6 @@ async fn start_tls(node: &NodeConfig, socket: TcpStream) -> Result<Stream, NetEr
     let connector = tokio::task::spawn_blocking(move || tls::connector(&tls))
         .await
         .map_err(|gone| NetError::Lost(io::Error::other(gone)))??;
-    let stream = connector
-        .connect(name, socket)
-        .await
-        .map_err(NetError::Handshake)?;
+    let stream = connector.connect(name, socket).await.map_err(NetError::Handshake)?;
     Ok(Stream::TlsClient(Box::new(stream)))
 }

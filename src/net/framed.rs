@@ -27,12 +27,7 @@ pub struct Framed {
 
 impl Framed {
     pub fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            inbound: BytesMut::new(),
-            outbound: BytesMut::new(),
-            read_size: READ_BYTES_FIRST,
-        }
+        Self { stream, inbound: BytesMut::new(), outbound: BytesMut::new(), read_size: READ_BYTES_FIRST }
     }
 
     /// One read into `inbound`; 0 is the end of the stream.

@@ -66,8 +66,7 @@ impl Stream {
             Self::TlsClient(inner) => inner.get_ref().0.try_io(Interest::READABLE, nothing),
         };
         // Any error but "would block" is something that a read should find out about.
-        !matches!(ready, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-            || self.has_decrypted()
+        !matches!(ready, Err(error) if error.kind() == io::ErrorKind::WouldBlock) || self.has_decrypted()
     }
 
     /// Bytes that rustls has decrypted, or its end of file: the socket may stay silent although a
@@ -124,21 +123,13 @@ fn now<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, buf))
     }
 

@@ -32,15 +32,9 @@ pub enum TlsError {
     #[error("the system has no certificate authorities; name some with sslrootcert")]
     NoSystemRoots,
     #[error("the certificate {} and its key do not work: {source}", path.display())]
-    Unusable {
-        path: PathBuf,
-        source: rustls::Error,
-    },
+    Unusable { path: PathBuf, source: rustls::Error },
     #[error("{} holds an authority that cannot be trusted: {source}", path.display())]
-    Root {
-        path: PathBuf,
-        source: rustls::Error,
-    },
+    Root { path: PathBuf, source: rustls::Error },
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -67,24 +61,15 @@ impl ServerTls {
             Some(first) => first.clone(),
             None => return Err(TlsError::NoCertificate(config.certificate.clone())),
         };
-        let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|source| TlsError::File {
-            path: config.key.clone(),
-            source,
-        })?;
+        let key = PrivateKeyDer::from_pem_file(&config.key)
+            .map_err(|source| TlsError::File { path: config.key.clone(), source })?;
         let server = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)
-            .map_err(|source| TlsError::Unusable {
-                path: config.certificate.clone(),
-                source,
-            })?;
+            .map_err(|source| TlsError::Unusable { path: config.certificate.clone(), source })?;
         let acceptor = TlsAcceptor::from(Arc::new(server));
-        Ok(Self {
-            acceptor,
-            certificate,
-            required: config.required,
-        })
+        Ok(Self { acceptor, certificate, required: config.required })
     }
 
     /// The handshake with a client that was answered 'S'.
@@ -92,9 +77,7 @@ impl ServerTls {
     /// # Errors
     /// Those of the socket and of the handshake.
     pub async fn accept(&self, socket: TcpStream) -> io::Result<Stream> {
-        Ok(Stream::TlsServer(Box::new(
-            self.acceptor.accept(socket).await?,
-        )))
+        Ok(Stream::TlsServer(Box::new(self.acceptor.accept(socket).await?)))
     }
 
     /// The certificate that clients see, in PEM; `None` if channel binding to it isn't defined.
@@ -113,9 +96,7 @@ pub fn connector(tls: &NodeTls) -> Result<TlsConnector, TlsError> {
     let trust = match tls.mode {
         NodeTlsMode::Disable | NodeTlsMode::Prefer | NodeTlsMode::Require => Trust::Anyone,
         NodeTlsMode::VerifyCa => Trust::Chain(authorities(tls.root_certificate.as_deref())?),
-        NodeTlsMode::VerifyFull => {
-            Trust::ChainAndName(authorities(tls.root_certificate.as_deref())?)
-        }
+        NodeTlsMode::VerifyFull => Trust::ChainAndName(authorities(tls.root_certificate.as_deref())?),
     };
     let provider = provider();
     let verifier = ServerVerifier::new(trust, provider.signature_verification_algorithms);
@@ -135,8 +116,7 @@ pub fn connector(tls: &NodeTls) -> Result<TlsConnector, TlsError> {
 /// # Errors
 /// When `host` is neither an address nor a DNS name.
 pub fn server_name(host: &str) -> io::Result<ServerName<'static>> {
-    ServerName::try_from(host.to_owned())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 /// What to trust: the authorities, and the certificates as they are in the file.
@@ -148,24 +128,15 @@ pub(super) struct Authorities {
 
 fn authorities(file: Option<&Path>) -> Result<Authorities, TlsError> {
     let Some(path) = file else {
-        return Ok(Authorities {
-            store: system_roots()?,
-            certificates: Vec::new(),
-        });
+        return Ok(Authorities { store: system_roots()?, certificates: Vec::new() });
     };
     let certificates = certificates(path)?;
     let mut store = RootCertStore::empty();
     for certificate in &certificates {
         let added = store.add(certificate.clone());
-        added.map_err(|source| TlsError::Root {
-            path: path.to_owned(),
-            source,
-        })?;
+        added.map_err(|source| TlsError::Root { path: path.to_owned(), source })?;
     }
-    Ok(Authorities {
-        store: Arc::new(store),
-        certificates,
-    })
+    Ok(Authorities { store: Arc::new(store), certificates })
 }
 
 /// Read once a process: there are over a hundred, and they belong to the machine, not to the
@@ -178,18 +149,11 @@ fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Arc::new(store)
     });
-    if roots.is_empty() {
-        Err(TlsError::NoSystemRoots)
-    } else {
-        Ok(Arc::clone(roots))
-    }
+    if roots.is_empty() { Err(TlsError::NoSystemRoots) } else { Ok(Arc::clone(roots)) }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |source| TlsError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| TlsError::File { path: path.to_owned(), source };
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = read.map_err(failed)?;
     if certificates.is_empty() {
@@ -203,9 +167,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn end_point_hash(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = CapturedX509Certificate::from_der(certificate.to_vec()).ok()?;
     let algorithm = match parsed.signature_algorithm()? {
-        SignatureAlgorithm::RsaSha1
-        | SignatureAlgorithm::RsaSha256
-        | SignatureAlgorithm::EcdsaSha256 => &digest::SHA256,
+        SignatureAlgorithm::RsaSha1 | SignatureAlgorithm::RsaSha256 | SignatureAlgorithm::EcdsaSha256 => {
+            &digest::SHA256
+        }
         SignatureAlgorithm::RsaSha384 | SignatureAlgorithm::EcdsaSha384 => &digest::SHA384,
         SignatureAlgorithm::RsaSha512 => &digest::SHA512,
         SignatureAlgorithm::Ed25519 | SignatureAlgorithm::NoSignature(_) => return None,
@@ -217,9 +181,7 @@ impl Stream {
     /// The tls-server-end-point hash of the server that this stream is a TLS client of.
     pub fn server_end_point(&self) -> Option<Vec<u8>> {
         match self {
-            Self::TlsClient(stream) => {
-                end_point_hash(stream.get_ref().1.peer_certificates()?.first()?)
-            }
+            Self::TlsClient(stream) => end_point_hash(stream.get_ref().1.peer_certificates()?.first()?),
             _ => None,
         }
     }

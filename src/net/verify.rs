@@ -43,22 +43,12 @@ impl ServerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        if authorities
-            .certificates
-            .iter()
-            .any(|trusted| trusted == leaf)
-        {
+        if authorities.certificates.iter().any(|trusted| trusted == leaf) {
             return verify_validity(leaf, now);
         }
         let parsed = ParsedCertificate::try_from(leaf)?;
         let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &authorities.store,
-            intermediates,
-            now,
-            algorithms,
-        )
+        verify_server_cert_signed_by_trust_anchor(&parsed, &authorities.store, intermediates, now, algorithms)
     }
 }
 
@@ -73,9 +63,7 @@ impl ServerCertVerifier for ServerVerifier {
     ) -> Result<ServerCertVerified, Error> {
         match &self.trust {
             Trust::Anyone => {}
-            Trust::Chain(authorities) => {
-                self.verify_chain(authorities, leaf, intermediates, now)?
-            }
+            Trust::Chain(authorities) => self.verify_chain(authorities, leaf, intermediates, now)?,
             Trust::ChainAndName(authorities) => {
                 self.verify_chain(authorities, leaf, intermediates, now)?;
                 verify_name(leaf, name)?;
@@ -127,12 +115,10 @@ fn verify_validity(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<()
 fn verify_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
     let verdict = verify_server_name(&ParsedCertificate::try_from(leaf)?, name);
     match verdict {
-        Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
-            match common_name(leaf)? {
-                Some(common) if matches_common_name(&common, &name.to_str()) => Ok(()),
-                _ => verdict,
-            }
-        }
+        Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => match common_name(leaf)? {
+            Some(common) if matches_common_name(&common, &name.to_str()) => Ok(()),
+            _ => verdict,
+        },
         _ => verdict,
     }
 }
@@ -142,14 +128,8 @@ fn common_name(certificate: &CertificateDer<'_>) -> Result<Option<String>, Error
     /// 2.5.29.17, subjectAltName.
     const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
     let parsed = parse(certificate)?;
-    let has_others = parsed
-        .iter_extensions()
-        .any(|extension| extension.id.as_ref() == ALTERNATIVE_NAMES);
-    Ok(if has_others {
-        None
-    } else {
-        parsed.subject_common_name()
-    })
+    let has_others = parsed.iter_extensions().any(|extension| extension.id.as_ref() == ALTERNATIVE_NAMES);
+    Ok(if has_others { None } else { parsed.subject_common_name() })
 }
 
 /// Without regard to case; `*.` at the beginning stands for one label.

@@ -179,7 +179,9 @@ pub fn serial(table: &str, column: &str) -> Refusal {
 
 pub fn default_calls(table: &str, column: &str, function: &str) -> Refusal {
     Refusal::new(
-        format!("the default of column {column} of table {table} calls {function}(), which may read tables on other shards"),
+        format!(
+            "the default of column {column} of table {table} calls {function}(), which may read tables on other shards"
+        ),
         "It is user-defined and not immutable, or isn't known",
         format!("Give {column} a value or, if the function reads no table, list {function} under safe_functions."),
     )

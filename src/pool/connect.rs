@@ -79,9 +79,7 @@ impl ConnectError {
     /// not set up wrongly.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::TimedOut(_)
-            | Self::Net(NetError::Unreachable(_) | NetError::Lost(_))
-            | Self::Handshake(_) => true,
+            Self::TimedOut(_) | Self::Net(NetError::Unreachable(_) | NetError::Lost(_)) | Self::Handshake(_) => true,
             Self::Net(_) => false,
             Self::Refused(refusal) => matches!(refusal.sqlstate.get(..2), None | Some("53" | "57")),
         }
@@ -113,58 +111,35 @@ pub async fn connect(
     within(limit, Box::pin(handshake(node, login, application))).await
 }
 
-async fn handshake(
-    node: &NodeConfig,
-    login: &Login,
-    application: &str,
-) -> Result<Connected, ConnectError> {
+async fn handshake(node: &NodeConfig, login: &Login, application: &str) -> Result<Connected, ConnectError> {
     let mut stream = connect_stream(node).await?;
     let mut received = BytesMut::new();
     let handover = Handover::of(&stream);
     let tap = Tap::new(&mut stream, &mut received, HANDSHAKE_BYTES_MAX);
     // Dropping what it made sends nothing: 'X' goes out only when the connection is polled.
-    let outcome = startup(node, login, application)
-        .connect_raw(tap, handover)
-        .await
-        .map(drop);
+    let outcome = startup(node, login, application).connect_raw(tap, handover).await.map(drop);
     match (outcome, read_handshake(&mut received)) {
         (Ok(()), Ok(Some(read))) => {
             let mut framed = Framed::new(stream);
             framed.inbound = received;
-            let Handshake {
-                process_id,
-                secret_key,
-                parameters,
-            } = read;
-            Ok(Connected {
-                framed,
-                process_id,
-                secret_key,
-                parameters,
-            })
+            let Handshake { process_id, secret_key, parameters } = read;
+            Ok(Connected { framed, process_id, secret_key, parameters })
         }
         (_, Err(refusal)) => Err(ConnectError::Refused(refusal)),
         (Err(error), Ok(_)) => Err(ConnectError::Handshake(describe(&error))),
-        (Ok(()), Ok(None)) => Err(ConnectError::Handshake(
-            "the server's messages could not be read".to_owned(),
-        )),
+        (Ok(()), Ok(None)) => Err(ConnectError::Handshake("the server's messages could not be read".to_owned())),
     }
 }
 
 fn startup(node: &NodeConfig, login: &Login, application: &str) -> tokio_postgres::Config {
     use tokio_postgres::config::{SslMode, SslNegotiation};
     let mut config = tokio_postgres::Config::new();
-    config
-        .user(&login.user)
-        .dbname(&node.database)
-        .application_name(application);
+    config.user(&login.user).dbname(&node.database).application_name(application);
     if let Some(password) = &login.password {
         config.password(password.reveal());
     }
     // TLS was done before, where there is any: tokio-postgres goes straight to the hand-over.
-    config
-        .ssl_mode(SslMode::Require)
-        .ssl_negotiation(SslNegotiation::Direct);
+    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     config
 }
 
@@ -217,25 +192,15 @@ fn read_handshake(received: &mut BytesMut) -> Result<Option<Handshake>, Refusal>
 }
 
 fn refusal(whole: &[u8]) -> Refusal {
-    let field = |kind| {
-        backend::error_field(whole, kind)
-            .map(lossy)
-            .unwrap_or_default()
-    };
-    Refusal {
-        sqlstate: field(b'C'),
-        message: field(b'M'),
-    }
+    let field = |kind| backend::error_field(whole, kind).map(lossy).unwrap_or_default();
+    Refusal { sqlstate: field(b'C'), message: field(b'M') }
 }
 
 /// A postmaster that can't start another process says so in the old protocol: 'E' and a bare text.
 fn bare_refusal(received: &[u8]) -> Refusal {
     let text = received.get(1..).unwrap_or_default();
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
-    Refusal {
-        sqlstate: String::new(),
-        message: lossy(text).trim_end().to_owned(),
-    }
+    Refusal { sqlstate: String::new(), message: lossy(text).trim_end().to_owned() }
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -250,21 +215,13 @@ fn lossy(bytes: &[u8]) -> String {
 pub async fn connect_control(
     node: &NodeConfig,
     login: &Login,
-) -> Result<
-    (
-        tokio_postgres::Client,
-        JoinHandle<Result<(), tokio_postgres::Error>>,
-    ),
-    ConnectError,
-> {
+) -> Result<(tokio_postgres::Client, JoinHandle<Result<(), tokio_postgres::Error>>), ConnectError> {
     within(
         CONTROL_CONNECT_TIMEOUT,
         Box::pin(async {
             let stream = connect_stream(node).await?;
             let handover = Handover::of(&stream);
-            let made = startup(node, login, "shardway")
-                .connect_raw(stream, handover)
-                .await;
+            let made = startup(node, login, "shardway").connect_raw(stream, handover).await;
             let (client, connection) = made.map_err(|error| match error.as_db_error() {
                 Some(refused) => ConnectError::Refused(Refusal {
                     sqlstate: refused.code().code().to_owned(),
@@ -283,29 +240,19 @@ pub async fn connect_control(
 ///
 /// # Errors
 /// Those of connecting. That the key fits nothing is not an error; the server doesn't say.
-pub async fn send_cancel(
-    node: &NodeConfig,
-    process_id: u32,
-    secret_key: &[u8],
-) -> Result<(), ConnectError> {
+pub async fn send_cancel(node: &NodeConfig, process_id: u32, secret_key: &[u8]) -> Result<(), ConnectError> {
     within(
         CONTROL_CONNECT_TIMEOUT,
         Box::pin(async {
             let mut stream = connect_stream(node).await?;
-            deliver_cancel(&mut stream, process_id, secret_key)
-                .await
-                .map_err(NetError::Lost)?;
+            deliver_cancel(&mut stream, process_id, secret_key).await.map_err(NetError::Lost)?;
             Ok(())
         }),
     )
     .await
 }
 
-async fn deliver_cancel(
-    stream: &mut Stream,
-    process_id: u32,
-    secret_key: &[u8],
-) -> std::io::Result<()> {
+async fn deliver_cancel(stream: &mut Stream, process_id: u32, secret_key: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(12 + secret_key.len()).map_err(std::io::Error::other)?;
     let mut request = Vec::with_capacity(12 + secret_key.len());
     request.extend(length.to_be_bytes());
@@ -321,13 +268,8 @@ async fn deliver_cancel(
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    attempt: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
-    timeout(limit, attempt)
-        .await
-        .unwrap_or(Err(ConnectError::TimedOut(limit)))
+async fn within<T>(limit: Duration, attempt: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
+    timeout(limit, attempt).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 
 #[cfg(test)]

@@ -114,13 +114,7 @@ impl NodePool {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .expect("a runtime is given, which is all that building can miss");
-        Self {
-            node,
-            pool,
-            wait_max: config.wait_timeout,
-            idle_max: config.idle_max,
-            lifetime_max: config.lifetime_max,
-        }
+        Self { node, pool, wait_max: config.wait_timeout, idle_max: config.idle_max, lifetime_max: config.lifetime_max }
     }
 
     pub fn node(&self) -> &Arc<Node> {
@@ -155,9 +149,7 @@ impl NodePool {
                 }
                 Err(LeaseError::Unreachable { node: self.node.describe(), reason })
             }
-            Err(other) => {
-                Err(LeaseError::Unreachable { node: self.node.describe(), reason: other.to_string() })
-            }
+            Err(other) => Err(LeaseError::Unreachable { node: self.node.describe(), reason: other.to_string() }),
         }
     }
 

@@ -74,7 +74,9 @@ pub struct Prepared {
 pub enum Preparation {
     Ready,
     /// Parse it; first close this one, if any, to stay within the bound.
-    Parse { evict: Option<Arc<Statement>> },
+    Parse {
+        evict: Option<Arc<Statement>>,
+    },
 }
 
 impl Prepared {

@@ -217,10 +217,7 @@ mod tests {
     fn only_what_differs_is_sent() {
         let has = Settings::none().with("timezone", list(&["UTC"])).with("work_mem", list(&["8MB"]));
         let wanted = has.without("work_mem").with("search_path", list(&["a", "b c"]));
-        assert_eq!(
-            has.difference(&wanted).as_deref(),
-            Some("RESET \"work_mem\";SET \"search_path\" TO 'a', 'b c';")
-        );
+        assert_eq!(has.difference(&wanted).as_deref(), Some("RESET \"work_mem\";SET \"search_path\" TO 'a', 'b c';"));
     }
 
     #[test]
@@ -236,9 +233,6 @@ mod tests {
     fn the_identity_goes_off_first_and_on_last() {
         let has = Settings::none().with("role", list(&["a"])).with("work_mem", list(&["1MB"]));
         let wanted = Settings::none().with("role", list(&["b"]));
-        assert_eq!(
-            has.difference(&wanted).as_deref(),
-            Some("RESET \"role\";RESET \"work_mem\";SET \"role\" TO 'b';")
-        );
+        assert_eq!(has.difference(&wanted).as_deref(), Some("RESET \"role\";RESET \"work_mem\";SET \"role\" TO 'b';"));
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::frame::{FrameError, Fields};
+use super::frame::{Fields, FrameError};
 use crate::types::ClientError;
 
 /// Type bytes of the server's messages (PostgreSQL documentation, 55.7).

@@ -1,6 +1,6 @@
 //! Borrowed views of the client's messages: no field is copied, and no read leaves its frame.
 
-use super::frame::{FrameError, Fields};
+use super::frame::{Fields, FrameError};
 
 /// Type bytes of the client's messages (PostgreSQL documentation, 55.7).
 pub mod tag {

@@ -7,9 +7,7 @@ mod options;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::types::limits::{
-    CANCEL_SECRET_BYTES_MAX, CANCEL_SECRET_BYTES_MIN, STARTUP_FRAME_BYTES_MAX,
-};
+use crate::types::limits::{CANCEL_SECRET_BYTES_MAX, CANCEL_SECRET_BYTES_MIN, STARTUP_FRAME_BYTES_MAX};
 use crate::types::{ClientError, SqlState};
 
 const CANCEL_CODE: u32 = 1234 << 16 | 5678;
@@ -49,16 +47,8 @@ pub struct Version {
 
 impl Version {
     fn new(requested_minor: u16, unknown_options: Vec<String>) -> Self {
-        let minor = if requested_minor < MINOR_NEWEST {
-            0
-        } else {
-            MINOR_NEWEST
-        };
-        Self {
-            minor,
-            requested_minor,
-            unknown_options,
-        }
+        let minor = if requested_minor < MINOR_NEWEST { 0 } else { MINOR_NEWEST };
+        Self { minor, requested_minor, unknown_options }
     }
 
     /// Appends NegotiateProtocolVersion if the client asked for more than is spoken.
@@ -72,9 +62,7 @@ impl Version {
         outbound.put_u32(u32::try_from(12 + names).expect("bounded by the start-up packet"));
         // The whole version number, as PostgreSQL sends it and libpq reads it.
         outbound.put_u32(3 << 16 | u32::from(self.minor));
-        outbound.put_u32(
-            u32::try_from(self.unknown_options.len()).expect("bounded by the start-up packet"),
-        );
+        outbound.put_u32(u32::try_from(self.unknown_options.len()).expect("bounded by the start-up packet"));
         for name in &self.unknown_options {
             outbound.put_slice(name.as_bytes());
             outbound.put_u8(0);
@@ -106,14 +94,10 @@ pub fn parse(buffer: &[u8]) -> Result<Option<(StartupPacket, usize)>, ClientErro
         GSSENC_CODE if body.is_empty() => StartupPacket::GssEncRequest,
         SSL_CODE | GSSENC_CODE => return Err(violation("invalid length of startup packet")),
         CANCEL_CODE => cancel(body)?,
-        version if version >> 16 == 3 => {
-            StartupPacket::Startup(message((version & 0xffff) as u16, body)?)
-        }
+        version if version >> 16 == 3 => StartupPacket::Startup(message((version & 0xffff) as u16, body)?),
         version => {
             let (major, minor) = (version >> 16, version & 0xffff);
-            let message = format!(
-                "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2"
-            );
+            let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2");
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }
     };
@@ -122,14 +106,9 @@ pub fn parse(buffer: &[u8]) -> Result<Option<(StartupPacket, usize)>, ClientErro
 
 fn cancel(body: &[u8]) -> Result<StartupPacket, ClientError> {
     match body.split_first_chunk() {
-        Some((process_id, secret))
-            if (CANCEL_SECRET_BYTES_MIN..=CANCEL_SECRET_BYTES_MAX).contains(&secret.len()) =>
-        {
+        Some((process_id, secret)) if (CANCEL_SECRET_BYTES_MIN..=CANCEL_SECRET_BYTES_MAX).contains(&secret.len()) => {
             let process_id = u32::from_be_bytes(*process_id);
-            Ok(StartupPacket::Cancel {
-                process_id,
-                secret: secret.to_vec(),
-            })
+            Ok(StartupPacket::Cancel { process_id, secret: secret.to_vec() })
         }
         _ => Err(violation("invalid length of cancel request")),
     }
@@ -168,11 +147,7 @@ fn parameters(mut body: &[u8]) -> Result<Vec<(&str, &str)>, ClientError> {
     loop {
         let (name, rest) = c_string(body)?;
         if name.is_empty() {
-            return if rest.is_empty() {
-                Ok(pairs)
-            } else {
-                Err(layout())
-            };
+            return if rest.is_empty() { Ok(pairs) } else { Err(layout()) };
         }
         let (value, rest) = c_string(rest)?;
         pairs.push((name, value));
@@ -181,13 +156,9 @@ fn parameters(mut body: &[u8]) -> Result<Vec<(&str, &str)>, ClientError> {
 }
 
 fn c_string(bytes: &[u8]) -> Result<(&str, &[u8]), ClientError> {
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == 0)
-        .ok_or_else(layout)?;
+    let end = bytes.iter().position(|byte| *byte == 0).ok_or_else(layout)?;
     let (text, rest) = bytes.split_at(end);
-    let text =
-        std::str::from_utf8(text).map_err(|_| violation("a startup parameter is not UTF-8"))?;
+    let text = std::str::from_utf8(text).map_err(|_| violation("a startup parameter is not UTF-8"))?;
     Ok((text, rest.get(1..).ok_or_else(layout)?))
 }
 
@@ -226,9 +197,7 @@ pub fn parse_password_frame(buffer: &[u8]) -> Result<Option<PasswordFrame<'_>>, 
         return Ok(None);
     };
     if *kind != b'p' {
-        return Err(violation(format!(
-            "expected password response, got message type {kind}"
-        )));
+        return Err(violation(format!("expected password response, got message type {kind}")));
     }
     let Some(length) = buffer.get(1..).and_then(|rest| rest.first_chunk()) else {
         return Ok(None);
@@ -238,10 +207,7 @@ pub fn parse_password_frame(buffer: &[u8]) -> Result<Option<PasswordFrame<'_>>, 
         return Err(violation("invalid message length"));
     }
     let frame = buffer.get(5..=length);
-    Ok(frame.map(|body| PasswordFrame {
-        body,
-        length: length + 1,
-    }))
+    Ok(frame.map(|body| PasswordFrame { body, length: length + 1 }))
 }
 
 impl<'a> PasswordFrame<'a> {

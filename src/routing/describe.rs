@@ -27,20 +27,11 @@ impl ShardMap {
     /// `first-last "shard"` lines for the shortest run of buckets that repeats itself.
     fn describe_hash(&self, placement: &HashPlacement) -> String {
         let buckets = placement.buckets();
-        let repeats = |period: &usize| {
-            buckets
-                .iter()
-                .skip(*period)
-                .eq(buckets.iter().take(buckets.len() - period))
-        };
+        let repeats = |period: &usize| buckets.iter().skip(*period).eq(buckets.iter().take(buckets.len() - period));
         let period = (1..buckets.len()).find(repeats).unwrap_or(buckets.len());
         let mut text = format!("buckets {} period {period}", Bucket::COUNT);
         let mut first = 0;
-        for run in buckets
-            .get(..period)
-            .unwrap_or_default()
-            .chunk_by(|one, other| one == other)
-        {
+        for run in buckets.get(..period).unwrap_or_default().chunk_by(|one, other| one == other) {
             let last = first + run.len() - 1;
             if let Some(shard) = run.first() {
                 text.push_str(&format!("\n{first}-{last} {}", self.quoted_shard(*shard)));
@@ -55,16 +46,10 @@ impl ShardMap {
         let parts = placement.parts();
         let mut lines = Vec::new();
         for (position, (until, shard)) in parts.iter().enumerate() {
-            if parts
-                .get(position + 1)
-                .is_some_and(|(_, next)| next == shard)
-            {
+            if parts.get(position + 1).is_some_and(|(_, next)| next == shard) {
                 continue;
             }
-            let end = until.as_ref().map_or_else(
-                || "else".to_owned(),
-                |until| format!("below {}", value_text(until)),
-            );
+            let end = until.as_ref().map_or_else(|| "else".to_owned(), |until| format!("below {}", value_text(until)));
             lines.push(format!("{end} {}", self.quoted_shard(*shard)));
         }
         lines.join("\n")
@@ -87,12 +72,7 @@ impl ShardMap {
 
 /// Written so that a line is a line and a quote is a quote.
 fn quoted(text: &str) -> String {
-    format!(
-        "\"{}\"",
-        text.replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n")
-    )
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
 /// With the type, widths of integers apart: a wider column changes no placement.
@@ -112,10 +92,7 @@ fn value_text(value: &KeyValue) -> String {
 fn buckets_of(description: &str) -> Option<Vec<&str>> {
     let mut lines = description.lines();
     lines.next()?.strip_prefix("hash of ")?;
-    let (count, period) = lines
-        .next()?
-        .strip_prefix("buckets ")?
-        .split_once(" period ")?;
+    let (count, period) = lines.next()?.strip_prefix("buckets ")?.split_once(" period ")?;
     let (count, period): (usize, usize) = (count.parse().ok()?, period.parse().ok()?);
     if count != usize::from(Bucket::COUNT) || period == 0 || period > count {
         return None;
@@ -136,14 +113,8 @@ fn buckets_of(description: &str) -> Option<Vec<&str>> {
 /// The buckets that two descriptions put on different shards; `None` unless both describe hash placements.
 pub fn differing_buckets(recorded: &str, current: &str) -> Option<Vec<Bucket>> {
     let pairs = buckets_of(recorded)?.into_iter().zip(buckets_of(current)?);
-    let differing = (0..Bucket::COUNT)
-        .zip(pairs)
-        .filter(|(_, (recorded, current))| recorded != current);
-    Some(
-        differing
-            .filter_map(|(number, _)| Bucket::new(number))
-            .collect(),
-    )
+    let differing = (0..Bucket::COUNT).zip(pairs).filter(|(_, (recorded, current))| recorded != current);
+    Some(differing.filter_map(|(number, _)| Bucket::new(number)).collect())
 }
 
 /// What differs between two descriptions of a table's placement, a line each for people; empty
@@ -154,29 +125,17 @@ pub fn placement_differences(recorded: &str, current: &str) -> Vec<String> {
     }
     let head = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     if head(recorded) != head(current) {
-        return vec![format!(
-            "recorded as {}, configured as {}",
-            head(recorded),
-            head(current)
-        )];
+        return vec![format!("recorded as {}, configured as {}", head(recorded), head(current))];
     }
     match (buckets_of(recorded), buckets_of(current)) {
         (Some(recorded), Some(current)) => bucket_differences(&recorded, &current),
         _ => {
-            let gone = recorded
-                .lines()
-                .filter(|line| !current.lines().any(|other| other == *line));
-            let new = current
-                .lines()
-                .filter(|line| !recorded.lines().any(|other| other == *line));
+            let gone = recorded.lines().filter(|line| !current.lines().any(|other| other == *line));
+            let new = current.lines().filter(|line| !recorded.lines().any(|other| other == *line));
             let gone = gone.map(|line| format!("recorded: {line}"));
-            let mut lines: Vec<String> = gone
-                .chain(new.map(|line| format!("configured: {line}")))
-                .collect();
+            let mut lines: Vec<String> = gone.chain(new.map(|line| format!("configured: {line}"))).collect();
             if lines.is_empty() {
-                lines.push(
-                    "the recorded and the configured placement have another order".to_owned(),
-                );
+                lines.push("the recorded and the configured placement have another order".to_owned());
             }
             lines
         }
@@ -196,10 +155,7 @@ fn bucket_differences(recorded: &[&str], current: &[&str]) -> Vec<String> {
         let shown: Vec<String> = numbers.iter().take(SHOWN).map(usize::to_string).collect();
         let more = if numbers.len() > SHOWN { ", ..." } else { "" };
         let count = numbers.len();
-        format!(
-            "{count} buckets recorded on {from} are configured on {to}: {}{more}",
-            shown.join(", ")
-        )
+        format!("{count} buckets recorded on {from} are configured on {to}: {}{more}", shown.join(", "))
     };
     moved.into_iter().map(line).collect()
 }

@@ -23,10 +23,7 @@ pub fn bucket(key: &KeyValue) -> Option<Bucket> {
         KeyValue::Int(number) => hash_int(*number),
         KeyValue::Text(text) => hash_bytes(text.as_bytes()),
         KeyValue::Uuid(bytes) => hash_bytes(bytes),
-        KeyValue::Date(_)
-        | KeyValue::Timestamp(_)
-        | KeyValue::TimestampTz(_)
-        | KeyValue::Numeric(_) => return None,
+        KeyValue::Date(_) | KeyValue::Timestamp(_) | KeyValue::TimestampTz(_) | KeyValue::Numeric(_) => return None,
     };
     let slots = u64::from(Bucket::COUNT);
     let number = ((hash % slots) + SHIFT) % slots;
@@ -74,33 +71,23 @@ impl State {
     fn seeded(length: u32) -> Self {
         let start = START.wrapping_add(length);
         let (high, low) = ((SEED >> 32) as u32, SEED as u32);
-        let mut state = Self {
-            a: start.wrapping_add(high),
-            b: start.wrapping_add(low),
-            c: start,
-        };
+        let mut state = Self { a: start.wrapping_add(high), b: start.wrapping_add(low), c: start };
         state.mix();
         state
     }
 
     /// Adds twelve bytes, in little-endian order.
     fn add(&mut self, block: &[u8]) {
-        let mut words = block.chunks_exact(4).map(|word| {
-            word.iter()
-                .rev()
-                .fold(0_u32, |number, &byte| number << 8 | u32::from(byte))
-        });
+        let mut words = block
+            .chunks_exact(4)
+            .map(|word| word.iter().rev().fold(0_u32, |number, &byte| number << 8 | u32::from(byte)));
         self.a = self.a.wrapping_add(words.next().unwrap_or(0));
         self.b = self.b.wrapping_add(words.next().unwrap_or(0));
         self.c = self.c.wrapping_add(words.next().unwrap_or(0));
     }
 
     fn mix(&mut self) {
-        let Self {
-            mut a,
-            mut b,
-            mut c,
-        } = *self;
+        let Self { mut a, mut b, mut c } = *self;
         a = a.wrapping_sub(c) ^ c.rotate_left(4);
         c = c.wrapping_add(b);
         b = b.wrapping_sub(a) ^ a.rotate_left(6);
@@ -117,11 +104,7 @@ impl State {
     }
 
     fn finish(self) -> u64 {
-        let Self {
-            mut a,
-            mut b,
-            mut c,
-        } = self;
+        let Self { mut a, mut b, mut c } = self;
         c = (c ^ b).wrapping_sub(b.rotate_left(14));
         a = (a ^ c).wrapping_sub(c.rotate_left(11));
         b = (b ^ a).wrapping_sub(a.rotate_left(25));

@@ -97,10 +97,8 @@ pub fn compare(one: &KeyValue, other: &KeyValue) -> Option<Ordering> {
 pub(super) fn is_of(value: &KeyValue, key_type: KeyType) -> bool {
     matches!(
         (value, key_type),
-        (
-            KeyValue::Int(_),
-            KeyType::Int2 | KeyType::Int4 | KeyType::Int8
-        ) | (KeyValue::Text(_), KeyType::Text)
+        (KeyValue::Int(_), KeyType::Int2 | KeyType::Int4 | KeyType::Int8)
+            | (KeyValue::Text(_), KeyType::Text)
             | (KeyValue::Uuid(_), KeyType::Uuid)
             | (KeyValue::Date(_), KeyType::Date)
             | (KeyValue::Timestamp(_), KeyType::Timestamp)

@@ -61,22 +61,10 @@ pub enum MapError {
         "table {table}: the type of its key {key} is not known; range and list placement need it (write `type`, or see that the servers can be reached)"
     )]
     TypeUnknown { table: String, key: String },
-    #[error(
-        "table {table}: the file says that its key is {configured:?}, but the servers have {actual:?}"
-    )]
-    TypeDiffers {
-        table: String,
-        configured: KeyType,
-        actual: KeyType,
-    },
-    #[error(
-        "table {table}: its key is {key_type:?}, but that of the tables it is colocated with is {group_type:?}"
-    )]
-    GroupTypeDiffers {
-        table: String,
-        key_type: KeyType,
-        group_type: KeyType,
-    },
+    #[error("table {table}: the file says that its key is {configured:?}, but the servers have {actual:?}")]
+    TypeDiffers { table: String, configured: KeyType, actual: KeyType },
+    #[error("table {table}: its key is {key_type:?}, but that of the tables it is colocated with is {group_type:?}")]
+    GroupTypeDiffers { table: String, key_type: KeyType, group_type: KeyType },
     #[error(
         "table {table}: hash placement needs a key of type smallint, integer, bigint, text, varchar or uuid, not {key_type:?}"
     )]
@@ -86,12 +74,7 @@ pub enum MapError {
     )]
     NotOrdered { table: String, key_type: KeyType },
     #[error("table {table}: '{value}' can't be a key of type {key_type:?}: {error}")]
-    Value {
-        table: String,
-        value: String,
-        key_type: KeyType,
-        error: KeyError,
-    },
+    Value { table: String, value: String, key_type: KeyType, error: KeyError },
     #[error("table {table}: the range until '{value}' doesn't end above the one before")]
     NotAscending { table: String, value: String },
     #[error("table {table}: only the last range may have no `until`")]
@@ -112,17 +95,8 @@ impl ShardMap {
     /// Every mistake that was found.
     pub fn new(database: &DatabaseConfig, key_types: KeyTypes<'_>) -> Result<Self, Vec<MapError>> {
         let tables = build::tables(database, key_types)?;
-        let shards = database
-            .shards
-            .iter()
-            .map(|shard| shard.name.clone())
-            .collect();
-        let mut map = Self {
-            home: database.home,
-            shards,
-            tables,
-            version: 0,
-        };
+        let shards = database.shards.iter().map(|shard| shard.name.clone()).collect();
+        let mut map = Self { home: database.home, shards, tables, version: 0 };
         map.version = map.fingerprint();
         Ok(map)
     }
@@ -147,8 +121,7 @@ impl ShardMap {
     }
 
     pub fn shard_by_name(&self, name: &str) -> Option<ShardId> {
-        self.shard_ids()
-            .find(|shard| self.shard_name(*shard) == name)
+        self.shard_ids().find(|shard| self.shard_name(*shard) == name)
     }
 
     /// How a table is placed; `None`: it lives on the home shard.
@@ -159,9 +132,7 @@ impl ShardMap {
     /// Schema, name and placement of every sharded or reference table.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &str, &TableRoute)> {
         self.tables.iter().flat_map(|(schema, tables)| {
-            tables
-                .iter()
-                .map(move |(name, route)| (schema.as_str(), name.as_str(), route))
+            tables.iter().map(move |(name, route)| (schema.as_str(), name.as_str(), route))
         })
     }
 
@@ -174,9 +145,7 @@ impl ShardMap {
         let mut text = format!("{:?} {:?}", self.home, self.shards);
         for (schema, name, route) in self.tables() {
             let details = match route {
-                TableRoute::Sharded(sharded) => {
-                    Some((&sharded.key, sharded.key_type, sharded.group))
-                }
+                TableRoute::Sharded(sharded) => Some((&sharded.key, sharded.key_type, sharded.group)),
                 TableRoute::Reference => None,
             };
             let placement = self.describe_placement(schema, name);

@@ -93,17 +93,11 @@ impl HashPlacement {
     /// Bucket b on the b-th of `buckets`. `None` unless there are exactly 4,096.
     pub(super) fn new(buckets: Vec<ShardId>) -> Option<Self> {
         let shards = distinct(buckets.iter().copied());
-        (buckets.len() == usize::from(Bucket::COUNT)).then(|| Self {
-            buckets: buckets.into(),
-            shards,
-        })
+        (buckets.len() == usize::from(Bucket::COUNT)).then(|| Self { buckets: buckets.into(), shards })
     }
 
     pub fn shard_of_bucket(&self, bucket: Bucket) -> ShardId {
-        *self
-            .buckets
-            .get(bucket.index())
-            .expect("a placement has every bucket")
+        *self.buckets.get(bucket.index()).expect("a placement has every bucket")
     }
 
     /// The shards of bucket 0, 1, ...
@@ -112,16 +106,14 @@ impl HashPlacement {
     }
 
     fn shard_of(&self, key: &KeyValue) -> Result<ShardId, NoPlace> {
-        hash::bucket(key)
-            .map(|bucket| self.shard_of_bucket(bucket))
-            .ok_or(NoPlace::OtherType)
+        hash::bucket(key).map(|bucket| self.shard_of_bucket(bucket)).ok_or(NoPlace::OtherType)
     }
 
     fn shards_between(&self, low: Bound<&KeyValue>, high: Bound<&KeyValue>) -> Vec<ShardId> {
         match (low, high) {
-            (Bound::Included(low), Bound::Included(high)) if low == high => self
-                .shard_of(low)
-                .map_or_else(|_| self.shards.clone(), |shard| vec![shard]),
+            (Bound::Included(low), Bound::Included(high)) if low == high => {
+                self.shard_of(low).map_or_else(|_| self.shards.clone(), |shard| vec![shard])
+            }
             _ => self.shards.clone(),
         }
     }
@@ -131,11 +123,7 @@ impl RangePlacement {
     /// Expects parts that ascend; `map` has checked them.
     pub(super) fn new(key_type: KeyType, parts: Vec<(Option<KeyValue>, ShardId)>) -> Self {
         let shards = distinct(parts.iter().map(|(_, shard)| *shard));
-        Self {
-            key_type,
-            parts,
-            shards,
-        }
+        Self { key_type, parts, shards }
     }
 
     /// The ends of the ranges, each not part of its range, and their shards.
@@ -147,13 +135,8 @@ impl RangePlacement {
         if !is_of(key, self.key_type) {
             return Err(NoPlace::OtherType);
         }
-        let position = self
-            .parts
-            .partition_point(|(until, _)| until.as_ref().is_some_and(|until| !below(key, until)));
-        self.parts
-            .get(position)
-            .map(|(_, shard)| *shard)
-            .ok_or(NoPlace::AboveRanges)
+        let position = self.parts.partition_point(|(until, _)| until.as_ref().is_some_and(|until| !below(key, until)));
+        self.parts.get(position).map(|(_, shard)| *shard).ok_or(NoPlace::AboveRanges)
     }
 
     fn shards_between(&self, low: Bound<&KeyValue>, high: Bound<&KeyValue>) -> Vec<ShardId> {
@@ -184,11 +167,7 @@ impl RangePlacement {
 impl ListPlacement {
     pub(super) fn new(key_type: KeyType, values: HashMap<KeyValue, ShardId>) -> Self {
         let shards = distinct(values.values().copied());
-        Self {
-            key_type,
-            values,
-            shards,
-        }
+        Self { key_type, values, shards }
     }
 
     /// The keys that have a place, in no particular order.
@@ -208,19 +187,11 @@ impl ListPlacement {
             return self.shards.clone();
         }
         // Texts have no order here: one that isn't known to be outside counts as inside.
-        let inside = |value: &KeyValue| {
-            !is_empty(low, Bound::Included(value)) && !is_empty(Bound::Included(value), high)
-        };
+        let inside =
+            |value: &KeyValue| !is_empty(low, Bound::Included(value)) && !is_empty(Bound::Included(value), high);
         match (low, high) {
-            (Bound::Included(low), Bound::Included(high)) if low == high => {
-                self.shard_of(low).into_iter().collect()
-            }
-            _ => distinct(
-                self.values
-                    .iter()
-                    .filter(|(value, _)| inside(value))
-                    .map(|(_, shard)| *shard),
-            ),
+            (Bound::Included(low), Bound::Included(high)) if low == high => self.shard_of(low).into_iter().collect(),
+            _ => distinct(self.values.iter().filter(|(value, _)| inside(value)).map(|(_, shard)| *shard)),
         }
     }
 }
@@ -241,10 +212,9 @@ fn bounds_are_of(key_type: KeyType, low: Bound<&KeyValue>, high: Bound<&KeyValue
 fn is_empty(low: Bound<&KeyValue>, high: Bound<&KeyValue>) -> bool {
     let (lowest, highest, both_included) = match (low, high) {
         (Bound::Included(low), Bound::Included(high)) => (low, high, true),
-        (
-            Bound::Included(low) | Bound::Excluded(low),
-            Bound::Included(high) | Bound::Excluded(high),
-        ) => (low, high, false),
+        (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => {
+            (low, high, false)
+        }
         _ => return false,
     };
     match compare(lowest, highest) {

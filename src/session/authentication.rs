@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
 use pgwire::api::auth::md5pass::hash_md5_password;
-use pgwire::api::auth::sasl::scram::{
-    SCRAM_ITERATIONS, ScramSecret, ScramServerAuth, gen_salted_password,
-};
+use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramSecret, ScramServerAuth, gen_salted_password};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::Message;
 use pgwire::messages::startup::Authentication;
@@ -77,16 +75,11 @@ impl Verifier {
 impl LoginSecrets {
     pub fn generate() -> Self {
         let seed = hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>());
-        Self {
-            seed,
-            verifiers: Mutex::new(HashMap::new()),
-        }
+        Self { seed, verifiers: Mutex::new(HashMap::new()) }
     }
 
     fn derive(&self, purpose: &str, name: &str) -> Vec<u8> {
-        hmac::sign(&self.seed, format!("{purpose}\0{name}").as_bytes())
-            .as_ref()
-            .to_vec()
+        hmac::sign(&self.seed, format!("{purpose}\0{name}").as_bytes()).as_ref().to_vec()
     }
 
     fn salt(&self, name: &str) -> Vec<u8> {
@@ -98,10 +91,7 @@ impl LoginSecrets {
     fn verifier(&self, name: &str, password: &Secret) -> Arc<Verifier> {
         // One computation at a time, so that a storm of first logins computes it once. There are as
         // many entries as users were ever configured.
-        let mut verifiers = self
-            .verifiers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut verifiers = self.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
         match verifiers.get(name) {
             Some((of, verifier)) if of == password => Arc::clone(verifier),
             _ => {
@@ -114,29 +104,15 @@ impl LoginSecrets {
 
     /// Keys that no password has.
     fn mock(&self, name: &str) -> Verifier {
-        let [stored_key, server_key] =
-            ["stored", "server"].map(|purpose| self.derive(purpose, name));
-        Verifier {
-            salt: self.salt(name),
-            stored_key,
-            server_key,
-        }
+        let [stored_key, server_key] = ["stored", "server"].map(|purpose| self.derive(purpose, name));
+        Verifier { salt: self.salt(name), stored_key, server_key }
     }
 }
 
 fn derive_verifier(salt: Vec<u8>, password: &Secret) -> Verifier {
     let salted = gen_salted_password(password.reveal(), &salt, SCRAM_ITERATIONS);
     match ScramSecret::verifier_from_salted_password(salt, salted, SCRAM_ITERATIONS) {
-        ScramSecret::Verifier {
-            salt,
-            stored_key,
-            server_key,
-            ..
-        } => Verifier {
-            salt,
-            stored_key,
-            server_key,
-        },
+        ScramSecret::Verifier { salt, stored_key, server_key, .. } => Verifier { salt, stored_key, server_key },
         ScramSecret::SaltedPassword { .. } => {
             unreachable!("the function is named for what it makes")
         }
@@ -153,24 +129,13 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(
-        method: AuthenticationMethod,
-        secrets: Arc<LoginSecrets>,
-        tls: Option<&ServerTls>,
-    ) -> Self {
-        let bound = tls
-            .and_then(ServerTls::channel_binding_certificate)
-            .and_then(|certificate| {
-                let mut bound = ScramServerAuth::new();
-                bound.configure_certificate(certificate.as_bytes()).ok()?;
-                Some(bound)
-            });
-        Self {
-            method,
-            secrets,
-            plain: ScramServerAuth::new(),
-            bound,
-        }
+    pub fn new(method: AuthenticationMethod, secrets: Arc<LoginSecrets>, tls: Option<&ServerTls>) -> Self {
+        let bound = tls.and_then(ServerTls::channel_binding_certificate).and_then(|certificate| {
+            let mut bound = ScramServerAuth::new();
+            bound.configure_certificate(certificate.as_bytes()).ok()?;
+            Some(bound)
+        });
+        Self { method, secrets, plain: ScramServerAuth::new(), bound }
     }
 
     /// Leaves AuthenticationOk in `framed.outbound`, unsent. `user` is `None` when nobody has the
@@ -199,20 +164,11 @@ impl Authenticator {
         Ok(())
     }
 
-    async fn scram(
-        &self,
-        framed: &mut Framed,
-        name: &str,
-        password: Option<&Secret>,
-    ) -> Result<(), Failure> {
+    async fn scram(&self, framed: &mut Framed, name: &str, password: Option<&Secret>) -> Result<(), Failure> {
         // -PLUS is offered only where it can be done: on TLS.
         let bound = self.bound.as_ref().filter(|_| framed.stream.is_tls());
         let mechanisms = bound.map(|_| SCRAM_PLUS).into_iter().chain([SCRAM]);
-        send(
-            framed,
-            &Authentication::SASL(mechanisms.map(str::to_owned).collect()),
-        )
-        .await?;
+        send(framed, &Authentication::SASL(mechanisms.map(str::to_owned).collect())).await?;
         let frame = receive(framed).await?;
         let (mechanism, client_first) = reparse(&frame)?.sasl_initial()?;
         check_mechanism(mechanism, client_first, bound.is_some())?;
@@ -222,8 +178,7 @@ impl Authenticator {
         };
         let server = bound.unwrap_or(&self.plain);
         let first = server.on_client_first_message_with_secret(client_first, secret);
-        let (server_first, exchange) =
-            first.map_err(|error| scram_error(&error, mechanism, name))?;
+        let (server_first, exchange) = first.map_err(|error| scram_error(&error, mechanism, name))?;
         send(framed, &Authentication::SASLContinue(server_first.into())).await?;
         let frame = receive(framed).await?;
         let last = exchange.on_client_final_message(reparse(&frame)?.body);
@@ -235,18 +190,12 @@ impl Authenticator {
 
 /// The mechanism's name and the channel-binding flag of the client's first message must agree, which
 /// pgwire leaves to its caller (RFC 5802, section 6).
-pub(super) fn check_mechanism(
-    mechanism: &str,
-    client_first: &[u8],
-    plus_offered: bool,
-) -> Result<(), ClientError> {
+pub(super) fn check_mechanism(mechanism: &str, client_first: &[u8], plus_offered: bool) -> Result<(), ClientError> {
     let flag = client_first.first();
     match mechanism {
         SCRAM_PLUS if plus_offered && flag == Some(&b'p') => Ok(()),
         SCRAM_PLUS if plus_offered => Err(violation("channel binding data is missing")),
-        SCRAM if flag == Some(&b'p') => {
-            Err(violation("channel binding data without channel binding"))
-        }
+        SCRAM if flag == Some(&b'p') => Err(violation("channel binding data without channel binding")),
         SCRAM if flag == Some(&b'y') && plus_offered => {
             let message = "SCRAM channel binding negotiation error";
             let detail = "The client supports SCRAM channel binding but thinks the server does not. \
@@ -264,10 +213,9 @@ pub(super) fn check_mechanism(
 fn scram_error(error: &PgWireError, mechanism: &str, name: &str) -> ClientError {
     match error {
         PgWireError::InvalidPassword(_) => wrong_password(name),
-        _ if mechanism == SCRAM_PLUS => ClientError::new(
-            SqlState::INVALID_AUTHORIZATION,
-            "SCRAM channel binding check failed",
-        ),
+        _ if mechanism == SCRAM_PLUS => {
+            ClientError::new(SqlState::INVALID_AUTHORIZATION, "SCRAM channel binding check failed")
+        }
         _ => violation("the message does not follow RFC 5802"),
     }
 }
@@ -279,18 +227,11 @@ async fn md5(framed: &mut Framed, name: &str, password: Option<&Secret>) -> Resu
     let given = reparse(&frame)?.password()?;
     let expected = hash_md5_password(name, password.map_or("", Secret::reveal), &salt);
     let same = bool::from(expected.as_bytes().ct_eq(given));
-    if same && password.is_some() {
-        Ok(())
-    } else {
-        Err(wrong_password(name).into())
-    }
+    if same && password.is_some() { Ok(()) } else { Err(wrong_password(name).into()) }
 }
 
 fn wrong_password(name: &str) -> ClientError {
-    ClientError::new(
-        SqlState::INVALID_PASSWORD,
-        format!("password authentication failed for user \"{name}\""),
-    )
+    ClientError::new(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{name}\""))
 }
 
 fn violation(detail: &str) -> ClientError {

@@ -22,7 +22,9 @@ pub(super) fn aborted() -> ClientError {
 /// The cursor that FETCH, MOVE or CLOSE names.
 pub(super) fn cursor_of(command: &Command) -> Option<&str> {
     match command {
-        Command::Session(SessionCommand::Fetch { name } | SessionCommand::CloseCursor { name: Some(name) }) => Some(name),
+        Command::Session(SessionCommand::Fetch { name } | SessionCommand::CloseCursor { name: Some(name) }) => {
+            Some(name)
+        }
         _ => None,
     }
 }
@@ -140,7 +142,11 @@ impl Session {
             TransactionCommand::Rollback { chain: chain && !matches!(ended, Ended::Told) }
         };
         self.apply(Change::Transaction(command));
-        if chain && !matches!(ended, Ended::Told) { self.transaction.chain() } else { self.transaction.end() }
+        if chain && !matches!(ended, Ended::Told) {
+            self.transaction.chain()
+        } else {
+            self.transaction.end()
+        }
         Ok(ended)
     }
 

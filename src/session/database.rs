@@ -140,9 +140,8 @@ impl Database {
 
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
-        let pool = |node: &Arc<Node>| {
-            NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.config.pool_size)
-        };
+        let pool =
+            |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.config.pool_size);
         UserPools {
             shards: self
                 .shards
@@ -245,7 +244,8 @@ impl Databases {
             .databases
             .iter()
             .map(|(name, database)| {
-                let kept = before.filter(|before| before.serves_alike(&config, name)).and_then(|before| before.get(name));
+                let kept =
+                    before.filter(|before| before.serves_alike(&config, name)).and_then(|before| before.get(name));
                 let database = kept.unwrap_or_else(|| Arc::new(Database::new(database, &config.pool, &config.users)));
                 (name.clone(), database)
             })

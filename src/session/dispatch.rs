@@ -91,10 +91,11 @@ impl Session {
     }
 
     fn may_use_replica(&self, shard: ShardId) -> bool {
-        let wants_serializable = self.state.settings().get("default_transaction_isolation").is_some_and(|value| match value {
-            SettingValue::List(words) => words.iter().any(|word| word.eq_ignore_ascii_case("serializable")),
-            SettingValue::Text(word) => word.eq_ignore_ascii_case("serializable"),
-        });
+        let wants_serializable =
+            self.state.settings().get("default_transaction_isolation").is_some_and(|value| match value {
+                SettingValue::List(words) => words.iter().any(|word| word.eq_ignore_ascii_case("serializable")),
+                SettingValue::Text(word) => word.eq_ignore_ascii_case("serializable"),
+            });
         (!self.transaction.in_block() || self.transaction.is_read_only())
             && !self.wrote.contains(&shard)
             && !wants_serializable
@@ -154,12 +155,14 @@ impl Session {
         let was_in_block = self.transaction.status() != Status::Idle;
         tracing::warn!(%error, user = %self.user, "a server was lost under a statement");
         match error {
-            RelayError::Backend { last_words: Some(ClientFrame(frame)), .. } | RelayError::Ahead(ClientFrame(frame)) => {
+            RelayError::Backend { last_words: Some(ClientFrame(frame)), .. }
+            | RelayError::Ahead(ClientFrame(frame)) => {
                 self.client.outbound.extend_from_slice(&frame);
             }
             RelayError::Disagree(what) => {
-                let told = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, what)
-                    .hint("Make the tables alike on all shards (shardway check compares them), or ask for text results.");
+                let told = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, what).hint(
+                    "Make the tables alike on all shards (shardway check compares them), or ask for text results.",
+                );
                 self.say_error(&told);
             }
             other => {
@@ -188,7 +191,9 @@ impl Session {
     pub(super) async fn roll_back_held(&mut self) {
         self.mark_pinned();
         for held in self.transaction.held_mut() {
-            if held.lease.is_at_rest() && let Err(error) = own::clean(&mut held.lease).await {
+            if held.lease.is_at_rest()
+                && let Err(error) = own::clean(&mut held.lease).await
+            {
                 tracing::debug!(%error, "could not roll back");
             }
         }

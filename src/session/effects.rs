@@ -14,8 +14,15 @@ use crate::sql::{Command, Lexed, Literal};
 pub enum Change {
     Transaction(TransactionCommand),
     /// `None`: the value can't be sent again, so the connection is kept.
-    Set { local: bool, name: String, value: Option<SettingValue> },
-    Reset { local: bool, name: String },
+    Set {
+        local: bool,
+        name: String,
+        value: Option<SettingValue>,
+    },
+    Reset {
+        local: bool,
+        name: String,
+    },
     ResetAll,
     DiscardAll,
     Listen,
@@ -24,7 +31,10 @@ pub enum Change {
     DiscardTemporary,
     AdvisoryLock,
     AdvisoryUnlockAll,
-    Declare { name: String, hold: bool },
+    Declare {
+        name: String,
+        hold: bool,
+    },
     /// `None`: all.
     CloseCursor(Option<String>),
     SqlPrepare,
@@ -32,7 +42,10 @@ pub enum Change {
     Unknown,
     Load,
     /// A shard that joins the block later must be told this.
-    Note { command: Command, sql: String },
+    Note {
+        command: Command,
+        sql: String,
+    },
     /// It should be told that as well, but can't.
     Opaque,
 }
@@ -164,12 +177,7 @@ fn of_effects(
     }
 }
 
-fn argument_text(
-    argument: &Argument,
-    sql: &[u8],
-    lexed: &Lexed,
-    parameters: Option<Parameters<'_>>,
-) -> Option<String> {
+fn argument_text(argument: &Argument, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Option<String> {
     match argument {
         Argument::Literal(position) => {
             let literal: &Literal = lexed.literals.get(*position)?;
@@ -268,7 +276,9 @@ impl Session {
             Change::Opaque => self.transaction.make_opaque(self.acting),
             Change::Set { local: true, name, value } if name == "search_path" => self.state.set_local_path(value),
             Change::Set { local: true, .. } | Change::Reset { local: true, .. } => {}
-            Change::Set { name, value: Some(value), .. } => self.change_settings(|settings| settings.with(&name, value.clone())),
+            Change::Set { name, value: Some(value), .. } => {
+                self.change_settings(|settings| settings.with(&name, value.clone()))
+            }
             Change::Set { value: None, .. } | Change::Unknown => self.state.pins.unknown = true,
             Change::Load => self.state.pins.loaded = true,
             Change::Reset { name, .. } => {

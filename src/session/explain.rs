@@ -38,7 +38,10 @@ impl Session {
             if word.eq_ignore_ascii_case(b"format") {
                 return words.next().is_some_and(|format| format.eq_ignore_ascii_case(b"text"));
             }
-            if [&b"select"[..], b"insert", b"update", b"delete", b"with", b"merge"].iter().any(|verb| word.eq_ignore_ascii_case(verb)) {
+            if [&b"select"[..], b"insert", b"update", b"delete", b"with", b"merge"]
+                .iter()
+                .any(|verb| word.eq_ignore_ascii_case(verb))
+            {
                 return true;
             }
         }

@@ -8,76 +8,21 @@ use bytes::{Buf, Bytes};
 
 use super::effects::{self, Change};
 use super::prepared::{ClientStatement, Place, Portal};
-use super::undo::{Undo, Unplaced};
+use super::segment::{End, Failure, Ran};
 use super::turn::{Session, SessionEnd, violation};
-use crate::execute::relay::relay_part;
-use crate::execute::scatter::Part;
-use crate::execute::{Expect, own};
+use super::undo::{Undo, Unplaced};
+use crate::execute::Expect;
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan};
-use crate::pool::prepared::Preparation;
-use crate::protocol::backend::{self, Status};
+use crate::protocol::backend;
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
 use crate::sql::command::{TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
-use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
+use crate::types::limits::{
+    CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX,
+};
 use crate::types::{ClientError, ShardId, SqlState};
-
-/// Messages for one shard whose Sync is still to come.
-#[derive(Debug)]
-pub struct Segment {
-    pub shard: ShardId,
-    /// A write was bound in it.
-    pub(super) writes: bool,
-    /// The changes of each Execute that is queued, in order.
-    executes: Vec<Vec<Change>>,
-    /// The statements whose description is awaited, in order.
-    describes: Vec<Option<Arc<ClientStatement>>>,
-}
-
-/// How a segment's messages are ended for now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Flush,
-    Sync { shown: bool },
-}
-
-/// What came of a segment's messages.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ran {
-    Answered,
-    /// The same, but the server was copying in and ignored the Sync.
-    SyncIgnored,
-    /// The server was lost, and the client was told.
-    Lost,
-}
-
-/// A message could not be carried out: everything up to Sync is ignored then.
-pub(super) enum Failure {
-    Client(ClientError),
-    /// The client was told already.
-    Told,
-    End(SessionEnd),
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        Self::Client(error)
-    }
-}
-
-impl From<SessionEnd> for Failure {
-    fn from(end: SessionEnd) -> Self {
-        Self::End(end)
-    }
-}
-
-impl From<frame::FrameError> for Failure {
-    fn from(error: frame::FrameError) -> Self {
-        Self::End(violation(error))
-    }
-}
 
 impl Session {
     /// Reads and answers messages up to a Sync or Flush, or to one that isn't of the extended protocol.
@@ -264,7 +209,11 @@ impl Session {
         if self.fails_locally() {
             return Err(super::block::aborted().into());
         }
-        let explains = statement.template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+        let explains = statement
+            .template
+            .statements
+            .iter()
+            .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
         if explains {
             self.note_explain(&statement.template, &statement.sql, &plan);
         }
@@ -376,7 +325,8 @@ impl Session {
         let changes = if effects::is_quiet(template) {
             Vec::new()
         } else {
-            let all = effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());
+            let all =
+                effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());
             all.into_iter().map(|(_, change)| self.as_it_will_end(change)).collect()
         };
         Ok((plan, changes))
@@ -389,9 +339,7 @@ impl Session {
         statement: Arc<ClientStatement>,
         changes: Vec<Change>,
     ) -> Result<(), Failure> {
-        let own = |waiting: &Unplaced| {
-            matches!(&*waiting.statement.template.statements, [only] if self.is_own_command(&only.command))
-        };
+        let own = |waiting: &Unplaced| matches!(&*waiting.statement.template.statements, [only] if self.is_own_command(&only.command));
         if !self.unplaced.iter().all(own) {
             self.place_anywhere().await?;
         }
@@ -568,7 +516,10 @@ impl Session {
                 let place = match self.portals.get(&name) {
                     Some(portal) => Some(portal.place.clone()),
                     // Cursors of DECLARE are portals, too.
-                    None => std::str::from_utf8(&name).ok().and_then(|name| self.cursors.get(name)).map(|shard| Place::Shard(*shard)),
+                    None => std::str::from_utf8(&name)
+                        .ok()
+                        .and_then(|name| self.cursors.get(name))
+                        .map(|shard| Place::Shard(*shard)),
                 };
                 let is_held = |shard: ShardId| self.transaction.held().iter().any(|held| held.shard == shard);
                 match place {
@@ -639,10 +590,8 @@ impl Session {
             }
         } else if self.segment.is_some() {
             let shard = self.segment.as_ref().map(|segment| segment.shard);
-            let resets = self
-                .segment
-                .as_ref()
-                .is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
+            let resets =
+                self.segment.as_ref().is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
             let alone = self.transaction.held().len() == 1 && !resets;
             let ran = self.run_segment(End::Sync { shown: alone }).await?;
             if ran == Ran::SyncIgnored {
@@ -675,7 +624,7 @@ impl Session {
     }
 
     /// The segment that there is, or a new one where the session is.
-    async fn enter_anywhere(&mut self) -> Result<ShardId, Failure> {
+    pub(super) async fn enter_anywhere(&mut self) -> Result<ShardId, Failure> {
         if self.fails_locally() {
             return Err(super::block::aborted().into());
         }
@@ -687,284 +636,6 @@ impl Session {
         self.reach(shard, Access::Write).await?;
         self.open_segment(shard);
         Ok(shard)
-    }
-
-    /// Parses that nothing has given a place to: they must be checked by a server all the same.
-    async fn place_anywhere(&mut self) -> Result<(), Failure> {
-        if self.unplaced.is_empty() {
-            return Ok(());
-        }
-        let shard = self.enter_anywhere().await?;
-        self.place_parses(shard);
-        Ok(())
-    }
-
-    /// Queues the Parses that wait on that shard's connection.
-    fn place_parses(&mut self, shard: ShardId) {
-        for Unplaced { statement, previous } in std::mem::take(&mut self.unplaced) {
-            self.queue_parse(shard, &statement, true);
-            self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
-        }
-    }
-
-    /// Makes sure that the statement can be bound on that shard's connection.
-    pub(super) fn prepare(&mut self, shard: ShardId, statement: &Arc<ClientStatement>) {
-        let Some(lease) = self.transaction.lease_mut(shard) else { return };
-        let fresh = match &statement.shared {
-            Some(_) => false,
-            None => lease.unnamed.as_ref().is_some_and(|(sql, types)| *sql == statement.sql && *types == statement.declared),
-        };
-        if !fresh {
-            self.queue_parse(shard, statement, false);
-        }
-    }
-
-    /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
-    pub(super) fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
-        let Some(lease) = self.transaction.lease_mut(shard) else { return };
-        let Some(shared) = &statement.shared else {
-            let out = &mut lease.framed.outbound;
-            encode::parse(out, b"", &statement.sql, &statement.declared);
-            lease.unnamed = Some((statement.sql.clone(), statement.declared.clone()));
-            self.expects.push_back(Expect::Parse { shown, statement: None });
-            return;
-        };
-        let preparation = lease.prepared.touch(shared);
-        let failed = lease.status == Status::Failed;
-        let out = &mut lease.framed.outbound;
-        match preparation {
-            Preparation::Ready => {
-                if shown && failed {
-                    // In a failed transaction a server parses little: it is asked.
-                    encode::parse(out, b"", &shared.sql, &shared.types);
-                    lease.unnamed = None;
-                    self.expects.push_back(Expect::Parse { shown: false, statement: None });
-                }
-                if shown {
-                    self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
-                }
-            }
-            Preparation::Parse { evict } => {
-                if let Some(evicted) = evict {
-                    encode::close_statement(out, evicted.name());
-                    self.expects.push_back(Expect::Close { shown: false, evicted: Some(evicted) });
-                }
-                encode::parse(out, shared.name(), &shared.sql, &shared.types);
-                self.expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
-            }
-        }
-    }
-
-    /// Continues the segment on `shard`, or begins one there.
-    async fn enter_segment(&mut self, shard: ShardId, access: Access) -> Result<(), Failure> {
-        let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
-        let changes_node = access == Access::Write && on_replica && !self.transaction.in_block();
-        if changes_node || self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
-            self.leave_segment().await?;
-            self.reach(shard, access).await?;
-            self.open_segment(shard);
-        }
-        Ok(())
-    }
-
-    fn open_segment(&mut self, shard: ShardId) {
-        if let Some(lease) = self.transaction.lease_mut(shard) {
-            lease.unanswered += 1;
-        }
-        self.state.start_implicit();
-        self.segment = Some(Segment { shard, writes: false, executes: Vec::new(), describes: Vec::new() });
-    }
-
-    /// Ends the segment because the next message is for another shard.
-    pub(super) async fn leave_segment(&mut self) -> Result<(), Failure> {
-        if self.scattering.is_some() {
-            self.run_scatter(false).await?;
-        }
-        let Some(segment) = &self.segment else { return Ok(()) };
-        if segment.writes && !self.transaction.in_block() {
-            let error = ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "a pipeline that has written can't go on elsewhere without a Sync",
-            )
-            .detail("What is between two Syncs is one transaction, and it would have to be committed on several shards as one.")
-            .hint("Send a Sync between statements for different shards, or batch by shard key.");
-            return Err(error.into());
-        }
-        self.end_segment().await
-    }
-
-    async fn end_segment(&mut self) -> Result<(), Failure> {
-        let hidden = End::Sync { shown: false };
-        let mut ran = self.run_segment(hidden).await?;
-        if ran == Ran::SyncIgnored {
-            ran = self.run_segment(hidden).await?;
-        }
-        self.segment = None;
-        if ran == Ran::Answered && !self.skipping { Ok(()) } else { Err(Failure::Told) }
-    }
-
-    /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one. False: something
-    /// before it failed, so that it is skipped.
-    pub(super) async fn close_segment(&mut self) -> Result<bool, SessionEnd> {
-        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() {
-            return Ok(true);
-        }
-        let mut result = self.place_anywhere().await;
-        if result.is_ok() {
-            result = match self.scattering {
-                Some(_) => self.run_scatter(false).await,
-                None => self.end_segment_for_query().await,
-            };
-        }
-        match result {
-            Ok(()) => return Ok(true),
-            Err(Failure::End(end)) => return Err(end),
-            Err(Failure::Client(error)) => self.fail_extended(&error).await?,
-            Err(Failure::Told) => self.skipping = true,
-        }
-        self.drop_unplaced();
-        Ok(false)
-    }
-
-    /// What was written since the last Sync would have to be committed with the Query.
-    async fn end_segment_for_query(&mut self) -> Result<(), Failure> {
-        if self.segment.as_ref().is_some_and(|segment| segment.writes) {
-            self.run_segment(End::Flush).await?;
-            if self.skipping {
-                return Err(Failure::Told);
-            }
-            if !self.state.in_block() {
-                let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "a Query behind a write without a Sync between them")
-                    .hint("Send a Sync before the Query.");
-                return Err(error.into());
-            }
-        }
-        self.end_segment().await
-    }
-
-    /// Sends the segment's messages and passes the replies on.
-    async fn run_segment(&mut self, end: End) -> Result<Ran, Failure> {
-        let Some(segment) = &mut self.segment else { return Ok(Ran::Answered) };
-        let shard = segment.shard;
-        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
-        match end {
-            End::Flush => encode::flush(&mut lease.framed.outbound),
-            End::Sync { shown } => {
-                encode::sync(&mut lease.framed.outbound);
-                self.expects.push_back(Expect::Sync { shown });
-            }
-        }
-        let explaining = if segment.executes.is_empty() { None } else { self.explaining.take() };
-        let preface = explaining.and_then(|plan| super::explain::preface(Some(&plan), lease));
-        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
-            Ok(outcome) => {
-                let status = lease.status;
-                if outcome.failed {
-                    lease.unnamed = None;
-                }
-                for (statement, types) in segment.describes.drain(..).zip(&outcome.described) {
-                    // A second description says the same.
-                    let _ = statement.map(|statement| statement.types.set(types.clone()));
-                }
-                let executes = std::mem::take(&mut segment.executes);
-                self.settle_names(&outcome);
-                self.note_parameters(&outcome);
-                let changes = executes.into_iter().enumerate();
-                let changes = changes.flat_map(|(at, all)| all.into_iter().map(move |change| (at, change))).collect();
-                self.acting = Some(shard);
-                self.complete(changes, outcome.completed, outcome.failed);
-                self.acting = None;
-                if outcome.sync_ignored {
-                    self.skipping |= outcome.failed;
-                    return Ok(Ran::SyncIgnored);
-                }
-                if matches!(end, End::Sync { .. }) {
-                    self.adopt(status);
-                }
-                self.skipping |= outcome.failed && end != (End::Sync { shown: true });
-                Ok(Ran::Answered)
-            }
-            Err(error) => {
-                let writes = segment.writes;
-                self.survive(shard, error, writes).await?;
-                self.skipping = true;
-                Ok(Ran::Lost)
-            }
-        }
-    }
-
-    /// The proxy fails a message: what was queued before it is answered first, then the error comes, and
-    /// the transaction fails as it would have on a server.
-    async fn fail_extended(&mut self, error: &ClientError) -> Result<(), SessionEnd> {
-        let mut earlier = None;
-        match self.place_anywhere().await {
-            Ok(()) => {}
-            Err(Failure::End(end)) => return Err(end),
-            Err(Failure::Told) => {
-                self.skipping = true;
-                return Ok(());
-            }
-            Err(Failure::Client(error)) => earlier = Some(error),
-        }
-        let error = earlier.as_ref().unwrap_or(error);
-        if let Some(segment) = &self.segment {
-            let shard = segment.shard;
-            if let Some(lease) = self.transaction.lease_mut(shard) {
-                encode::parse(&mut lease.framed.outbound, b"", own::POISON, b"");
-                lease.unnamed = None;
-                self.expects.push_back(Expect::Poison);
-            }
-            match self.run_segment(End::Flush).await {
-                Err(Failure::End(end)) => return Err(end),
-                // A server's own error came first: it is what PostgreSQL would have said.
-                _ if self.skipping => return Ok(()),
-                _ => self.say_error(error),
-            }
-            // What completed since the last Sync is rolled back with the rest.
-            self.complete(Vec::new(), 0, true);
-        } else {
-            if self.scattering.is_some() {
-                match self.run_scatter(false).await {
-                    Err(Failure::End(end)) => return Err(end),
-                    Err(_) => {
-                        self.skipping = true;
-                        return Ok(());
-                    }
-                    Ok(()) => {}
-                }
-            }
-            self.expects.clear();
-            self.refuse(error).await;
-        }
-        if self.transaction.in_block() {
-            self.transaction.fail();
-        }
-        self.skipping = true;
-        Ok(())
-    }
-
-    /// A long turn without a Sync is sent on in pieces, so that it doesn't fill memory.
-    async fn bound_queue(&mut self) -> Result<(), SessionEnd> {
-        let waiting: usize = self.unplaced.iter().map(|waiting| waiting.statement.sql.len()).sum();
-        if waiting > TURN_BYTES_MAX || self.unplaced.len() > UNPLACED_MAX {
-            match self.place_anywhere().await {
-                Ok(()) => {}
-                Err(Failure::End(end)) => return Err(end),
-                Err(Failure::Client(error)) => self.fail_extended(&error).await?,
-                Err(Failure::Told) => self.skipping = true,
-            }
-        }
-        if let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) {
-            let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
-            if queued > TURN_BYTES_MAX || self.expects.len() > TURN_MESSAGES_MAX {
-                // Other failures were told to the client, which now is to skip to its Sync.
-                if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
-                    return Err(end);
-                }
-            }
-        }
-        // The proxy's own answers.
-        if self.client.outbound.len() > TURN_BYTES_MAX { self.flush().await } else { Ok(()) }
     }
 }
 
@@ -985,4 +656,3 @@ fn last_is_error(mut frames: &[u8]) -> bool {
     }
     last == Some(backend::tag::ERROR)
 }
-

@@ -80,8 +80,8 @@ impl Session {
                 all = Some(Pins { unknown: true, ..all.unwrap_or_default() });
                 continue;
             };
-            let identity = held.lease.settings.get("role").is_some()
-                || held.lease.settings.get("session_authorization").is_some();
+            let identity =
+                held.lease.settings.get("role").is_some() || held.lease.settings.get("session_authorization").is_some();
             let mut pins = findings.pins;
             pins.unknown &= !identity;
             let settings = brought_up(&held.lease.settings, &findings.settings);

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod own;
 pub mod planner;
 pub mod prepared;
+pub mod segment;
 pub mod several;
 pub mod simple;
 pub mod startup;

@@ -108,10 +108,7 @@ impl Session {
     }
 
     /// Waits for the client or for news on its pinned connection. True: the client may have sent something.
-    pub(super) async fn await_client_or_news(
-        &mut self,
-        changed: impl Future<Output = ()>,
-    ) -> Result<bool, SessionEnd> {
+    pub(super) async fn await_client_or_news(&mut self, changed: impl Future<Output = ()>) -> Result<bool, SessionEnd> {
         let mut changed = std::pin::pin!(changed);
         let home = self.database.config.home;
         let Some(lease) = self.transaction.lease_mut(home) else { return Ok(true) };

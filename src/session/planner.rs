@@ -112,9 +112,11 @@ impl Planner {
     }
 
     fn take_over(&self, catalog: Catalog) {
-        let same = self.current.load().as_ref().is_some_and(|current| {
-            current.scene.catalog.as_ref().is_some_and(|known| **known == catalog)
-        });
+        let same = self
+            .current
+            .load()
+            .as_ref()
+            .is_some_and(|current| current.scene.catalog.as_ref().is_some_and(|known| **known == catalog));
         if same {
             return;
         }
@@ -276,9 +278,7 @@ impl Planner {
                 .hint("Try again in a moment.")
         };
         parsers().try_send(job).map_err(overwhelmed)?;
-        built.await.map_err(|_| {
-            ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned")
-        })
+        built.await.map_err(|_| ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned"))
     }
 }
 
@@ -395,10 +395,11 @@ impl Session {
 
     /// The role that "$user" means.
     fn role(&self) -> String {
-        let set = ["role", "session_authorization"].into_iter().find_map(|name| match self.state.settings().get(name)? {
-            SettingValue::List(values) => values.first().filter(|role| *role != "none").cloned(),
-            SettingValue::Text(role) => Some(role.clone()).filter(|role| role != "none"),
-        });
+        let set =
+            ["role", "session_authorization"].into_iter().find_map(|name| match self.state.settings().get(name)? {
+                SettingValue::List(values) => values.first().filter(|role| *role != "none").cloned(),
+                SettingValue::Text(role) => Some(role.clone()).filter(|role| role != "none"),
+            });
         set.unwrap_or_else(|| self.login.to_string())
     }
 

@@ -40,7 +40,12 @@ pub struct Portal {
 pub enum Place {
     Shard(ShardId),
     /// A command that the proxy carries out, once.
-    Local { done: bool },
+    Local {
+        done: bool,
+    },
     /// Rows of several shards, one after the other; the position says whose rows come next.
-    Scatter { shards: ShardSet, position: usize },
+    Scatter {
+        shards: ShardSet,
+        position: usize,
+    },
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Buf;
 
 use super::effects::Change;
-use super::extended::Failure;
 use super::prepared::{ClientStatement, Place, Portal};
+use super::segment::Failure;
 use super::turn::{Session, SessionEnd};
 use super::undo::{Undo, Unplaced};
 use crate::execute::scatter::{Merge, Piece, fetch, scatter};
@@ -112,7 +112,14 @@ impl Session {
             if let Some(at) = queues.iter().position(|(shard, _)| *shard == held.shard) {
                 let (shard, expects) = queues.swap_remove(at);
                 let rank = order.iter().position(|&other| other == shard).unwrap_or(usize::MAX);
-                pieces.push((rank, Piece { preface: super::explain::preface(explaining.as_deref(), &held.lease), backend: &mut held.lease, expects }));
+                pieces.push((
+                    rank,
+                    Piece {
+                        preface: super::explain::preface(explaining.as_deref(), &held.lease),
+                        backend: &mut held.lease,
+                        expects,
+                    },
+                ));
             }
         }
         pieces.sort_by_key(|(rank, _)| *rank);
@@ -147,7 +154,8 @@ impl Session {
         len: usize,
     ) -> Result<(), Failure> {
         self.leave_segment().await?;
-        let is_ordinary = matches!(&statement.template.statements[..], [only] if matches!(only.command, Command::Ordinary(_)));
+        let is_ordinary =
+            matches!(&statement.template.statements[..], [only] if matches!(only.command, Command::Ordinary(_)));
         let merge = if is_ordinary { Merge::Concatenate } else { Merge::Echo };
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         let unplaced = std::mem::take(&mut self.unplaced);
@@ -254,7 +262,12 @@ impl Session {
             return Ok(());
         };
         let explains = self.portals.get(name).is_some_and(|portal| {
-            portal.statement.template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })))
+            portal
+                .statement
+                .template
+                .statements
+                .iter()
+                .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })))
         });
         let mut rows = 0;
         while let Some(&shard) = shards.as_slice().get(position)

@@ -52,11 +52,7 @@ impl Session {
         Ok(())
     }
 
-    async fn plan_query(
-        &mut self,
-        len: usize,
-        lexed: &mut Lexed,
-    ) -> Result<Result<Planned, ClientError>, SessionEnd> {
+    async fn plan_query(&mut self, len: usize, lexed: &mut Lexed) -> Result<Result<Planned, ClientError>, SessionEnd> {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let sql = frontend::query(frame).map_err(violation)?;
         let text = HEADER_BYTES..HEADER_BYTES + sql.len();
@@ -93,7 +89,10 @@ impl Session {
         }
         match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
-                let explains = template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+                let explains = template
+                    .statements
+                    .iter()
+                    .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
                 if explains {
                     let sql = sql.to_vec();
                     self.note_explain(&template, &sql, &plan);
@@ -246,7 +245,10 @@ impl Session {
                 self.apply(change);
             }
         }
-        if failed && self.state.in_block() && self.transaction.held().iter().all(|held| held.lease.status == Status::Idle) {
+        if failed
+            && self.state.in_block()
+            && self.transaction.held().iter().all(|held| held.lease.status == Status::Idle)
+        {
             // A COMMIT that failed, as by a deferred constraint.
             self.apply(Change::Transaction(crate::sql::command::TransactionCommand::Rollback { chain: false }));
         }
@@ -351,14 +353,16 @@ impl Session {
 
 /// Whether rows may be written, or more than the session's own state changed.
 pub(super) fn writes(template: &Template) -> bool {
-    let may_write = |command: &Command| matches!(command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
+    let may_write =
+        |command: &Command| matches!(command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
     let writes = |one: &crate::planning::StatementTemplate| one.access == Access::Write && may_write(&one.command);
     template.statements.iter().any(writes)
 }
 
 /// `Read` only if every statement may run on a replica.
 pub(super) fn access_of(template: &Template) -> Access {
-    let reads = |command: &Command| matches!(command, Command::Ordinary(Verb::Select | Verb::Explain { .. } | Verb::Copy(_)));
+    let reads =
+        |command: &Command| matches!(command, Command::Ordinary(Verb::Select | Verb::Explain { .. } | Verb::Copy(_)));
     if template.statements.iter().all(|one| one.access == Access::Read && reads(&one.command)) {
         Access::Read
     } else {

@@ -30,18 +30,9 @@ impl AdmissionContext {
     /// # Errors
     /// Certificate or key files that don't work. Reads them, blocking.
     pub fn new(config: Arc<Config>, secrets: Arc<LoginSecrets>) -> Result<Self, TlsError> {
-        let tls = config
-            .server
-            .tls
-            .as_ref()
-            .map(ServerTls::from_files)
-            .transpose()?;
+        let tls = config.server.tls.as_ref().map(ServerTls::from_files).transpose()?;
         let authenticator = Authenticator::new(config.server.authentication, secrets, tls.as_ref());
-        Ok(Self {
-            config,
-            tls,
-            authenticator,
-        })
+        Ok(Self { config, tls, authenticator })
     }
 
     pub fn config(&self) -> &Arc<Config> {
@@ -86,11 +77,7 @@ pub async fn admit(stream: Stream, context: &AdmissionContext) -> Arrival {
 
 /// As [`admit`], but turns every client away with `refusal` (too many clients, shutting down), after
 /// the TLS negotiation as libpq needs it to show the message. Cancel requests still pass.
-pub async fn admit_unless(
-    stream: Stream,
-    context: &AdmissionContext,
-    refusal: Option<ClientError>,
-) -> Arrival {
+pub async fn admit_unless(stream: Stream, context: &AdmissionContext, refusal: Option<ClientError>) -> Arrival {
     let limit = context.config.server.startup_timeout;
     // Boxed: the TLS handshake's state would otherwise stay a part of the session's future for life.
     let conversation = Box::pin(converse(stream, context, refusal));
@@ -100,11 +87,7 @@ pub async fn admit_unless(
     })
 }
 
-async fn converse(
-    stream: Stream,
-    context: &AdmissionContext,
-    refusal: Option<ClientError>,
-) -> Arrival {
+async fn converse(stream: Stream, context: &AdmissionContext, refusal: Option<ClientError>) -> Arrival {
     if let Stream::Tcp(socket) = &stream
         && let Err(error) = tune(socket)
     {
@@ -117,11 +100,7 @@ async fn converse(
     let message = match opening {
         Ok(StartupPacket::Startup(message)) => message,
         Ok(StartupPacket::Cancel { process_id, secret }) => {
-            return Arrival::Cancel(CancelKey {
-                process_id,
-                secret,
-                connection: framed,
-            });
+            return Arrival::Cancel(CancelKey { process_id, secret, connection: framed });
         }
         Ok(StartupPacket::SslRequest | StartupPacket::GssEncRequest) => return Arrival::Gone,
         Err(error) => return turn_away(framed, None, &error).await,
@@ -132,20 +111,9 @@ async fn converse(
     };
     match outcome {
         Ok(user) => {
-            let StartupMessage {
-                database,
-                settings,
-                version,
-                ..
-            } = message;
+            let StartupMessage { database, settings, version, .. } = message;
             let protocol_minor = version.minor;
-            Arrival::Client(Box::new(Admitted {
-                framed,
-                user: Arc::new(user),
-                database,
-                settings,
-                protocol_minor,
-            }))
+            Arrival::Client(Box::new(Admitted { framed, user: Arc::new(user), database, settings, protocol_minor }))
         }
         Err(Failure::Refused(error)) => turn_away(framed, Some(&message), &error).await,
         Err(Failure::Gone) => Arrival::Gone,
@@ -176,10 +144,7 @@ async fn negotiate(
             }
             StartupPacket::SslRequest | StartupPacket::GssEncRequest => {
                 let error = "encryption was requested twice";
-                return Some((
-                    framed,
-                    Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, error)),
-                ));
+                return Some((framed, Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, error))));
             }
             StartupPacket::Cancel { .. } | StartupPacket::Startup(_) => {
                 return Some((framed, Ok(packet)));
@@ -201,11 +166,7 @@ async fn next_packet(framed: &mut Framed) -> Result<StartupPacket, Failure> {
 }
 
 async fn answer_tls(mut framed: Framed, context: &AdmissionContext) -> Option<Framed> {
-    let Some(tls) = context
-        .tls
-        .as_ref()
-        .filter(|_| !framed.stream.peer_is_unix())
-    else {
+    let Some(tls) = context.tls.as_ref().filter(|_| !framed.stream.peer_is_unix()) else {
         answer(&mut framed, b'N').await?;
         return Some(framed);
     };
@@ -242,19 +203,10 @@ async fn log_in(
     let tls_required = context.tls.as_ref().is_some_and(|tls| tls.required);
     if tls_required && !framed.stream.is_tls() && !framed.stream.peer_is_unix() {
         let error = ClientError::new(SqlState::INVALID_AUTHORIZATION, "this server requires TLS");
-        return Err(error
-            .hint("Connect with sslmode=require or stricter.")
-            .into());
+        return Err(error.hint("Connect with sslmode=require or stricter.").into());
     }
-    let user = context
-        .config
-        .users
-        .iter()
-        .find(|user| user.name == message.user);
-    context
-        .authenticator
-        .authenticate(framed, &message.user, user)
-        .await?;
+    let user = context.config.users.iter().find(|user| user.name == message.user);
+    context.authenticator.authenticate(framed, &message.user, user).await?;
     // Nobody is authenticated under a name that isn't configured.
     let user = user.ok_or(Failure::Gone)?;
     authorize(user, &message.database, &context.config)?;
@@ -267,11 +219,7 @@ fn authorize(user: &UserConfig, database: &str, config: &Config) -> Result<(), C
         ClientError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
     };
     if CONSOLE_DATABASES.contains(&database) {
-        return if user.admin {
-            Ok(())
-        } else {
-            Err(denied().detail("The console is for admin users."))
-        };
+        return if user.admin { Ok(()) } else { Err(denied().detail("The console is for admin users.")) };
     }
     if !config.databases.contains_key(database) {
         let message = format!("database \"{database}\" does not exist");
@@ -285,19 +233,9 @@ fn authorize(user: &UserConfig, database: &str, config: &Config) -> Result<(), C
 }
 
 /// The last words to a client, and the end of the connection.
-async fn turn_away(
-    mut framed: Framed,
-    message: Option<&StartupMessage>,
-    error: &ClientError,
-) -> Arrival {
+async fn turn_away(mut framed: Framed, message: Option<&StartupMessage>, error: &ClientError) -> Arrival {
     let (user, database) = message.map_or(("", ""), |message| (&message.user, &message.database));
-    info!(
-        user,
-        database,
-        sqlstate = error.state.code(),
-        "client refused: {}",
-        error.message
-    );
+    info!(user, database, sqlstate = error.state.code(), "client refused: {}", error.message);
     backend::error(&mut framed.outbound, Severity::Fatal, error);
     let farewell = async {
         framed.close().await?;

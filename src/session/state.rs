@@ -111,11 +111,8 @@ impl SessionState {
 
     pub fn begin(&mut self) {
         if self.block.is_none() {
-            self.block = Some(BlockState {
-                at_begin: self.implicit_start.clone(),
-                local_path: None,
-                savepoints: Vec::new(),
-            });
+            self.block =
+                Some(BlockState { at_begin: self.implicit_start.clone(), local_path: None, savepoints: Vec::new() });
         }
     }
 

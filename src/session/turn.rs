@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use super::cancel::Cancellable;
 use super::database::{Database, UserPools};
-use super::extended::Segment;
 use super::prepared::{ClientStatement, Portal};
+use super::segment::Segment;
 use super::state::SessionState;
 use crate::execute::{Expect, RelayError};
 use crate::net::Framed;

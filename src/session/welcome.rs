@@ -219,8 +219,6 @@ async fn any_lease(database: &Database, pools: &UserPools) -> Result<Lease, Clie
     if let Ok(lease) = pools.lease(home, Access::Read).await {
         return Ok(lease);
     }
-    Err(first.map_or_else(
-        || ClientError::new(SqlState::INTERNAL_ERROR, "a database without shards"),
-        ClientError::from,
-    ))
+    Err(first
+        .map_or_else(|| ClientError::new(SqlState::INTERNAL_ERROR, "a database without shards"), ClientError::from))
 }

@@ -38,9 +38,7 @@ pub const TEMPLATES_BYTES_MAX: u64 = 128 << 20;
 /// statement doesn't stall the other clients (a lexer reads about 1 GB/s: 64 KiB take 60 us).
 pub const INLINE_STATEMENT_BYTES_MAX: usize = 64 << 10;
 
-const _: () = assert!(
-    STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX
-);
+const _: () = assert!(STARTUP_FRAME_BYTES_MAX < AUTH_FRAME_BYTES_MAX && AUTH_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 
 /// Threads that run sessions. More than any machine has cores for; catches a misplaced number.
 pub const WORKERS_MAX: usize = 1024;

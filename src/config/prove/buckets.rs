@@ -27,18 +27,10 @@ pub(super) fn buckets(
     let free = free_ranges(&owners);
     if is_good && !free.is_empty() {
         let what = format!("buckets {} belong to no shard", free.join(", "));
-        notes.mistake(
-            &raw.span(),
-            what,
-            format!("give every bucket from 0 to {LAST} to a shard"),
-        );
+        notes.mistake(&raw.span(), what, format!("give every bucket from 0 to {LAST} to a shard"));
         is_good = false;
     }
-    if is_good {
-        owners.into_iter().collect()
-    } else {
-        None
-    }
+    if is_good { owners.into_iter().collect() } else { None }
 }
 
 fn assign(
@@ -49,27 +41,14 @@ fn assign(
     notes: &mut Notes<'_>,
 ) -> bool {
     let Some((first, last)) = parse(range.get_ref()) else {
-        let what = format!(
-            "{:?} is not a range of buckets from 0 to {LAST}",
-            range.get_ref()
-        );
-        notes.mistake(
-            &range.span(),
-            what,
-            "write it as in \"0-2047\" or 17, the lower one first",
-        );
+        let what = format!("{:?} is not a range of buckets from 0 to {LAST}", range.get_ref());
+        notes.mistake(&range.span(), what, "write it as in \"0-2047\" or 17, the lower one first");
         return false;
     };
-    let places = owners
-        .get_mut(usize::from(first)..=usize::from(last))
-        .unwrap_or_default();
+    let places = owners.get_mut(usize::from(first)..=usize::from(last)).unwrap_or_default();
     let taken = places.iter().flatten().next().copied();
     if let Some(owner) = taken {
-        let what = format!(
-            "buckets of {:?} belong to shard {:?} already",
-            range.get_ref(),
-            shards.name(owner)
-        );
+        let what = format!("buckets of {:?} belong to shard {:?} already", range.get_ref(), shards.name(owner));
         notes.mistake(&range.span(), what, "give each bucket to one shard");
         return false;
     }
@@ -90,11 +69,7 @@ fn free_ranges(owners: &[Option<ShardId>]) -> Vec<String> {
     for run in owners.chunk_by(|left, right| left.is_some() == right.is_some()) {
         let last = start + run.len() - 1;
         if run.first().is_some_and(Option::is_none) {
-            ranges.push(if start == last {
-                start.to_string()
-            } else {
-                format!("{start}-{last}")
-            });
+            ranges.push(if start == last { start.to_string() } else { format!("{start}-{last}") });
         }
         start += run.len();
     }

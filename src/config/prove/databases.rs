@@ -29,11 +29,7 @@ impl ShardNames<'_> {
                 None if self.0.is_empty() => "add the shard".to_owned(),
                 None => format!("write {}", quoted_list(self.0.iter().copied())),
             };
-            notes.mistake(
-                &name.span(),
-                format!("there is no shard {:?}", name.get_ref()),
-                remedy,
-            );
+            notes.mistake(&name.span(), format!("there is no shard {:?}", name.get_ref()), remedy);
         }
         u16::try_from(position?).ok().map(ShardId::new)
     }
@@ -59,10 +55,7 @@ pub(super) fn databases(
     notes: &mut Notes<'_>,
 ) -> Vec<DatabaseConfig> {
     let mut found = Vec::new();
-    let databases = raw
-        .iter()
-        .map(|raw| database(raw, pool_size, surroundings, &mut found, notes))
-        .collect();
+    let databases = raw.iter().map(|raw| database(raw, pool_size, surroundings, &mut found, notes)).collect();
     repeated_nodes(&found, notes);
     databases
 }
@@ -85,56 +78,25 @@ fn database(
         );
     }
     if raw.shards.is_empty() {
-        let remedy = format!(
-            "write [database.{name}.shard.a], and under it primary = \"postgres://10.0.0.1:5432/{name}\""
-        );
-        notes.mistake(
-            &raw.section.at,
-            format!("{} has no shard", raw.section.title),
-            remedy,
-        );
+        let remedy =
+            format!("write [database.{name}.shard.a], and under it primary = \"postgres://10.0.0.1:5432/{name}\"");
+        notes.mistake(&raw.section.at, format!("{} has no shard", raw.section.title), remedy);
     } else if raw.shards.len() > SHARDS_MAX {
-        let what = format!(
-            "{} has {} shards; {SHARDS_MAX} are possible",
-            raw.section.title,
-            raw.shards.len()
-        );
+        let what = format!("{} has {} shards; {SHARDS_MAX} are possible", raw.section.title, raw.shards.len());
         notes.mistake(&raw.section.at, what, "write fewer shards");
     }
-    let names = ShardNames(
-        raw.shards
-            .iter()
-            .map(|shard| shard.name.get_ref().as_str())
-            .collect(),
-    );
+    let names = ShardNames(raw.shards.iter().map(|shard| shard.name.get_ref().as_str()).collect());
     let reads = reads(raw, notes);
-    let shards = raw
-        .shards
-        .iter()
-        .map(|raw_shard| shard(raw_shard, name, surroundings, found, notes))
-        .collect();
+    let shards = raw.shards.iter().map(|raw_shard| shard(raw_shard, name, surroundings, found, notes)).collect();
     DatabaseConfig {
         name: name.clone(),
-        home: raw
-            .home
-            .as_ref()
-            .and_then(|home| names.find(home, notes))
-            .unwrap_or(ShardId::new(0)),
+        home: raw.home.as_ref().and_then(|home| names.find(home, notes)).unwrap_or(ShardId::new(0)),
         shards,
         tables: tables::tables(&raw.tables, &names, notes),
         reads,
         safe_functions: safe_functions(raw, notes),
-        buckets: raw
-            .buckets
-            .as_ref()
-            .and_then(|raw| buckets::buckets(raw, &names, notes)),
-        pool_size: count(
-            "pool_size",
-            raw.pool_size.as_ref(),
-            POOL_SIZE_MAX,
-            pool_size,
-            notes,
-        ),
+        buckets: raw.buckets.as_ref().and_then(|raw| buckets::buckets(raw, &names, notes)),
+        pool_size: count("pool_size", raw.pool_size.as_ref(), POOL_SIZE_MAX, pool_size, notes),
     }
 }
 
@@ -144,24 +106,11 @@ fn reads(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReadPolicy {
         ("prefer_replica", ReadPolicy::PreferReplica),
         ("replica_only", ReadPolicy::ReplicaOnly),
     ];
-    let policy = choice(
-        "reads",
-        raw.reads.as_ref(),
-        &policies,
-        ReadPolicy::Primary,
-        notes,
-    );
+    let policy = choice("reads", raw.reads.as_ref(), &policies, ReadPolicy::Primary, notes);
     if policy == ReadPolicy::ReplicaOnly {
         for shard in raw.shards.iter().filter(|shard| shard.replicas.is_empty()) {
-            let what = format!(
-                "shard {:?} has no replica, and `reads` allows nothing else",
-                shard.name.get_ref()
-            );
-            notes.mistake(
-                &shard.section.at,
-                what,
-                "add replicas, or write reads = \"prefer_replica\"",
-            );
+            let what = format!("shard {:?} has no replica, and `reads` allows nothing else", shard.name.get_ref());
+            notes.mistake(&shard.section.at, what, "add replicas, or write reads = \"prefer_replica\"");
         }
     }
     policy
@@ -172,17 +121,10 @@ fn safe_functions(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> Vec<String> {
         let name = function.get_ref();
         if name.is_empty() || name.contains('(') || name.matches('.').count() > 1 {
             let what = format!("{name:?} is not the name of a function");
-            notes.mistake(
-                &function.span(),
-                what,
-                "write the name without arguments, as in \"public.slugify\"",
-            );
+            notes.mistake(&function.span(), what, "write the name without arguments, as in \"public.slugify\"");
         }
     }
-    raw.safe_functions
-        .iter()
-        .map(|function| function.get_ref().clone())
-        .collect()
+    raw.safe_functions.iter().map(|function| function.get_ref().clone()).collect()
 }
 
 fn shard(
@@ -195,28 +137,17 @@ fn shard(
     let name = raw.name.get_ref();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if name_fits("the shard's name", &raw.name, notes) && !name.bytes().all(is_plain) {
-        let what =
-            format!("a shard can't be called {name:?}: hints like shard={name} would be ambiguous");
+        let what = format!("a shard can't be called {name:?}: hints like shard={name} would be ambiguous");
         notes.mistake(&raw.name.span(), what, "use letters, digits, _ and -");
     }
     let mut node = |url: &Placed<String>, is_primary: bool| {
         let node = node(url, database, surroundings, notes)?;
         let (database, shard) = (database.to_owned(), name.clone());
-        found.push(Found {
-            node: node.clone(),
-            at: url.span(),
-            database,
-            shard,
-            is_primary,
-        });
+        found.push(Found { node: node.clone(), at: url.span(), database, shard, is_primary });
         Some(node)
     };
     let primary = raw.primary.as_ref().map(|url| node(url, true));
-    let replicas = raw
-        .replicas
-        .iter()
-        .filter_map(|url| node(url, false))
-        .collect();
+    let replicas = raw.replicas.iter().filter_map(|url| node(url, false)).collect();
     if primary.is_none() && raw.section.value("primary").is_none() {
         raw.section.missing("primary", notes);
     }
@@ -225,37 +156,23 @@ fn shard(
         host: String::new(),
         port: 0,
         database: String::new(),
-        tls: crate::config::NodeTls {
-            mode: crate::config::NodeTlsMode::Prefer,
-            root_certificate: None,
-        },
+        tls: crate::config::NodeTls { mode: crate::config::NodeTlsMode::Prefer, root_certificate: None },
     });
-    ShardConfig {
-        name: name.clone(),
-        primary,
-        replicas,
-    }
+    ShardConfig { name: name.clone(), primary, replicas }
 }
 
 /// A server in two shards of one database would give each of its rows twice.
 fn repeated_nodes(found: &[Found], notes: &mut Notes<'_>) {
     let mut first: HashMap<(&str, u16, &str), &Found> = HashMap::new();
     for this in found {
-        let place = (
-            this.node.host.as_str(),
-            this.node.port,
-            this.node.database.as_str(),
-        );
+        let place = (this.node.host.as_str(), this.node.port, this.node.database.as_str());
         let Some(other) = first.get(&place) else {
             first.insert(place, this);
             continue;
         };
         let line = notes.line(&other.at);
         if this.database != other.database {
-            let what = format!(
-                "the same server and database as of [database.{}] in line {line}",
-                other.database
-            );
+            let what = format!("the same server and database as of [database.{}] in line {line}", other.database);
             notes.warning(&this.at, what, "make sure that both are meant to use it");
         } else if this.shard != other.shard {
             let what = format!(
@@ -265,17 +182,9 @@ fn repeated_nodes(found: &[Found], notes: &mut Notes<'_>) {
             notes.mistake(&this.at, what, "give each shard servers of its own");
         } else if this.is_primary || other.is_primary {
             let what = format!("this replica is the shard's primary in line {line}");
-            notes.warning(
-                &this.at,
-                what,
-                "remove it; `reads` says when the primary answers",
-            );
+            notes.warning(&this.at, what, "remove it; `reads` says when the primary answers");
         } else {
-            notes.warning(
-                &this.at,
-                format!("the same replica as in line {line}"),
-                "remove one of them",
-            );
+            notes.warning(&this.at, format!("the same replica as in line {line}"), "remove one of them");
         }
     }
 }

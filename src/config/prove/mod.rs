@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::mistake::Notes;
 use super::raw::{RawConfig, RawLog, RawPool, RawServer};
 use super::{
-    AuthenticationMethod, Config, LogConfig, LogFormat, PoolConfig, ServerConfig, ServerTlsConfig,
-    Surroundings, defaults,
+    AuthenticationMethod, Config, LogConfig, LogFormat, PoolConfig, ServerConfig, ServerTlsConfig, Surroundings,
+    defaults,
 };
 use crate::types::limits::{CLIENTS_MAX, POOL_SIZE_MAX, PREPARED_STATEMENTS_MAX, WORKERS_MAX};
 
@@ -23,11 +23,7 @@ mod users;
 mod values;
 
 /// Never fails: where something is wrong it notes it and goes on with a stand-in.
-pub(super) fn prove(
-    raw: &RawConfig<'_>,
-    surroundings: &Surroundings<'_>,
-    notes: &mut Notes<'_>,
-) -> Config {
+pub(super) fn prove(raw: &RawConfig<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> Config {
     let server = server(&raw.server, surroundings, notes);
     let pool = pool(&raw.pool, notes);
     let log = log(&raw.log, notes);
@@ -41,78 +37,33 @@ pub(super) fn prove(
         notes.mistake(&(0..0), "there is no database", remedy);
     }
     let raw_users = raw.users.as_deref().unwrap_or_default();
-    let users = users::users(
-        raw_users,
-        raw_databases,
-        server.authentication,
-        surroundings,
-        notes,
-    );
+    let users = users::users(raw_users, raw_databases, server.authentication, surroundings, notes);
     let databases = databases::databases(raw_databases, pool.size, surroundings, notes);
-    let databases = databases
-        .into_iter()
-        .map(|database| (database.name.clone(), database))
-        .collect::<BTreeMap<_, _>>();
-    Config {
-        server,
-        pool,
-        users,
-        databases,
-        log,
-    }
+    let databases = databases.into_iter().map(|database| (database.name.clone(), database)).collect::<BTreeMap<_, _>>();
+    Config { server, pool, users, databases, log }
 }
 
-fn server(
-    raw: &RawServer<'_>,
-    surroundings: &Surroundings<'_>,
-    notes: &mut Notes<'_>,
-) -> ServerConfig {
+fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> ServerConfig {
     let methods = [
         ("scram-sha-256", AuthenticationMethod::ScramSha256),
         ("md5", AuthenticationMethod::Md5),
         ("trust", AuthenticationMethod::Trust),
     ];
     let scram = AuthenticationMethod::ScramSha256;
-    let authentication = values::choice(
-        "authentication",
-        raw.authentication.as_ref(),
-        &methods,
-        scram,
-        notes,
-    );
+    let authentication = values::choice("authentication", raw.authentication.as_ref(), &methods, scram, notes);
     let listen = listen(raw, notes);
     let example = SocketAddr::new(defaults::LISTEN.ip(), defaults::LISTEN.port() + 1);
-    let admin = raw
-        .admin
-        .as_ref()
-        .and_then(|admin| values::address("admin", admin, example, notes));
+    let admin = raw.admin.as_ref().and_then(|admin| values::address("admin", admin, example, notes));
     dangers(raw, &listen, admin, authentication, notes);
     ServerConfig {
         listen,
         unix_socket_directory: unix_socket_directory(raw, surroundings, notes),
         admin,
-        workers: values::count(
-            "workers",
-            raw.workers.as_ref(),
-            WORKERS_MAX,
-            defaults::workers(),
-            notes,
-        ),
+        workers: values::count("workers", raw.workers.as_ref(), WORKERS_MAX, defaults::workers(), notes),
         tls: tls(raw, surroundings, notes),
         authentication,
-        clients_max: values::count(
-            "max_clients",
-            raw.max_clients.as_ref(),
-            CLIENTS_MAX,
-            defaults::CLIENTS,
-            notes,
-        ),
-        drain_timeout: values::duration(
-            "drain_timeout",
-            raw.drain_timeout.as_ref(),
-            defaults::DRAIN_TIMEOUT,
-            notes,
-        ),
+        clients_max: values::count("max_clients", raw.max_clients.as_ref(), CLIENTS_MAX, defaults::CLIENTS, notes),
+        drain_timeout: values::duration("drain_timeout", raw.drain_timeout.as_ref(), defaults::DRAIN_TIMEOUT, notes),
         startup_timeout: values::duration(
             "startup_timeout",
             raw.startup_timeout.as_ref(),
@@ -135,21 +86,13 @@ fn dangers(
         && address.port() != 0
     {
         let what = format!("`admin` and `listen` are both {address}");
-        notes.mistake(
-            &raw.span(),
-            what,
-            "write another port, as in admin = \"127.0.0.1:6433\"",
-        );
+        notes.mistake(&raw.span(), what, "write another port, as in admin = \"127.0.0.1:6433\"");
     }
     if let (AuthenticationMethod::Trust, Some(method)) = (authentication, &raw.authentication)
         && let Some(open) = listen.iter().find(|address| !address.ip().is_loopback())
     {
         let what = format!("everyone who can reach {open} gets in without a password");
-        notes.warning(
-            &method.span(),
-            what,
-            "write authentication = \"scram-sha-256\"",
-        );
+        notes.warning(&method.span(), what, "write authentication = \"scram-sha-256\"");
     }
 }
 
@@ -163,11 +106,7 @@ fn listen(raw: &RawServer<'_>, notes: &mut Notes<'_>) -> Vec<SocketAddr> {
             continue;
         };
         if address.port() != 0 && listen.contains(&address) {
-            notes.mistake(
-                &text.span(),
-                format!("`listen` names {address} twice"),
-                "remove one of them",
-            );
+            notes.mistake(&text.span(), format!("`listen` names {address} twice"), "remove one of them");
         }
         listen.push(address);
     }
@@ -186,21 +125,13 @@ fn unix_socket_directory(
     let directory = raw.unix_socket_directory.as_ref()?;
     if directory.get_ref().is_empty() {
         let remedy = "write unix_socket_directory = \"/run/shardway\", or leave it out";
-        notes.mistake(
-            &directory.span(),
-            "`unix_socket_directory` is empty",
-            remedy,
-        );
+        notes.mistake(&directory.span(), "`unix_socket_directory` is empty", remedy);
         return None;
     }
     Some((surroundings.resolve)(Path::new(directory.get_ref())))
 }
 
-fn tls(
-    raw: &RawServer<'_>,
-    surroundings: &Surroundings<'_>,
-    notes: &mut Notes<'_>,
-) -> Option<ServerTlsConfig> {
+fn tls(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> Option<ServerTlsConfig> {
     let raw = raw.tls.as_ref()?;
     let mut file = |name: &str, value: Option<&super::reader::Placed<String>>| {
         let Some(value) = value else {
@@ -212,68 +143,25 @@ fn tls(
         let path = Path::new(value.get_ref());
         if let Err(error) = (surroundings.read_file)(path) {
             let what = format!("`{name}`: {} can't be read: {error}", path.display());
-            notes.mistake(
-                &value.span(),
-                what,
-                "name a PEM file that the user who runs Shardway can read",
-            );
+            notes.mistake(&value.span(), what, "name a PEM file that the user who runs Shardway can read");
         }
         Some((surroundings.resolve)(path))
     };
     let certificate = file("certificate", raw.certificate.as_ref());
     let key = file("key", raw.key.as_ref());
-    let required = raw
-        .required
-        .as_ref()
-        .is_some_and(|required| *required.get_ref());
-    Some(ServerTlsConfig {
-        certificate: certificate?,
-        key: key?,
-        required,
-    })
+    let required = raw.required.as_ref().is_some_and(|required| *required.get_ref());
+    Some(ServerTlsConfig { certificate: certificate?, key: key?, required })
 }
 
 fn pool(raw: &RawPool, notes: &mut Notes<'_>) -> PoolConfig {
     use values::{count, duration};
     let pool = PoolConfig {
-        size: count(
-            "size",
-            raw.size.as_ref(),
-            POOL_SIZE_MAX,
-            defaults::POOL_SIZE,
-            notes,
-        ),
-        wait_timeout: duration(
-            "wait_timeout",
-            raw.wait_timeout.as_ref(),
-            defaults::WAIT_TIMEOUT,
-            notes,
-        ),
-        connect_timeout: duration(
-            "connect_timeout",
-            raw.connect_timeout.as_ref(),
-            defaults::CONNECT_TIMEOUT,
-            notes,
-        ),
-        idle_max: duration(
-            "idle_timeout",
-            raw.idle_timeout.as_ref(),
-            defaults::IDLE_TIMEOUT,
-            notes,
-        ),
-        lifetime_max: duration(
-            "max_lifetime",
-            raw.max_lifetime.as_ref(),
-            defaults::LIFETIME,
-            notes,
-        ),
-        connects_max: count(
-            "max_connects",
-            raw.max_connects.as_ref(),
-            POOL_SIZE_MAX,
-            defaults::CONNECTS,
-            notes,
-        ),
+        size: count("size", raw.size.as_ref(), POOL_SIZE_MAX, defaults::POOL_SIZE, notes),
+        wait_timeout: duration("wait_timeout", raw.wait_timeout.as_ref(), defaults::WAIT_TIMEOUT, notes),
+        connect_timeout: duration("connect_timeout", raw.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT, notes),
+        idle_max: duration("idle_timeout", raw.idle_timeout.as_ref(), defaults::IDLE_TIMEOUT, notes),
+        lifetime_max: duration("max_lifetime", raw.max_lifetime.as_ref(), defaults::LIFETIME, notes),
+        connects_max: count("max_connects", raw.max_connects.as_ref(), POOL_SIZE_MAX, defaults::CONNECTS, notes),
         prepared_statements_max: count(
             "max_prepared_statements",
             raw.max_prepared_statements.as_ref(),
@@ -286,35 +174,23 @@ fn pool(raw: &RawPool, notes: &mut Notes<'_>) -> PoolConfig {
         && pool.wait_timeout < pool.connect_timeout
     {
         let connect = values::show_duration(pool.connect_timeout);
-        let what = format!(
-            "`wait_timeout` is shorter than `connect_timeout` ({connect}): a slow connect can't be waited for"
-        );
-        notes.warning(
-            &wait.span(),
-            what,
-            format!("write wait_timeout = \"{connect}\" or more"),
-        );
+        let what =
+            format!("`wait_timeout` is shorter than `connect_timeout` ({connect}): a slow connect can't be waited for");
+        notes.warning(&wait.span(), what, format!("write wait_timeout = \"{connect}\" or more"));
     }
     pool
 }
 
 fn log(raw: &RawLog, notes: &mut Notes<'_>) -> LogConfig {
     let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
-    let format = values::choice(
-        "format",
-        raw.format.as_ref(),
-        &formats,
-        LogFormat::Human,
-        notes,
-    );
+    let format = values::choice("format", raw.format.as_ref(), &formats, LogFormat::Human, notes);
     let mut level = defaults::LOG_LEVEL.to_owned();
     if let Some(written) = &raw.level {
         match tracing_subscriber::EnvFilter::builder().parse(written.get_ref()) {
             Ok(_) if !written.get_ref().trim().is_empty() => level.clone_from(written.get_ref()),
             _ => {
                 let what = format!("`level` is not a filter: {:?}", written.get_ref());
-                let remedy =
-                    "write level = \"info\", or a filter as in \"info,shardway::pool=debug\"";
+                let remedy = "write level = \"info\", or a filter as in \"info,shardway::pool=debug\"";
                 notes.mistake(&written.span(), what, remedy);
             }
         }

@@ -38,15 +38,10 @@ pub(super) fn node(
     if let Some(path) = node.tls.root_certificate.take() {
         if let Err(error) = (surroundings.read_file)(&path) {
             let what = format!("sslrootcert {} can't be read: {error}", path.display());
-            notes.mistake(
-                &url.span(),
-                what,
-                "name a PEM file that the user who runs Shardway can read",
-            );
+            notes.mistake(&url.span(), what, "name a PEM file that the user who runs Shardway can read");
         }
         if matches!(node.tls.mode, NodeTlsMode::Disable | NodeTlsMode::Prefer) {
-            let what =
-                "sslrootcert has no effect: this sslmode doesn't look at certificates".to_owned();
+            let what = "sslrootcert has no effect: this sslmode doesn't look at certificates".to_owned();
             notes.warning(&url.span(), what, "write sslmode=verify-full");
         }
         node.tls.root_certificate = Some((surroundings.resolve)(&path));
@@ -63,9 +58,7 @@ fn parse(url: &str, default_database: &str) -> Result<NodeConfig, Wrong> {
         // The URL is not repeated: it may hold a password.
         return Err((
             "a server's URL must not name a user or a password".to_owned(),
-            format!(
-                "remove what is before the @, and write it under [[user]], as in name = {user:?}"
-            ),
+            format!("remove what is before the @, and write it under [[user]], as in name = {user:?}"),
         ));
     }
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -77,46 +70,26 @@ fn parse(url: &str, default_database: &str) -> Result<NodeConfig, Wrong> {
     }
     let (host, port) = host_and_port(authority)?;
     let database = decode(path)?;
-    let database = if database.is_empty() {
-        default_database.to_owned()
-    } else {
-        database
-    };
+    let database = if database.is_empty() { default_database.to_owned() } else { database };
     if path.contains('/') {
-        return Err((
-            format!("{database:?} is not the name of a database"),
-            EXAMPLE.to_owned(),
-        ));
+        return Err((format!("{database:?} is not the name of a database"), EXAMPLE.to_owned()));
     }
     let tls = tls(query, host.starts_with('/'))?;
-    Ok(NodeConfig {
-        host,
-        port,
-        database,
-        tls,
-    })
+    Ok(NodeConfig { host, port, database, tls })
 }
 
 fn after_scheme(url: &str) -> Result<&str, Wrong> {
-    if let Some(rest) = url
-        .strip_prefix("postgres://")
-        .or_else(|| url.strip_prefix("postgresql://"))
-    {
+    if let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) {
         return Ok(rest);
     }
     Err(match url.split_once("://") {
-        Some((scheme, rest)) if !rest.contains('@') => (
-            format!("{scheme:?} is not PostgreSQL's scheme"),
-            format!("write \"postgres://{rest}\""),
-        ),
-        Some((scheme, _)) => (
-            format!("{scheme:?} is not PostgreSQL's scheme"),
-            EXAMPLE.to_owned(),
-        ),
-        None if url.contains('=') => (
-            "a server is named by a URL, not by key=value pairs".to_owned(),
-            EXAMPLE.to_owned(),
-        ),
+        Some((scheme, rest)) if !rest.contains('@') => {
+            (format!("{scheme:?} is not PostgreSQL's scheme"), format!("write \"postgres://{rest}\""))
+        }
+        Some((scheme, _)) => (format!("{scheme:?} is not PostgreSQL's scheme"), EXAMPLE.to_owned()),
+        None if url.contains('=') => {
+            ("a server is named by a URL, not by key=value pairs".to_owned(), EXAMPLE.to_owned())
+        }
         None if url.contains('@') => ("this is not a URL".to_owned(), EXAMPLE.to_owned()),
         None => (format!("{url:?} is not a URL"), EXAMPLE.to_owned()),
     })
@@ -125,10 +98,7 @@ fn after_scheme(url: &str) -> Result<&str, Wrong> {
 fn host_and_port(authority: &str) -> Result<(String, u16), Wrong> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else {
-            return Err((
-                format!("{authority:?} has no closing ]"),
-                "write \"postgres://[::1]:5432/shop\"".to_owned(),
-            ));
+            return Err((format!("{authority:?} has no closing ]"), "write \"postgres://[::1]:5432/shop\"".to_owned()));
         };
         if address.parse::<std::net::Ipv6Addr>().is_err() {
             return Err((
@@ -140,10 +110,7 @@ fn host_and_port(authority: &str) -> Result<(String, u16), Wrong> {
     } else {
         if authority.matches(':').count() > 1 {
             let remedy = "put an IPv6 address in brackets, as in \"postgres://[::1]:5432/shop\"";
-            return Err((
-                format!("{authority:?} has several colons"),
-                remedy.to_owned(),
-            ));
+            return Err((format!("{authority:?} has several colons"), remedy.to_owned()));
         }
         let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
         (decode(host)?, port)
@@ -156,10 +123,7 @@ fn host_and_port(authority: &str) -> Result<(String, u16), Wrong> {
     }
     match port.parse() {
         Ok(port) if port != 0 => Ok((host, port)),
-        _ => Err((
-            format!("{port:?} is not a port"),
-            "write a number from 1 to 65535".to_owned(),
-        )),
+        _ => Err((format!("{port:?} is not a port"), "write a number from 1 to 65535".to_owned())),
     }
 }
 
@@ -178,27 +142,16 @@ fn tls(query: &str, is_unix: bool) -> Result<NodeTls, Wrong> {
     }
     if is_unix {
         return match mode {
-            None | Some(NodeTlsMode::Disable | NodeTlsMode::Prefer) => Ok(NodeTls {
-                mode: NodeTlsMode::Disable,
-                root_certificate,
-            }),
-            Some(_) => Err((
-                "there is no TLS on a Unix socket".to_owned(),
-                "remove sslmode".to_owned(),
-            )),
+            None | Some(NodeTlsMode::Disable | NodeTlsMode::Prefer) => {
+                Ok(NodeTls { mode: NodeTlsMode::Disable, root_certificate })
+            }
+            Some(_) => Err(("there is no TLS on a Unix socket".to_owned(), "remove sslmode".to_owned())),
         };
     }
     let mode = mode.unwrap_or(NodeTlsMode::Prefer);
     // As libpq does: an authority that is named is meant to be used.
-    let mode = if mode == NodeTlsMode::Require && root_certificate.is_some() {
-        NodeTlsMode::VerifyCa
-    } else {
-        mode
-    };
-    Ok(NodeTls {
-        mode,
-        root_certificate,
-    })
+    let mode = if mode == NodeTlsMode::Require && root_certificate.is_some() { NodeTlsMode::VerifyCa } else { mode };
+    Ok(NodeTls { mode, root_certificate })
 }
 
 fn tls_mode(value: &str) -> Result<NodeTlsMode, Wrong> {
@@ -224,10 +177,7 @@ fn unknown_parameter(name: &str) -> Wrong {
             None => "remove it; sslmode and sslrootcert are the parameters there are".to_owned(),
         },
     };
-    (
-        format!("unknown parameter `{name}` in a server's URL"),
-        remedy,
-    )
+    (format!("unknown parameter `{name}` in a server's URL"), remedy)
 }
 
 /// Undoes percent-encoding.
@@ -240,12 +190,9 @@ fn decode(text: &str) -> Result<String, Wrong> {
             bytes.push(*byte);
             continue;
         }
-        let digits = tail
-            .get(..2)
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let value = digits
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let value =
+            digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match value {
             Some(value) if value != 0 => bytes.push(value),
             _ => {
@@ -257,10 +204,6 @@ fn decode(text: &str) -> Result<String, Wrong> {
         }
         rest = tail.get(2..).unwrap_or_default();
     }
-    String::from_utf8(bytes).map_err(|_| {
-        (
-            format!("{text:?} is not UTF-8 once decoded"),
-            "encode the name as UTF-8".to_owned(),
-        )
-    })
+    String::from_utf8(bytes)
+        .map_err(|_| (format!("{text:?} is not UTF-8 once decoded"), "encode the name as UTF-8".to_owned()))
 }

@@ -19,8 +19,7 @@ pub(super) fn secret(
     let (text, from) = match raw.get_ref() {
         RawSecret::Text(text) => {
             if surroundings.world_readable {
-                let what =
-                    format!("`{name}` stands in a file that every user of this machine can read");
+                let what = format!("`{name}` stands in a file that every user of this machine can read");
                 let remedy = format!("run chmod o= on it, or write {name} = {{ env = \"NAME\" }}");
                 notes.warning(&at, what, remedy);
             }
@@ -30,11 +29,7 @@ pub(super) fn secret(
             Some(text) => (text, format!("the environment variable {variable}")),
             None => {
                 let what = format!("`{name}`: the environment variable {variable} is not set");
-                notes.mistake(
-                    &at,
-                    what,
-                    format!("set {variable}, or name another variable"),
-                );
+                notes.mistake(&at, what, format!("set {variable}, or name another variable"));
                 return None;
             }
         },
@@ -48,30 +43,18 @@ pub(super) fn secret(
             }
             Err(error) => {
                 let what = format!("`{name}`: {path} can't be read: {error}");
-                notes.mistake(
-                    &at,
-                    what,
-                    "name a file that the user who runs Shardway can read",
-                );
+                notes.mistake(&at, what, "name a file that the user who runs Shardway can read");
                 return None;
             }
         },
         RawSecret::Unusable => return None,
     };
     if text.is_empty() {
-        notes.mistake(
-            &at,
-            format!("`{name}` is empty: {from} holds nothing"),
-            "give a password",
-        );
+        notes.mistake(&at, format!("`{name}` is empty: {from} holds nothing"), "give a password");
         return None;
     }
     if text.contains('\0') {
-        notes.mistake(
-            &at,
-            format!("`{name}` contains a zero byte"),
-            "give a password without one",
-        );
+        notes.mistake(&at, format!("`{name}` contains a zero byte"), "give a password without one");
         return None;
     }
     Some(Secret::new(text))

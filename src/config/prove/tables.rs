@@ -45,29 +45,17 @@ struct Draft<'r, 't> {
     placement: Option<PlacementConfig>,
 }
 
-pub(super) fn tables(
-    raw: &[RawTable<'_>],
-    shards: &ShardNames<'_>,
-    notes: &mut Notes<'_>,
-) -> Vec<TableConfig> {
-    let drafts: Vec<Draft<'_, '_>> = raw
-        .iter()
-        .filter_map(|raw| draft(raw, shards, notes))
-        .collect();
+pub(super) fn tables(raw: &[RawTable<'_>], shards: &ShardNames<'_>, notes: &mut Notes<'_>) -> Vec<TableConfig> {
+    let drafts: Vec<Draft<'_, '_>> = raw.iter().filter_map(|raw| draft(raw, shards, notes)).collect();
     let mut lines: HashMap<(&str, &str), usize> = HashMap::new();
     for draft in &drafts {
         let at = draft.raw.name.span();
         if let Some(line) = lines.insert((&draft.schema, &draft.name), notes.line(&at)) {
-            let what = format!(
-                "table {}.{} is there already, in line {line}",
-                draft.schema, draft.name
-            );
+            let what = format!("table {}.{} is there already, in line {line}", draft.schema, draft.name);
             notes.mistake(&at, what, "remove one of them");
         }
     }
-    let roots: Vec<Option<usize>> = (0..drafts.len())
-        .map(|position| root(position, &drafts, notes))
-        .collect();
+    let roots: Vec<Option<usize>> = (0..drafts.len()).map(|position| root(position, &drafts, notes)).collect();
     let mut tables = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         // Where the root is missing, it was noted; the stand-in keeps positions as they are.
@@ -77,49 +65,26 @@ pub(super) fn tables(
     tables
 }
 
-fn settle(
-    draft: &Draft<'_, '_>,
-    group: usize,
-    drafts: &[Draft<'_, '_>],
-    notes: &mut Notes<'_>,
-) -> TableConfig {
+fn settle(draft: &Draft<'_, '_>, group: usize, drafts: &[Draft<'_, '_>], notes: &mut Notes<'_>) -> TableConfig {
     let (schema, name) = (draft.schema.clone(), draft.name.clone());
     if draft.is_reference {
-        return TableConfig {
-            schema,
-            name,
-            kind: TableKind::Reference,
-        };
+        return TableConfig { schema, name, kind: TableKind::Reference };
     }
     let root = drafts.get(group);
     let root_type = root.and_then(|root| root.key_type);
-    if let (Some(own), Some(other), Some(written)) =
-        (draft.key_type, root_type, &draft.raw.key_type)
+    if let (Some(own), Some(other), Some(written)) = (draft.key_type, root_type, &draft.raw.key_type)
         && !agree(own, other)
     {
         let target = root.map(|root| root.name.clone()).unwrap_or_default();
-        let what = format!(
-            "the key of {name} has another type than that of {target}, with which it is colocated"
-        );
-        notes.mistake(
-            &written.span(),
-            what,
-            "colocate tables whose keys have the same type",
-        );
+        let what = format!("the key of {name} has another type than that of {target}, with which it is colocated");
+        notes.mistake(&written.span(), what, "colocate tables whose keys have the same type");
     }
     let kind = TableKind::Sharded {
-        key: draft
-            .raw
-            .key
-            .as_ref()
-            .map(|key| key.get_ref().clone())
-            .unwrap_or_default(),
+        key: draft.raw.key.as_ref().map(|key| key.get_ref().clone()).unwrap_or_default(),
         // Not the root's: int4 and int8 are placed alike and still are two types.
         key_type: draft.key_type,
         group,
-        placement: root
-            .and_then(|root| root.placement.clone())
-            .unwrap_or(PlacementConfig::Hash),
+        placement: root.and_then(|root| root.placement.clone()).unwrap_or(PlacementConfig::Hash),
     };
     TableConfig { schema, name, kind }
 }
@@ -140,16 +105,13 @@ fn root(position: usize, drafts: &[Draft<'_, '_>], notes: &mut Notes<'_>) -> Opt
             return Some(current);
         };
         let (schema, name) = split_name(target.get_ref());
-        let found = drafts
-            .iter()
-            .position(|other| other.schema == schema && other.name == name);
+        let found = drafts.iter().position(|other| other.schema == schema && other.name == name);
         let is_own = current == position;
         match found {
             Some(found) if drafts.get(found).is_some_and(|other| other.is_reference) => {
                 if is_own {
-                    let what = format!(
-                        "{name} is a reference table: it is on every shard, and nothing is colocated with it"
-                    );
+                    let what =
+                        format!("{name} is a reference table: it is on every shard, and nothing is colocated with it");
                     notes.mistake(&target.span(), what, "remove `colocate`");
                 }
                 return None;
@@ -164,11 +126,7 @@ fn root(position: usize, drafts: &[Draft<'_, '_>], notes: &mut Notes<'_>) -> Opt
         }
     }
     let at = drafts.get(position)?.raw.colocate.as_ref()?.span();
-    notes.mistake(
-        &at,
-        "`colocate` goes in a circle",
-        "let one of these tables have a placement of its own",
-    );
+    notes.mistake(&at, "`colocate` goes in a circle", "let one of these tables have a placement of its own");
     None
 }
 
@@ -176,65 +134,37 @@ fn unknown_target(target: &Placed<String>, drafts: &[Draft<'_, '_>], notes: &mut
     let sharded = drafts.iter().filter(|draft| !draft.is_reference);
     let remedy = match similar(target.get_ref(), sharded.map(|draft| draft.name.as_str())) {
         Some(meant) => format!("write colocate = {meant:?}"),
-        None => format!(
-            "add the table {} with its key, or remove `colocate`",
-            target.get_ref()
-        ),
+        None => format!("add the table {} with its key, or remove `colocate`", target.get_ref()),
     };
-    notes.mistake(
-        &target.span(),
-        format!("there is no sharded table {:?}", target.get_ref()),
-        remedy,
-    );
+    notes.mistake(&target.span(), format!("there is no sharded table {:?}", target.get_ref()), remedy);
 }
 
-fn draft<'r, 't>(
-    raw: &'r RawTable<'t>,
-    shards: &ShardNames<'_>,
-    notes: &mut Notes<'_>,
-) -> Option<Draft<'r, 't>> {
+fn draft<'r, 't>(raw: &'r RawTable<'t>, shards: &ShardNames<'_>, notes: &mut Notes<'_>) -> Option<Draft<'r, 't>> {
     let written = raw.name.get_ref();
     let (schema, name) = split_name(written);
     if schema.is_empty() || name.is_empty() || name.contains('.') {
         let what = format!("{written:?} is not the name of a table");
-        notes.mistake(
-            &raw.name.span(),
-            what,
-            "write it as in `users` or \"audit.events\"",
-        );
+        notes.mistake(&raw.name.span(), what, "write it as in `users` or \"audit.events\"");
         return None;
     }
     let key_type = key_type(raw, notes);
-    let is_reference = raw
-        .reference
-        .as_ref()
-        .is_some_and(|reference| *reference.get_ref());
-    let mut draft = Draft {
-        raw,
-        schema,
-        name,
-        is_reference,
-        key_type,
-        placement: None,
-    };
+    let is_reference = raw.reference.as_ref().is_some_and(|reference| *reference.get_ref());
+    let mut draft = Draft { raw, schema, name, is_reference, key_type, placement: None };
     if is_reference {
         reference_alone(raw, notes);
         return Some(draft);
     }
     match &raw.key {
         Some(key) if key.get_ref().is_empty() => {
-            notes.mistake(
-                &key.span(),
-                "`key` is empty",
-                "write the name of a column, as in key = \"id\"",
-            );
+            notes.mistake(&key.span(), "`key` is empty", "write the name of a column, as in key = \"id\"");
         }
         Some(_) => {}
         // There, but not a string: noted already.
         None if raw.section.value("key").is_some() => {}
         None => {
             let what = format!("{} has no `key`", raw.section.title);
-            let remedy = "write key = \"id\" or reference = true; a table that isn't named here lives on the home shard";
+            let remedy =
+                "write key = \"id\" or reference = true; a table that isn't named here lives on the home shard";
             notes.mistake(&raw.section.at, what, remedy);
         }
     }
@@ -256,11 +186,7 @@ fn key_type(raw: &RawTable<'_>, notes: &mut Notes<'_>) -> Option<KeyType> {
             Some(meant) => format!("write type = \"{meant}\""),
             None => format!("a key can be of type {}", quoted_list(words.take(9))),
         };
-        notes.mistake(
-            &written.span(),
-            format!("a key can't be of type {:?}", written.get_ref()),
-            remedy,
-        );
+        notes.mistake(&written.span(), format!("a key can't be of type {:?}", written.get_ref()), remedy);
     }
     found.map(|(_, key_type)| *key_type)
 }
@@ -268,13 +194,8 @@ fn key_type(raw: &RawTable<'_>, notes: &mut Notes<'_>) -> Option<KeyType> {
 fn reference_alone(raw: &RawTable<'_>, notes: &mut Notes<'_>) {
     for name in ["key", "type", "colocate", "range", "list"] {
         if raw.section.value(name).is_some() {
-            let what =
-                format!("a reference table has no `{name}`: every shard has all of its rows");
-            notes.mistake(
-                &raw.section.place_of(name),
-                what,
-                format!("remove `{name}`, or remove `reference`"),
-            );
+            let what = format!("a reference table has no `{name}`: every shard has all of its rows");
+            notes.mistake(&raw.section.place_of(name), what, format!("remove `{name}`, or remove `reference`"));
         }
     }
 }

@@ -25,13 +25,7 @@ pub(super) fn users(
             }
             lines.insert(name.get_ref(), notes.line(&name.span()));
         }
-        users.extend(self::user(
-            user,
-            databases,
-            authentication,
-            surroundings,
-            notes,
-        ));
+        users.extend(self::user(user, databases, authentication, surroundings, notes));
     }
     users
 }
@@ -54,20 +48,13 @@ fn user(
         name_fits("`server_user`", server_user, notes);
     }
     for database in &raw.databases {
-        if !databases
-            .iter()
-            .any(|known| known.name.get_ref() == database.get_ref())
-        {
+        if !databases.iter().any(|known| known.name.get_ref() == database.get_ref()) {
             let names = databases.iter().map(|known| known.name.get_ref().as_str());
             let remedy = match similar(database.get_ref(), names) {
                 Some(meant) => format!("write {meant:?}"),
                 None => format!("add [database.{}], or remove the name", database.get_ref()),
             };
-            notes.mistake(
-                &database.span(),
-                format!("there is no database {:?}", database.get_ref()),
-                remedy,
-            );
+            notes.mistake(&database.span(), format!("there is no database {:?}", database.get_ref()), remedy);
         }
     }
     let name = raw.name.as_ref()?;
@@ -78,17 +65,8 @@ fn user(
         name: name.get_ref().clone(),
         password,
         server_user: raw.server_user.as_ref().map(|name| name.get_ref().clone()),
-        server_password: secret(
-            "server_password",
-            raw.server_password.as_ref(),
-            surroundings,
-            notes,
-        ),
+        server_password: secret("server_password", raw.server_password.as_ref(), surroundings, notes),
         admin: raw.admin.as_ref().is_some_and(|admin| *admin.get_ref()),
-        databases: raw
-            .databases
-            .iter()
-            .map(|name| name.get_ref().clone())
-            .collect(),
+        databases: raw.databases.iter().map(|name| name.get_ref().clone()).collect(),
     })
 }

@@ -19,10 +19,7 @@ pub(super) fn count(
     match usize::try_from(*value.get_ref()) {
         Ok(number) if (1..=most).contains(&number) => number,
         _ => {
-            let what = format!(
-                "`{name}` must be between 1 and {most}, not {}",
-                value.get_ref()
-            );
+            let what = format!("`{name}` must be between 1 and {most}, not {}", value.get_ref());
             notes.mistake(&value.span(), what, format!("write {name} = {default}"));
             default
         }
@@ -40,21 +37,13 @@ pub(super) fn duration(
     match parse_duration(value.get_ref()) {
         Some(Duration::ZERO) => {
             let what = format!("`{name}` must be longer than nothing");
-            notes.mistake(
-                &value.span(),
-                what,
-                format!("write {name} = \"{}\"", show_duration(default)),
-            );
+            notes.mistake(&value.span(), what, format!("write {name} = \"{}\"", show_duration(default)));
             default
         }
         Some(duration) if duration <= TIMEOUT_MAX => duration,
         Some(_) => {
             let what = format!("`{name}` is longer than {}", show_duration(TIMEOUT_MAX));
-            notes.mistake(
-                &value.span(),
-                what,
-                format!("write {name} = \"{}\"", show_duration(default)),
-            );
+            notes.mistake(&value.span(), what, format!("write {name} = \"{}\"", show_duration(default)));
             default
         }
         None => {
@@ -89,12 +78,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 /// In the largest unit that divides it.
 pub(super) fn show_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
-    for (unit, size) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-    ] {
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
         if milliseconds >= size && milliseconds.is_multiple_of(size) {
             return format!("{}{unit}", milliseconds / size);
         }
@@ -119,11 +103,7 @@ pub(super) fn choice<T: Copy>(
         Some(meant) => format!("write {name} = \"{meant}\""),
         None => format!("write one of {}", quoted_list(words)),
     };
-    notes.mistake(
-        &value.span(),
-        format!("`{name}` can't be {:?}", value.get_ref()),
-        remedy,
-    );
+    notes.mistake(&value.span(), format!("`{name}` can't be {:?}", value.get_ref()), remedy);
     default
 }
 
@@ -135,9 +115,7 @@ pub(super) fn address(
     notes: &mut Notes<'_>,
 ) -> Option<SocketAddr> {
     let text = value.get_ref().trim();
-    let numeric = text
-        .strip_prefix("localhost:")
-        .map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let numeric = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
     if let Ok(address) = numeric.parse() {
         return Some(address);
     }
@@ -154,11 +132,7 @@ pub(super) fn address(
         _ if text.parse::<u16>().is_ok() => format!("write {name} = \"127.0.0.1:{text}\""),
         _ => format!("write a number address and a port, as in {name} = \"{example}\""),
     };
-    notes.mistake(
-        &value.span(),
-        format!("`{name}` is not an address and port: {text:?}"),
-        remedy,
-    );
+    notes.mistake(&value.span(), format!("`{name}` is not an address and port: {text:?}"), remedy);
     None
 }
 
@@ -168,17 +142,10 @@ pub(super) fn name_fits(what: &str, name: &Placed<String>, notes: &mut Notes<'_>
     if text.is_empty() {
         notes.mistake(&name.span(), format!("{what} is empty"), "write a name");
     } else if text.len() > NAME_BYTES_MAX {
-        let what = format!(
-            "{what} has {} bytes; PostgreSQL keeps {NAME_BYTES_MAX}",
-            text.len()
-        );
+        let what = format!("{what} has {} bytes; PostgreSQL keeps {NAME_BYTES_MAX}", text.len());
         notes.mistake(&name.span(), what, "write a shorter name");
     } else if text.contains('\0') {
-        notes.mistake(
-            &name.span(),
-            format!("{what} contains a zero byte"),
-            "remove it",
-        );
+        notes.mistake(&name.span(), format!("{what} contains a zero byte"), "remove it");
     } else {
         return true;
     }

@@ -12,11 +12,7 @@ fn mistakes_are_reported_in_these_words() {
     for case in snapshot.split("=== ").skip(1) {
         let (title, rest) = case.split_once('\n').expect("a title is a line");
         let (text, _) = rest.split_once("---").expect("a case has two parts");
-        let whole = if title.starts_with("bare") {
-            text.to_owned()
-        } else {
-            with_shop(text)
-        };
+        let whole = if title.starts_with("bare") { text.to_owned() } else { with_shop(text) };
         let mistakes = load(&whole).map_or_else(|mistakes| mistakes.mistakes, |_| Vec::new());
         found.push_str(&format!("=== {title}\n{text}---\n"));
         for mistake in mistakes {
@@ -29,10 +25,7 @@ fn mistakes_are_reported_in_these_words() {
     if found != snapshot {
         let path = std::env::temp_dir().join("shardway-mistakes.txt");
         std::fs::write(&path, &found).expect("the temporary directory is writable");
-        panic!(
-            "the messages differ from src/config/tests/mistakes.txt: compare with {}",
-            path.display()
-        );
+        panic!("the messages differ from src/config/tests/mistakes.txt: compare with {}", path.display());
     }
 }
 

@@ -28,21 +28,12 @@ fn full_shows_the_defaults() {
     assert_eq!(format!("{:?}", full.log), format!("{:?}", minimal.log));
     let scalars = |server: &ServerConfig| {
         let listen = server.listen.clone();
-        (
-            listen,
-            server.authentication,
-            server.clients_max,
-            server.drain_timeout,
-            server.startup_timeout,
-        )
+        (listen, server.authentication, server.clients_max, server.drain_timeout, server.startup_timeout)
     };
     assert_eq!(scalars(&full.server), scalars(&minimal.server));
     assert_eq!(full.server.tls.map(|tls| tls.required), Some(false));
     let (full, minimal) = (&full.databases["shop"], &minimal.databases["shop"]);
-    assert_eq!(
-        (full.home, full.reads, full.pool_size),
-        (minimal.home, minimal.reads, minimal.pool_size)
-    );
+    assert_eq!((full.home, full.reads, full.pool_size), (minimal.home, minimal.reads, minimal.pool_size));
 }
 
 #[test]
@@ -50,9 +41,7 @@ fn full_mentions_every_key() {
     let mut notes = mistake::Notes::new(FULL);
     let tree = toml::de::DeTable::parse(FULL).expect("it is TOML");
     raw::read(tree.get_ref(), &mut notes);
-    let all = keys::ALL
-        .iter()
-        .flat_map(|kind| kind.keys.iter().map(|key| (kind.title, key.name)));
+    let all = keys::ALL.iter().flat_map(|kind| kind.keys.iter().map(|key| (kind.title, key.name)));
     let missing: Vec<_> = all.filter(|key| !notes.keys_seen.contains(key)).collect();
     assert!(missing.is_empty(), "config/full.toml lacks {missing:?}");
 }

@@ -55,10 +55,7 @@ impl Server {
     }
 
     pub(super) fn wait_for_streaming(&self) -> Result<(), Error> {
-        self.wait_for(
-            "SELECT coalesce((SELECT status FROM pg_stat_wal_receiver), 'no receiver')",
-            "streaming",
-        )
+        self.wait_for("SELECT coalesce((SELECT status FROM pg_stat_wal_receiver), 'no receiver')", "streaming")
     }
 
     fn wait_for(&self, query: &str, expected: &str) -> Result<(), Error> {
@@ -70,10 +67,7 @@ impl Server {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(Error::NotStreaming {
-                    name: self.name.clone(),
-                    state,
-                });
+                return Err(Error::NotStreaming { name: self.name.clone(), state });
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -93,17 +87,8 @@ impl Server {
 
     pub(super) fn base_backup(&self, primary: &Server) -> Result<(), Error> {
         let mut backup = self.workspace.command("pg_basebackup");
-        backup.args([
-            "--write-recovery-conf",
-            "--wal-method=stream",
-            "--checkpoint=fast",
-            "--no-sync",
-        ]);
-        backup
-            .arg("-D")
-            .arg(&self.data)
-            .arg("-d")
-            .arg(self.conninfo(primary));
+        backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]);
+        backup.arg("-D").arg(&self.data).arg("-d").arg(self.conninfo(primary));
         run(&mut backup)?;
         Ok(())
     }

@@ -58,10 +58,7 @@ impl Server {
                 Outcome::StillInUse => std::thread::sleep(Duration::from_millis(100)),
             }
         }
-        Err(Error::NoPort {
-            name: self.name.clone(),
-            attempts: PORT_ATTEMPTS,
-        })
+        Err(Error::NoPort { name: self.name.clone(), attempts: PORT_ATTEMPTS })
     }
 
     fn try_start(&self) -> Result<Outcome, Error> {
@@ -71,23 +68,12 @@ impl Server {
         }
         self.write_settings()?;
         let log = self.directory.join("log");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(Error::io("open", &log))?;
+        let file = OpenOptions::new().create(true).append(true).open(&log).map_err(Error::io("open", &log))?;
         let logged = self.log().len();
         let errors: File = file.try_clone().map_err(Error::io("open", &log))?;
         let mut postgres = self.workspace.command("postgres");
-        postgres
-            .arg("-D")
-            .arg(&self.data)
-            .stdout(file)
-            .stderr(errors);
-        let child = postgres.spawn().map_err(|source| Error::NotRunnable {
-            program: "postgres".to_owned(),
-            source,
-        })?;
+        postgres.arg("-D").arg(&self.data).stdout(file).stderr(errors);
+        let child = postgres.spawn().map_err(|source| Error::NotRunnable { program: "postgres".to_owned(), source })?;
         let result = self.wait_until_ready(process.insert(child), logged);
         if !matches!(result, Ok(Outcome::Ready))
             && let Some(mut child) = process.take()
@@ -116,9 +102,7 @@ impl Server {
             // The first line is the pid, the eighth the state; pg_ctl reads it in the same way.
             let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
             let mut lines = text.lines();
-            let ours = lines
-                .next()
-                .is_some_and(|line| line.trim() == child.id().to_string());
+            let ours = lines.next().is_some_and(|line| line.trim() == child.id().to_string());
             if ours && lines.nth(6).is_some_and(|state| state.trim() == "ready") {
                 return Ok(Outcome::Ready);
             }
@@ -130,10 +114,7 @@ impl Server {
     fn write_settings(&self) -> Result<(), Error> {
         let options = &self.workspace.options;
         let text = settings::postgresql_conf(&self.name, self.port(), &self.sockets, options);
-        for (file, text) in [
-            ("postgresql.conf", text),
-            ("pg_hba.conf", settings::pg_hba(options)),
-        ] {
+        for (file, text) in [("postgresql.conf", text), ("pg_hba.conf", settings::pg_hba(options))] {
             let path = self.data.join(file);
             // Written in place: the file keeps its owner.
             std::fs::write(&path, text).map_err(Error::io("write", &path))?;
@@ -144,14 +125,7 @@ impl Server {
     pub(super) fn not_ready(&self, reason: &'static str) -> Error {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        let end = lines
-            .get(lines.len().saturating_sub(20)..)
-            .unwrap_or_default()
-            .join("\n");
-        Error::NotReady {
-            name: self.name.clone(),
-            reason,
-            log: end,
-        }
+        let end = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n");
+        Error::NotReady { name: self.name.clone(), reason, log: end }
     }
 }

@@ -47,11 +47,7 @@ async fn reads_grow_while_they_fill_the_buffer_and_shrink_when_idle() {
         framed.inbound.clear();
     }
     assert!(framed.read_size > READ_BYTES_FIRST && framed.read_size <= READ_BYTES_MAX);
-    assert!(
-        framed.inbound.capacity() <= 4 * READ_BYTES_MAX as usize,
-        "{}",
-        framed.inbound.capacity()
-    );
+    assert!(framed.inbound.capacity() <= 4 * READ_BYTES_MAX as usize, "{}", framed.inbound.capacity());
     let mut peer = sender.await.unwrap();
     // A stale readiness costs at most one wait that returns for nothing.
     while framed.try_fill_now().unwrap().is_some() {}

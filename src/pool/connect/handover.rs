@@ -21,46 +21,26 @@ pub(super) struct Tap<'a> {
 }
 
 impl<'a> Tap<'a> {
-    pub(super) fn new(
-        stream: &'a mut Stream,
-        received: &'a mut BytesMut,
-        bytes_max: usize,
-    ) -> Self {
-        Self {
-            stream,
-            received,
-            bytes_max,
-        }
+    pub(super) fn new(stream: &'a mut Stream, received: &'a mut BytesMut, bytes_max: usize) -> Self {
+        Self { stream, received, bytes_max }
     }
 }
 
 impl AsyncRead for Tap<'_> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         poll_ready!(Pin::new(&mut *this.stream).poll_read(cx, buf))?;
-        this.received
-            .extend_from_slice(buf.filled().get(before..).unwrap_or_default());
+        this.received.extend_from_slice(buf.filled().get(before..).unwrap_or_default());
         if this.received.len() > this.bytes_max {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the server does not get ready",
-            )));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the server does not get ready")));
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Tap<'_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.get_mut().stream).poll_write(cx, buf)
     }
 
@@ -80,9 +60,7 @@ pub(super) struct Handover {
 
 impl Handover {
     pub(super) fn of(stream: &Stream) -> Self {
-        Self {
-            end_point: stream.server_end_point(),
-        }
+        Self { end_point: stream.server_end_point() }
     }
 }
 
@@ -92,10 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<S> for Handover {
     type Future = Ready<Result<Bound<S>, Infallible>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        ready(Ok(Bound {
-            stream,
-            end_point: self.end_point,
-        }))
+        ready(Ok(Bound { stream, end_point: self.end_point }))
     }
 }
 
@@ -114,21 +89,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Bound<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Bound<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Bound<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
 

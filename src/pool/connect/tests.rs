@@ -6,23 +6,12 @@ use super::*;
 use crate::config::{NodeTls, NodeTlsMode};
 
 fn login() -> Login {
-    Login {
-        user: "ada".to_owned(),
-        password: Some(Secret::new("secret")),
-    }
+    Login { user: "ada".to_owned(), password: Some(Secret::new("secret")) }
 }
 
 fn node(port: u16, mode: NodeTlsMode) -> NodeConfig {
-    let tls = NodeTls {
-        mode,
-        root_certificate: None,
-    };
-    NodeConfig {
-        host: "127.0.0.1".to_owned(),
-        port,
-        database: "shop".to_owned(),
-        tls,
-    }
+    let tls = NodeTls { mode, root_certificate: None };
+    NodeConfig { host: "127.0.0.1".to_owned(), port, database: "shop".to_owned(), tls }
 }
 
 /// A server that sends `bytes` once the start-up message is there, and then waits for the end.
@@ -48,13 +37,7 @@ async fn read_startup(socket: &mut TcpStream) -> io::Result<()> {
 
 async fn outcome(bytes: &[u8]) -> Result<Connected, ConnectError> {
     let (port, _task) = server(bytes.to_vec()).await;
-    connect(
-        &node(port, NodeTlsMode::Disable),
-        &login(),
-        "test",
-        Duration::from_millis(500),
-    )
-    .await
+    connect(&node(port, NodeTlsMode::Disable), &login(), "test", Duration::from_millis(500)).await
 }
 
 const READY: &[u8] = b"R\0\0\0\x08\0\0\0\0\
@@ -68,13 +51,8 @@ async fn all_that_was_sent_is_kept_and_nothing_more_is_said() {
     let behind = b"N\0\0\0\x0cMhello\0\0";
     let (port, task) = server([READY, &behind[..]].concat()).await;
     let node = node(port, NodeTlsMode::Disable);
-    let connected = connect(&node, &login(), "test", Duration::from_secs(5))
-        .await
-        .unwrap();
-    assert_eq!(
-        (connected.process_id, connected.secret_key.as_slice()),
-        (258, &[1, 2, 3, 4][..])
-    );
+    let connected = connect(&node, &login(), "test", Duration::from_secs(5)).await.unwrap();
+    assert_eq!((connected.process_id, connected.secret_key.as_slice()), (258, &[1, 2, 3, 4][..]));
     let expected = [("z", "last"), ("a", "b"), ("z", "now")];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(connected.parameters, expected, "in order, doubles included");
@@ -94,44 +72,26 @@ fn error_frame(fields: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn refusals_carry_the_servers_words() {
-    let refused = outcome(&error_frame(b"SFATAL\0C53300\0Mtoo many\0"))
-        .await
-        .unwrap_err();
-    let refusal = Refusal {
-        sqlstate: "53300".to_owned(),
-        message: "too many".to_owned(),
-    };
+    let refused = outcome(&error_frame(b"SFATAL\0C53300\0Mtoo many\0")).await.unwrap_err();
+    let refusal = Refusal { sqlstate: "53300".to_owned(), message: "too many".to_owned() };
     assert_eq!(refused.refusal(), Some(&refusal));
     assert!(refused.may_pass());
     let told = refused.to_client_error(&node(5432, NodeTlsMode::Disable));
     assert_eq!(told.state, SqlState::TOO_MANY_CONNECTIONS);
     assert!(told.message.contains("127.0.0.1:5432") && told.detail.unwrap().contains("too many"));
     // Not UTF-8, as a server may say it that doesn't know the client's encoding yet.
-    let refused = outcome(&error_frame(b"C28P01\0Mfalsch \xfc\0"))
-        .await
-        .unwrap_err();
+    let refused = outcome(&error_frame(b"C28P01\0Mfalsch \xfc\0")).await.unwrap_err();
     assert_eq!(refused.refusal().unwrap().message, "falsch \u{fffd}");
     assert!(!refused.may_pass());
     let after = [&READY[..READY.len() - 6], &error_frame(b"C57P03\0")].concat();
-    assert_eq!(
-        outcome(&after)
-            .await
-            .unwrap_err()
-            .refusal()
-            .unwrap()
-            .sqlstate,
-        "57P03"
-    );
+    assert_eq!(outcome(&after).await.unwrap_err().refusal().unwrap().sqlstate, "57P03");
 }
 
 #[test]
 fn a_postmaster_without_processes_is_understood() {
     let mut received = BytesMut::from(&b"Ecould not fork new process for connection: no\n\0"[..]);
     let refusal = read_handshake(&mut received).unwrap_err();
-    assert_eq!(
-        refusal.message,
-        "could not fork new process for connection: no"
-    );
+    assert_eq!(refusal.message, "could not fork new process for connection: no");
     assert!(ConnectError::Refused(refusal).may_pass());
 }
 
@@ -139,41 +99,17 @@ fn a_postmaster_without_processes_is_understood() {
 async fn servers_that_are_none() {
     let silent = outcome(b"").await.unwrap_err();
     assert!(matches!(silent, ConnectError::TimedOut(_)), "{silent}");
-    let flood = outcome(&[&READY[..9], &b"N\0\0\0\x0eMwelcome\0\0".repeat(1 << 17)].concat())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&flood, ConnectError::Handshake(why) if why.contains("get ready")),
-        "{flood}"
-    );
-    for nonsense in [
-        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
-        b"R\0\0\0\x08\0\0\0\x07",
-        b"Z\0\0\0\x05I",
-    ] {
+    let flood = outcome(&[&READY[..9], &b"N\0\0\0\x0eMwelcome\0\0".repeat(1 << 17)].concat()).await.unwrap_err();
+    assert!(matches!(&flood, ConnectError::Handshake(why) if why.contains("get ready")), "{flood}");
+    for nonsense in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"R\0\0\0\x08\0\0\0\x07", b"Z\0\0\0\x05I"] {
         let error = outcome(nonsense).await.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                ConnectError::Handshake(_) | ConnectError::TimedOut(_)
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, ConnectError::Handshake(_) | ConnectError::TimedOut(_)), "{error}");
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let gone = connect(
-        &node(port, NodeTlsMode::Disable),
-        &login(),
-        "test",
-        Duration::from_secs(5),
-    )
-    .await;
-    assert!(matches!(
-        gone.unwrap_err(),
-        ConnectError::Net(NetError::Unreachable(_))
-    ));
+    let gone = connect(&node(port, NodeTlsMode::Disable), &login(), "test", Duration::from_secs(5)).await;
+    assert!(matches!(gone.unwrap_err(), ConnectError::Net(NetError::Unreachable(_))));
 }
 
 #[tokio::test]
@@ -182,11 +118,7 @@ async fn no_answer_to_the_tls_request_but_s_goes_on() {
         (&b"N"[..], NodeTlsMode::Require, "does not support TLS"),
         (b"N", NodeTlsMode::VerifyFull, "does not support TLS"),
         (b"E\0\0\0\x09secret", NodeTlsMode::Prefer, "with an error"),
-        (
-            b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I",
-            NodeTlsMode::Prefer,
-            "handshake failed",
-        ),
+        (b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", NodeTlsMode::Prefer, "handshake failed"),
         (b"", NodeTlsMode::Prefer, "lost"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -198,13 +130,8 @@ async fn no_answer_to_the_tls_request_but_s_goes_on() {
             socket.shutdown().await.unwrap();
             let _ = socket.read_to_end(&mut Vec::new()).await;
         });
-        let error = connect(&node(port, mode), &login(), "test", Duration::from_secs(5))
-            .await
-            .unwrap_err();
-        assert!(
-            error.to_string().contains(expected) && !error.to_string().contains("secret"),
-            "{error}"
-        );
+        let error = connect(&node(port, mode), &login(), "test", Duration::from_secs(5)).await.unwrap_err();
+        assert!(error.to_string().contains(expected) && !error.to_string().contains("secret"), "{error}");
         task.await.unwrap();
     }
 }

@@ -33,20 +33,13 @@ fn split(text: &str) -> Vec<String> {
     let mut characters = text.chars().peekable();
     loop {
         // isspace() in the C locale, which has the vertical tab too.
-        while characters
-            .next_if(|c| c.is_ascii_whitespace() || *c == '\x0b')
-            .is_some()
-        {}
+        while characters.next_if(|c| c.is_ascii_whitespace() || *c == '\x0b').is_some() {}
         if characters.peek().is_none() {
             return words;
         }
         let mut word = String::new();
         while let Some(c) = characters.next_if(|c| !(c.is_ascii_whitespace() || *c == '\x0b')) {
-            word.extend(if c == '\\' {
-                characters.next()
-            } else {
-                Some(c)
-            });
+            word.extend(if c == '\\' { characters.next() } else { Some(c) });
         }
         words.push(word);
     }
@@ -56,15 +49,11 @@ fn split(text: &str) -> Vec<String> {
 fn assignment(text: &str, switch: &str) -> Result<(String, String), ClientError> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.replace('-', "_"), value.to_owned())),
-        _ => Err(ClientError::new(
-            SqlState::SYNTAX_ERROR,
-            format!("{switch}{text} requires a value"),
-        )),
+        _ => Err(ClientError::new(SqlState::SYNTAX_ERROR, format!("{switch}{text} requires a value"))),
     }
 }
 
 fn invalid(argument: &str) -> ClientError {
     let message = format!("invalid command-line argument for server process: {argument}");
-    ClientError::new(SqlState::SYNTAX_ERROR, message)
-        .hint("Only \"-c name=value\" and \"--name=value\" are supported.")
+    ClientError::new(SqlState::SYNTAX_ERROR, message).hint("Only \"-c name=value\" and \"--name=value\" are supported.")
 }

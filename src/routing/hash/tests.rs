@@ -23,9 +23,7 @@ fn check(vectors: &str) -> usize {
             other => panic!("{other}"),
         };
         let key = from_text(key_type, &text).expect("a key");
-        let found = bucket(&key)
-            .expect("a type that has hash placement")
-            .index();
+        let found = bucket(&key).expect("a type that has hash placement").index();
         assert_eq!(found.to_string(), fields[2], "{line}");
     }
     vectors.lines().count()
@@ -38,12 +36,7 @@ fn buckets_are_those_of_postgresql() {
 
 #[test]
 fn types_without_hash_placement_have_no_bucket() {
-    for key in [
-        KeyValue::Date(1),
-        KeyValue::Timestamp(1),
-        KeyValue::TimestampTz(1),
-        KeyValue::Numeric(1.into()),
-    ] {
+    for key in [KeyValue::Date(1), KeyValue::Timestamp(1), KeyValue::TimestampTz(1), KeyValue::Numeric(1.into())] {
         assert_eq!(bucket(&key), None);
     }
 }

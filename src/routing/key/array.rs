@@ -10,10 +10,7 @@ use crate::types::{KeyType, KeyValue};
 /// texts depends on `array_nulls`.
 pub fn from_array_text(key_type: KeyType, text: &str) -> Result<Vec<Option<KeyValue>>, KeyError> {
     let text = text.trim_matches(is_blank);
-    let inner = text
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-        .ok_or(KeyError::Unrecognised)?;
+    let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(KeyError::Unrecognised)?;
     let mut rest = inner.trim_start_matches(is_blank);
     let mut values = Vec::new();
     if rest.is_empty() {
@@ -38,10 +35,7 @@ fn is_blank(character: char) -> bool {
 fn element(key_type: KeyType, text: &str) -> Result<(Option<KeyValue>, &str), KeyError> {
     if let Some(quoted) = text.strip_prefix('"') {
         let (value, rest) = quoted_element(quoted)?;
-        return Ok((
-            Some(from_text(key_type, &value)?),
-            rest.trim_start_matches(is_blank),
-        ));
+        return Ok((Some(from_text(key_type, &value)?), rest.trim_start_matches(is_blank)));
     }
     let end = text.find(',').unwrap_or(text.len());
     let (bare, rest) = text.split_at_checked(end).ok_or(KeyError::Unrecognised)?;
@@ -50,11 +44,7 @@ fn element(key_type: KeyType, text: &str) -> Result<(Option<KeyValue>, &str), Ke
         return Err(KeyError::Unrecognised);
     }
     if bare.eq_ignore_ascii_case("null") {
-        return if key_type == KeyType::Text {
-            Err(KeyError::DependsOnSettings)
-        } else {
-            Ok((None, rest))
-        };
+        return if key_type == KeyType::Text { Err(KeyError::DependsOnSettings) } else { Ok((None, rest)) };
     }
     Ok((Some(from_text(key_type, bare)?), rest))
 }
@@ -77,18 +67,12 @@ fn quoted_element(text: &str) -> Result<(String, &str), KeyError> {
 ///
 /// # Errors
 /// [`KeyError`] when the bytes are no such array, or its element type isn't `key_type`.
-pub fn from_array_binary(
-    key_type: KeyType,
-    bytes: &[u8],
-) -> Result<Vec<Option<KeyValue>>, KeyError> {
+pub fn from_array_binary(key_type: KeyType, bytes: &[u8]) -> Result<Vec<Option<KeyValue>>, KeyError> {
     let mut reader = Reader(bytes);
     let dimensions = reader.number()?;
     let flags = reader.number()?;
     let element_type = reader.number()?.cast_unsigned();
-    if !(0..=1).contains(&dimensions)
-        || !(0..=1).contains(&flags)
-        || !element_oids(key_type).contains(&element_type)
-    {
+    if !(0..=1).contains(&dimensions) || !(0..=1).contains(&flags) || !element_oids(key_type).contains(&element_type) {
         return Err(KeyError::Unrecognised);
     }
     let mut values = Vec::new();
@@ -102,11 +86,7 @@ pub fn from_array_binary(
             });
         }
     }
-    if reader.0.is_empty() {
-        Ok(values)
-    } else {
-        Err(KeyError::Unrecognised)
-    }
+    if reader.0.is_empty() { Ok(values) } else { Err(KeyError::Unrecognised) }
 }
 
 /// The OIDs of pg_type that an array of such keys may name as its elements' type.
@@ -129,10 +109,7 @@ struct Reader<'a>(&'a [u8]);
 impl<'a> Reader<'a> {
     fn take(&mut self, length: i32) -> Result<&'a [u8], KeyError> {
         let length = usize::try_from(length).map_err(|_| KeyError::Unrecognised)?;
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(KeyError::Unrecognised)?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(KeyError::Unrecognised)?;
         self.0 = rest;
         Ok(taken)
     }

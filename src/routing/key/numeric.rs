@@ -9,10 +9,7 @@ use crate::types::limits::NUMERIC_KEY_DIGITS_MAX;
 /// `[+-]digits[.digits][e[+-]digits]`, blanks already trimmed.
 pub(super) fn from_text(text: &str) -> Result<BigDecimal, KeyError> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if ["nan", "inf", "infinity"]
-        .iter()
-        .any(|name| unsigned.eq_ignore_ascii_case(name))
-    {
+    if ["nan", "inf", "infinity"].iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
         return Err(KeyError::NotFinite);
     }
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -43,9 +40,7 @@ fn exponent_of(text: &str) -> Result<i64, KeyError> {
 
 /// Base-10,000 digits behind a header of ndigits, weight, sign and display scale, 16 bits each.
 pub(super) fn from_binary(bytes: &[u8]) -> Result<BigDecimal, KeyError> {
-    let mut words = bytes
-        .chunks(2)
-        .map(|word| Ok(u16::from_be_bytes(exactly(word)?)));
+    let mut words = bytes.chunks(2).map(|word| Ok(u16::from_be_bytes(exactly(word)?)));
     let mut next = || words.next().unwrap_or(Err(KeyError::Unrecognised));
     let count = next()?;
     let weight = next()?.cast_signed();

@@ -74,9 +74,7 @@ fn days(text: &str) -> Result<(i32, &str), KeyError> {
     let (day, rest) = digits(expect(rest, "-")?, 2)?;
     let year = i32::try_from(year).map_err(|_| KeyError::OutOfRange)?;
     // There is no year 0 in PostgreSQL's calendar.
-    let date = NaiveDate::from_ymd_opt(year, month, day)
-        .filter(|_| year > 0)
-        .ok_or(KeyError::OutOfRange)?;
+    let date = NaiveDate::from_ymd_opt(year, month, day).filter(|_| year > 0).ok_or(KeyError::OutOfRange)?;
     let days = date.signed_duration_since(epoch()).num_days();
     Ok((i32::try_from(days).map_err(|_| KeyError::OutOfRange)?, rest))
 }
@@ -167,9 +165,7 @@ pub(crate) fn timestamp_text(microseconds: i64) -> String {
         i64::MAX => "infinity".into(),
         _ => {
             let moment = epoch().and_hms_opt(0, 0, 0);
-            match moment.and_then(|epoch| {
-                epoch.checked_add_signed(chrono::TimeDelta::microseconds(microseconds))
-            }) {
+            match moment.and_then(|epoch| epoch.checked_add_signed(chrono::TimeDelta::microseconds(microseconds))) {
                 Some(moment) => moment.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
                 None => format!("microsecond {microseconds}"),
             }

@@ -5,22 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{KeyTypes, MapError, Sharded, TableRoute, Tables};
-use crate::config::{
-    DatabaseConfig, ListConfig, PlacementConfig, RangeConfig, TableConfig, TableKind,
-};
+use crate::config::{DatabaseConfig, ListConfig, PlacementConfig, RangeConfig, TableConfig, TableKind};
 use crate::routing::key::{compare, from_text};
 use crate::routing::placement::{HashPlacement, ListPlacement, Placement, RangePlacement};
 use crate::types::{Bucket, KeyType, KeyValue, ShardId};
 
-pub(super) fn tables(
-    database: &DatabaseConfig,
-    key_types: KeyTypes<'_>,
-) -> Result<Tables, Vec<MapError>> {
-    let mut builder = Builder {
-        database,
-        groups: HashMap::new(),
-        errors: Vec::new(),
-    };
+pub(super) fn tables(database: &DatabaseConfig, key_types: KeyTypes<'_>) -> Result<Tables, Vec<MapError>> {
+    let mut builder = Builder { database, groups: HashMap::new(), errors: Vec::new() };
     builder.check_shard(database.home);
     let hash = builder.hash_placement();
     builder.find_group_types(key_types);
@@ -34,11 +25,7 @@ pub(super) fn tables(
             builder.errors.push(MapError::Duplicate(full_name(table)));
         }
     }
-    if builder.errors.is_empty() {
-        Ok(tables)
-    } else {
-        Err(builder.errors)
-    }
+    if builder.errors.is_empty() { Ok(tables) } else { Err(builder.errors) }
 }
 
 fn full_name(table: &TableConfig) -> String {
@@ -46,10 +33,7 @@ fn full_name(table: &TableConfig) -> String {
 }
 
 fn is_hashable(key_type: KeyType) -> bool {
-    matches!(
-        key_type,
-        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 | KeyType::Text | KeyType::Uuid
-    )
+    matches!(key_type, KeyType::Int2 | KeyType::Int4 | KeyType::Int8 | KeyType::Text | KeyType::Uuid)
 }
 
 /// If the values of the two types are compared and hashed alike.
@@ -89,10 +73,7 @@ impl Builder<'_> {
                 (0..usize::from(Bucket::COUNT)).map_while(shard).collect()
             }
         };
-        let unknown = buckets
-            .iter()
-            .copied()
-            .find(|shard| shard.index() >= self.database.shards.len());
+        let unknown = buckets.iter().copied().find(|shard| shard.index() >= self.database.shards.len());
         self.errors.extend(unknown.map(MapError::NoSuchShard));
         let count = buckets.len();
         let placement = HashPlacement::new(buckets);
@@ -105,20 +86,11 @@ impl Builder<'_> {
     /// The type of each group: that of its first table whose type is known.
     fn find_group_types(&mut self, key_types: KeyTypes<'_>) {
         for table in &self.database.tables {
-            let TableKind::Sharded {
-                key,
-                key_type,
-                group,
-                ..
-            } = &table.kind
-            else {
+            let TableKind::Sharded { key, key_type, group, .. } = &table.kind else {
                 continue;
             };
             let known = key_types(&table.schema, &table.name, key).or(*key_type);
-            let entry = self.groups.entry(*group).or_insert(Group {
-                key_type: None,
-                placement: None,
-            });
+            let entry = self.groups.entry(*group).or_insert(Group { key_type: None, placement: None });
             entry.key_type = entry.key_type.or(known);
         }
     }
@@ -131,24 +103,14 @@ impl Builder<'_> {
         key_types: KeyTypes<'_>,
         hash: Option<&Arc<Placement>>,
     ) -> Option<TableRoute> {
-        let TableKind::Sharded {
-            key,
-            key_type: configured,
-            group,
-            ..
-        } = &table.kind
-        else {
+        let TableKind::Sharded { key, key_type: configured, group, .. } = &table.kind else {
             return Some(TableRoute::Reference);
         };
         let actual = key_types(&table.schema, &table.name, key);
         if let (Some(configured), Some(actual)) = (*configured, actual)
             && configured != actual
         {
-            self.errors.push(MapError::TypeDiffers {
-                table: full_name(table),
-                configured,
-                actual,
-            });
+            self.errors.push(MapError::TypeDiffers { table: full_name(table), configured, actual });
             return None;
         }
         let key_type = actual.or(*configured);
@@ -156,33 +118,18 @@ impl Builder<'_> {
         if let (Some(key_type), Some(group_type)) = (key_type, group_type)
             && !is_same_family(key_type, group_type)
         {
-            self.errors.push(MapError::GroupTypeDiffers {
-                table: full_name(table),
-                key_type,
-                group_type,
-            });
+            self.errors.push(MapError::GroupTypeDiffers { table: full_name(table), key_type, group_type });
             return None;
         }
-        let placement = match self
-            .groups
-            .get(group)
-            .and_then(|group| group.placement.clone())
-        {
+        let placement = match self.groups.get(group).and_then(|group| group.placement.clone()) {
             Some(placement) => placement,
             None => {
                 let placement = self.group_placement(*group, position, group_type, hash)?;
-                self.groups
-                    .entry(*group)
-                    .and_modify(|group| group.placement = Some(Arc::clone(&placement)));
+                self.groups.entry(*group).and_modify(|group| group.placement = Some(Arc::clone(&placement)));
                 placement
             }
         };
-        Some(TableRoute::Sharded(Sharded {
-            key: key.clone(),
-            key_type,
-            group: *group,
-            placement,
-        }))
+        Some(TableRoute::Sharded(Sharded { key: key.clone(), key_type, group: *group, placement }))
     }
 
     /// The placement of a group, as its leading table (the one at position `group`) has it.
@@ -193,28 +140,16 @@ impl Builder<'_> {
         key_type: Option<KeyType>,
         hash: Option<&Arc<Placement>>,
     ) -> Option<Arc<Placement>> {
-        let leader = self
-            .database
-            .tables
-            .get(group)
-            .map(|table| (table, &table.kind));
+        let leader = self.database.tables.get(group).map(|table| (table, &table.kind));
         let Some((leader, TableKind::Sharded { key, placement, .. })) = leader else {
-            let table = self
-                .database
-                .tables
-                .get(position)
-                .map(full_name)
-                .unwrap_or_default();
+            let table = self.database.tables.get(position).map(full_name).unwrap_or_default();
             self.errors.push(MapError::NoGroup(table));
             return None;
         };
         let table = full_name(leader);
         let known = |builder: &mut Self| {
             if key_type.is_none() {
-                builder.errors.push(MapError::TypeUnknown {
-                    table: table.clone(),
-                    key: key.clone(),
-                });
+                builder.errors.push(MapError::TypeUnknown { table: table.clone(), key: key.clone() });
             }
             key_type
         };
@@ -237,25 +172,15 @@ impl Builder<'_> {
         }
     }
 
-    fn range_placement(
-        &mut self,
-        table: &str,
-        key_type: KeyType,
-        ranges: &[RangeConfig],
-    ) -> Option<Arc<Placement>> {
+    fn range_placement(&mut self, table: &str, key_type: KeyType, ranges: &[RangeConfig]) -> Option<Arc<Placement>> {
         let errors_before = self.errors.len();
         let table_name = || table.to_owned();
         if matches!(key_type, KeyType::Text | KeyType::Uuid) {
-            self.errors.push(MapError::NotOrdered {
-                table: table_name(),
-                key_type,
-            });
+            self.errors.push(MapError::NotOrdered { table: table_name(), key_type });
             return None;
         }
         if ranges.is_empty() {
-            self.errors.push(MapError::NoPlaces {
-                table: table_name(),
-            });
+            self.errors.push(MapError::NoPlaces { table: table_name() });
         }
         let mut parts: Vec<(Option<KeyValue>, ShardId)> = Vec::with_capacity(ranges.len());
         for (position, range) in ranges.iter().enumerate() {
@@ -264,9 +189,7 @@ impl Builder<'_> {
                 Some(value) => self.value(table, key_type, value),
                 None => {
                     if position + 1 != ranges.len() {
-                        self.errors.push(MapError::EndlessRange {
-                            table: table_name(),
-                        });
+                        self.errors.push(MapError::EndlessRange { table: table_name() });
                     }
                     None
                 }
@@ -276,10 +199,7 @@ impl Builder<'_> {
                 && compare(before, until) != Some(Ordering::Less)
             {
                 let value = range.until.clone().unwrap_or_default();
-                self.errors.push(MapError::NotAscending {
-                    table: table_name(),
-                    value,
-                });
+                self.errors.push(MapError::NotAscending { table: table_name(), value });
             }
             parts.push((until, range.shard));
         }
@@ -287,12 +207,7 @@ impl Builder<'_> {
         (self.errors.len() == errors_before).then(|| Arc::new(Placement::Range(placement)))
     }
 
-    fn list_placement(
-        &mut self,
-        table: &str,
-        key_type: KeyType,
-        lists: &[ListConfig],
-    ) -> Option<Arc<Placement>> {
+    fn list_placement(&mut self, table: &str, key_type: KeyType, lists: &[ListConfig]) -> Option<Arc<Placement>> {
         let errors_before = self.errors.len();
         let mut values = HashMap::new();
         for list in lists {
@@ -302,17 +217,12 @@ impl Builder<'_> {
                     continue;
                 };
                 if values.insert(value, list.shard).is_some() {
-                    self.errors.push(MapError::ListedTwice {
-                        table: table.to_owned(),
-                        value: text.clone(),
-                    });
+                    self.errors.push(MapError::ListedTwice { table: table.to_owned(), value: text.clone() });
                 }
             }
         }
         if values.is_empty() && self.errors.len() == errors_before {
-            self.errors.push(MapError::NoPlaces {
-                table: table.to_owned(),
-            });
+            self.errors.push(MapError::NoPlaces { table: table.to_owned() });
         }
         let placement = ListPlacement::new(key_type, values);
         (self.errors.len() == errors_before).then(|| Arc::new(Placement::List(placement)))
@@ -323,12 +233,7 @@ impl Builder<'_> {
             Ok(value) => Some(value),
             Err(error) => {
                 let (table, value) = (table.to_owned(), text.to_owned());
-                self.errors.push(MapError::Value {
-                    table,
-                    value,
-                    key_type,
-                    error,
-                });
+                self.errors.push(MapError::Value { table, value, key_type, error });
                 None
             }
         }

@@ -19,19 +19,12 @@ fn text(value: &str) -> KeyValue {
 }
 
 fn hashed() -> Placement {
-    Placement::Hash(
-        HashPlacement::new((0..4096).map(|bucket| shard(bucket % 3)).collect())
-            .expect("4,096 buckets"),
-    )
+    Placement::Hash(HashPlacement::new((0..4096).map(|bucket| shard(bucket % 3)).collect()).expect("4,096 buckets"))
 }
 
 /// Below 10 on shard 0, below 20 on 1, below 30 on 0, and with `open` the rest on 2.
 fn ranged(open: bool) -> Placement {
-    let mut parts = vec![
-        (Some(int(10)), shard(0)),
-        (Some(int(20)), shard(1)),
-        (Some(int(30)), shard(0)),
-    ];
+    let mut parts = vec![(Some(int(10)), shard(0)), (Some(int(20)), shard(1)), (Some(int(30)), shard(0))];
     if open {
         parts.push((None, shard(2)));
     }
@@ -39,8 +32,7 @@ fn ranged(open: bool) -> Placement {
 }
 
 fn listed() -> Placement {
-    let values =
-        [("eu", 0), ("uk", 0), ("us", 1)].map(|(value, number)| (text(value), shard(number)));
+    let values = [("eu", 0), ("uk", 0), ("us", 1)].map(|(value, number)| (text(value), shard(number)));
     Placement::List(ListPlacement::new(KeyType::Text, values.into()))
 }
 
@@ -54,48 +46,21 @@ fn a_hash_placement_needs_every_bucket() {
 fn hash() {
     let placement = hashed();
     let bucket = hash::bucket(&int(42)).expect("integers are hashed");
-    assert_eq!(
-        placement.shard_of(&int(42)).map(|shard| shard.index()),
-        Ok(bucket.index() % 3)
-    );
-    assert_eq!(
-        placement.shard_of(&KeyValue::Date(1)),
-        Err(NoPlace::OtherType)
-    );
+    assert_eq!(placement.shard_of(&int(42)).map(|shard| shard.index()), Ok(bucket.index() % 3));
+    assert_eq!(placement.shard_of(&KeyValue::Date(1)), Err(NoPlace::OtherType));
     let (low, high) = (int(1), int(2));
     let between = |low, high| ids(&placement.shards_between(low, high));
-    assert_eq!(
-        between(Bound::Included(&low), Bound::Included(&high)),
-        [0, 1, 2]
-    );
-    assert_eq!(
-        between(Bound::Included(&low), Bound::Included(&low)),
-        ids(&[placement.shard_of(&low).unwrap()])
-    );
-    assert_eq!(
-        between(Bound::Included(&low), Bound::Excluded(&low)),
-        [0; 0]
-    );
-    assert_eq!(
-        between(Bound::Included(&high), Bound::Included(&low)),
-        [0; 0]
-    );
+    assert_eq!(between(Bound::Included(&low), Bound::Included(&high)), [0, 1, 2]);
+    assert_eq!(between(Bound::Included(&low), Bound::Included(&low)), ids(&[placement.shard_of(&low).unwrap()]));
+    assert_eq!(between(Bound::Included(&low), Bound::Excluded(&low)), [0; 0]);
+    assert_eq!(between(Bound::Included(&high), Bound::Included(&low)), [0; 0]);
     assert_eq!(between(Bound::Unbounded, Bound::Unbounded), [0, 1, 2]);
 }
 
 #[test]
 fn ranges() {
     let placement = ranged(true);
-    for (key, expected) in [
-        (i64::MIN, 0),
-        (9, 0),
-        (10, 1),
-        (19, 1),
-        (20, 0),
-        (29, 0),
-        (30, 2),
-        (i64::MAX, 2),
-    ] {
+    for (key, expected) in [(i64::MIN, 0), (9, 0), (10, 1), (19, 1), (20, 0), (29, 0), (30, 2), (i64::MAX, 2)] {
         assert_eq!(placement.shard_of(&int(key)), Ok(shard(expected)), "{key}");
     }
     assert_eq!(ranged(false).shard_of(&int(30)), Err(NoPlace::AboveRanges));
@@ -120,10 +85,7 @@ fn intervals_of_ranges() {
     assert_eq!(between(Included(15), Included(12), true), [0; 0]);
     assert_eq!(between(Included(12), Included(12), true), [1]);
     let date = KeyValue::Date(0);
-    assert_eq!(
-        ids(&ranged(true).shards_between(Included(&date), Unbounded)),
-        [0, 1, 2]
-    );
+    assert_eq!(ids(&ranged(true).shards_between(Included(&date), Unbounded)), [0, 1, 2]);
 }
 
 #[test]
@@ -140,14 +102,8 @@ fn lists() {
     assert_eq!(between(Bound::Included(&zz), Bound::Included(&zz)), [0; 0]);
     let numbers = HashMap::from([(int(1), shard(0)), (int(5), shard(1))]);
     let placement = Placement::List(ListPlacement::new(KeyType::Int4, numbers));
-    assert_eq!(
-        ids(&placement.shards_between(Bound::Excluded(&int(1)), Bound::Unbounded)),
-        [1]
-    );
-    assert_eq!(
-        ids(&placement.shards_between(Bound::Included(&int(6)), Bound::Unbounded)),
-        [0; 0]
-    );
+    assert_eq!(ids(&placement.shards_between(Bound::Excluded(&int(1)), Bound::Unbounded)), [1]);
+    assert_eq!(ids(&placement.shards_between(Bound::Included(&int(6)), Bound::Unbounded)), [0; 0]);
 }
 
 proptest::proptest! {

@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::*;
 use crate::config::{
-    AuthenticationMethod, DatabaseConfig, LogConfig, LogFormat, NodeConfig, NodeTls, NodeTlsMode,
-    PoolConfig, ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
+    AuthenticationMethod, DatabaseConfig, LogConfig, LogFormat, NodeConfig, NodeTls, NodeTlsMode, PoolConfig,
+    ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
 };
 use crate::pool::connect::{ConnectError, Login, connect};
 use crate::protocol::backend::Status;
@@ -70,10 +70,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
             user("guest", Some("guest"), false, &["other"]),
         ],
         databases: BTreeMap::from([database("shop"), database("other")]),
-        log: LogConfig {
-            format: LogFormat::Human,
-            level: "info".to_owned(),
-        },
+        log: LogConfig { format: LogFormat::Human, level: "info".to_owned() },
     }
 }
 
@@ -87,11 +84,7 @@ struct Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
-        if let Some(directory) = self
-            .certificate
-            .as_deref()
-            .and_then(std::path::Path::parent)
-        {
+        if let Some(directory) = self.certificate.as_deref().and_then(std::path::Path::parent) {
             let _ = std::fs::remove_dir_all(directory);
         }
     }
@@ -103,24 +96,18 @@ impl Proxy {
     }
 
     async fn with_tls(method: AuthenticationMethod, required: bool) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("shardway-tls-{:016x}", rand::random::<u64>()));
+        let directory = std::env::temp_dir().join(format!("shardway-tls-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&directory).unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let tls = ServerTlsConfig {
-            certificate: certificate.clone(),
-            key,
-            required,
-        };
+        let tls = ServerTlsConfig { certificate: certificate.clone(), key, required };
         Self::start(config(method, Some(tls)), Some(certificate)).await
     }
 
     async fn start(config: Config, certificate: Option<PathBuf>) -> Self {
-        let context =
-            AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate())).unwrap();
+        let context = AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate())).unwrap();
         let context = Arc::new(context);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -128,16 +115,10 @@ impl Proxy {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let context = Arc::clone(&context);
-                tokio::spawn(
-                    async move { welcome(admit(Stream::Tcp(socket), &context).await).await },
-                );
+                tokio::spawn(async move { welcome(admit(Stream::Tcp(socket), &context).await).await });
             }
         });
-        Self {
-            address,
-            certificate,
-            task,
-        }
+        Self { address, certificate, task }
     }
 
     fn node(&self, database: &str, mode: NodeTlsMode) -> NodeConfig {
@@ -145,41 +126,16 @@ impl Proxy {
             host: "localhost".to_owned(),
             port: self.address.port(),
             database: database.to_owned(),
-            tls: NodeTls {
-                mode,
-                root_certificate: self.certificate.clone(),
-            },
+            tls: NodeTls { mode, root_certificate: self.certificate.clone() },
         }
     }
 
-    async fn log_in(
-        &self,
-        name: &str,
-        password: &str,
-        database: &str,
-        mode: NodeTlsMode,
-    ) -> Result<(), String> {
-        let login = Login {
-            user: name.to_owned(),
-            password: Some(Secret::new(password)),
-        };
-        match connect(
-            &self.node(database, mode),
-            &login,
-            "test",
-            Duration::from_secs(5),
-        )
-        .await
-        {
+    async fn log_in(&self, name: &str, password: &str, database: &str, mode: NodeTlsMode) -> Result<(), String> {
+        let login = Login { user: name.to_owned(), password: Some(Secret::new(password)) };
+        match connect(&self.node(database, mode), &login, "test", Duration::from_secs(5)).await {
             Ok(connected) => {
-                assert_eq!(
-                    connected.parameters.first(),
-                    Some(&("user".to_owned(), name.to_owned()))
-                );
-                assert_eq!(
-                    connected.parameters.get(1),
-                    Some(&("database".to_owned(), database.to_owned()))
-                );
+                assert_eq!(connected.parameters.first(), Some(&("user".to_owned(), name.to_owned())));
+                assert_eq!(connected.parameters.get(1), Some(&("database".to_owned(), database.to_owned())));
                 assert_eq!(connected.process_id, 7);
                 Ok(())
             }
@@ -236,51 +192,27 @@ async fn passwords_are_checked_by_each_method() {
         let proxy = Proxy::plain(method).await;
         for _ in 0..2 {
             assert_eq!(proxy.log_in("ada", "pässword", "shop", PLAIN).await, Ok(()));
-            assert_eq!(
-                proxy.log_in("ada", "wrong", "shop", PLAIN).await,
-                refused("28P01")
-            );
-            assert_eq!(
-                proxy.log_in("eve", "wrong", "shop", PLAIN).await,
-                refused("28P01")
-            );
-            assert_eq!(
-                proxy.log_in("nobody", "", "shop", PLAIN).await,
-                refused("28P01")
-            );
+            assert_eq!(proxy.log_in("ada", "wrong", "shop", PLAIN).await, refused("28P01"));
+            assert_eq!(proxy.log_in("eve", "wrong", "shop", PLAIN).await, refused("28P01"));
+            assert_eq!(proxy.log_in("nobody", "", "shop", PLAIN).await, refused("28P01"));
             // Nothing about databases before the password is right.
-            assert_eq!(
-                proxy.log_in("ada", "wrong", "nowhere", PLAIN).await,
-                refused("28P01")
-            );
+            assert_eq!(proxy.log_in("ada", "wrong", "nowhere", PLAIN).await, refused("28P01"));
         }
     }
     let proxy = Proxy::plain(AuthenticationMethod::Trust).await;
     assert_eq!(proxy.log_in("nobody", "x", "shop", PLAIN).await, Ok(()));
-    assert_eq!(
-        proxy.log_in("eve", "x", "shop", PLAIN).await,
-        refused("28000")
-    );
+    assert_eq!(proxy.log_in("eve", "x", "shop", PLAIN).await, refused("28000"));
 }
 
 #[tokio::test]
 async fn databases_are_checked_after_the_password() {
     let proxy = Proxy::plain(AuthenticationMethod::ScramSha256).await;
-    assert_eq!(
-        proxy.log_in("ada", "pässword", "nowhere", PLAIN).await,
-        refused("3D000")
-    );
-    assert_eq!(
-        proxy.log_in("guest", "guest", "shop", PLAIN).await,
-        refused("42501")
-    );
+    assert_eq!(proxy.log_in("ada", "pässword", "nowhere", PLAIN).await, refused("3D000"));
+    assert_eq!(proxy.log_in("guest", "guest", "shop", PLAIN).await, refused("42501"));
     assert_eq!(proxy.log_in("guest", "guest", "other", PLAIN).await, Ok(()));
     for console in CONSOLE_DATABASES {
         assert_eq!(proxy.log_in("ops", "ops", console, PLAIN).await, Ok(()));
-        assert_eq!(
-            proxy.log_in("ada", "pässword", console, PLAIN).await,
-            refused("42501")
-        );
+        assert_eq!(proxy.log_in("ada", "pässword", console, PLAIN).await, refused("42501"));
     }
 }
 
@@ -290,48 +222,24 @@ async fn every_sslmode_works_with_and_without_a_certificate() {
     for required in [false, true] {
         let proxy = Proxy::with_tls(AuthenticationMethod::ScramSha256, required).await;
         for mode in [Prefer, Require, VerifyCa, VerifyFull] {
-            assert_eq!(
-                proxy.log_in("ada", "pässword", "shop", mode).await,
-                Ok(()),
-                "{mode:?}"
-            );
-            assert_eq!(
-                proxy.log_in("ada", "wrong", "shop", mode).await,
-                refused("28P01"),
-                "{mode:?}"
-            );
-            assert_eq!(
-                proxy.log_in("eve", "wrong", "shop", mode).await,
-                refused("28P01"),
-                "{mode:?}"
-            );
+            assert_eq!(proxy.log_in("ada", "pässword", "shop", mode).await, Ok(()), "{mode:?}");
+            assert_eq!(proxy.log_in("ada", "wrong", "shop", mode).await, refused("28P01"), "{mode:?}");
+            assert_eq!(proxy.log_in("eve", "wrong", "shop", mode).await, refused("28P01"), "{mode:?}");
         }
         let plain = proxy.log_in("ada", "pässword", "shop", Disable).await;
         assert_eq!(plain, if required { refused("28000") } else { Ok(()) });
     }
     let proxy = Proxy::plain(AuthenticationMethod::ScramSha256).await;
-    assert_eq!(
-        proxy.log_in("ada", "pässword", "shop", Prefer).await,
-        Ok(())
-    );
-    let error = proxy
-        .log_in("ada", "pässword", "shop", Require)
-        .await
-        .unwrap_err();
+    assert_eq!(proxy.log_in("ada", "pässword", "shop", Prefer).await, Ok(()));
+    let error = proxy.log_in("ada", "pässword", "shop", Require).await.unwrap_err();
     assert!(error.contains("does not support TLS"), "{error}");
     let md5 = Proxy::with_tls(AuthenticationMethod::Md5, true).await;
-    assert_eq!(
-        md5.log_in("ada", "pässword", "shop", VerifyFull).await,
-        Ok(())
-    );
+    assert_eq!(md5.log_in("ada", "pässword", "shop", VerifyFull).await, Ok(()));
 }
 
 fn startup(version: u32, pairs: &str) -> Vec<u8> {
     let body = format!("{pairs}\0\0").replace(' ', "\0");
-    let mut bytes = u32::try_from(body.len() + 8)
-        .unwrap()
-        .to_be_bytes()
-        .to_vec();
+    let mut bytes = u32::try_from(body.len() + 8).unwrap().to_be_bytes().to_vec();
     bytes.extend(version.to_be_bytes());
     bytes.extend(body.as_bytes());
     bytes
@@ -343,10 +251,7 @@ const GSS_REQUEST: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x30";
 async fn expect_bytes(socket: &mut (impl AsyncReadExt + Unpin), expected: &[u8]) {
     let mut read = vec![0; expected.len()];
     socket.read_exact(&mut read).await.unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&read),
-        String::from_utf8_lossy(expected)
-    );
+    assert_eq!(String::from_utf8_lossy(&read), String::from_utf8_lossy(expected));
 }
 
 fn says(answer: &[u8], wanted: &str) -> bool {
@@ -373,18 +278,8 @@ async fn encryption_is_negotiated_politely() {
         socket.write_all(request).await.unwrap();
         expect_bytes(&mut socket, b"N").await;
     }
-    socket
-        .write_all(&startup(
-            3 << 16,
-            "user ada database shop options -cgeqo=off x y",
-        ))
-        .await
-        .unwrap();
-    expect_bytes(
-        &mut socket,
-        b"R\0\0\0\x08\0\0\0\0S\0\0\0\x0duser\0ada\0S\0\0\0\x12database\0shop\0",
-    )
-    .await;
+    socket.write_all(&startup(3 << 16, "user ada database shop options -cgeqo=off x y")).await.unwrap();
+    expect_bytes(&mut socket, b"R\0\0\0\x08\0\0\0\0S\0\0\0\x0duser\0ada\0S\0\0\0\x12database\0shop\0").await;
     let settings = "S\0\0\0\x2bsettings\0[(\"geqo\", \"off\"), (\"x\", \"y\")]\0";
     expect_bytes(&mut socket, settings.as_bytes()).await;
     let mut socket = proxy.raw().await;
@@ -409,10 +304,7 @@ async fn a_unix_socket_needs_no_tls() {
     let conversation = async {
         client.write_all(SSL_REQUEST).await.unwrap();
         expect_bytes(&mut client, b"N").await;
-        client
-            .write_all(&startup(3 << 16, "user ada database shop"))
-            .await
-            .unwrap();
+        client.write_all(&startup(3 << 16, "user ada database shop")).await.unwrap();
         expect_bytes(&mut client, b"R\0\0\0\x08\0\0\0\0S").await;
         drop(client);
     };
@@ -423,29 +315,14 @@ async fn a_unix_socket_needs_no_tls() {
 async fn newer_protocols_are_negotiated_and_older_ones_refused() {
     let proxy = Proxy::plain(AuthenticationMethod::Trust).await;
     let mut socket = proxy.raw().await;
-    socket
-        .write_all(&startup(3 << 16 | 9, "user ada database shop _pq_.x 1"))
-        .await
-        .unwrap();
-    expect_bytes(
-        &mut socket,
-        b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0R\0\0\0\x08\0\0\0\0",
-    )
-    .await;
+    socket.write_all(&startup(3 << 16 | 9, "user ada database shop _pq_.x 1")).await.unwrap();
+    expect_bytes(&mut socket, b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0R\0\0\0\x08\0\0\0\0").await;
     for bytes in [startup(2 << 16, "user ada"), startup(4 << 16, "user ada")] {
         assert!(says(&proxy.answer(&bytes).await, "C0A000\0"));
     }
-    for bytes in [
-        &b"GET / HTTP/1.1\r\n\r\n"[..],
-        b"\0\0\0\x03",
-        b"\xff\xff\xff\xff",
-        b"\0\0\0\x09\0\x03\0\0x",
-    ] {
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\0\0\0\x03", b"\xff\xff\xff\xff", b"\0\0\0\x09\0\x03\0\0x"] {
         let answer = proxy.answer(bytes).await;
-        assert!(
-            says(&answer, "C08P01\0") && says(&answer, "VFATAL\0"),
-            "{bytes:?}"
-        );
+        assert!(says(&answer, "C08P01\0") && says(&answer, "VFATAL\0"), "{bytes:?}");
     }
 }
 
@@ -469,11 +346,7 @@ async fn only_passwords_are_taken_during_authentication() {
             // The request for a password comes first; its length says where the error begins.
             let error = usize::from(answer[4]) + 1;
             let expected = says(&answer[error..], "C08P01\0") || says(&answer[error..], "C28P01\0");
-            assert!(
-                expected,
-                "{bytes:?}: {:?}",
-                String::from_utf8_lossy(&answer)
-            );
+            assert!(expected, "{bytes:?}: {:?}", String::from_utf8_lossy(&answer));
         }
     }
 }
@@ -482,23 +355,13 @@ async fn only_passwords_are_taken_during_authentication() {
 async fn scram_without_binding_is_a_downgrade_where_binding_was_offered() {
     assert!(check_mechanism_states(&[
         ("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,", true, None),
-        (
-            "SCRAM-SHA-256-PLUS",
-            "p=tls-server-end-point,,",
-            false,
-            Some("08P01")
-        ),
+        ("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,", false, Some("08P01")),
         ("SCRAM-SHA-256-PLUS", "n,,", true, Some("08P01")),
         ("SCRAM-SHA-256", "n,,", true, None),
         ("SCRAM-SHA-256", "n,,", false, None),
         ("SCRAM-SHA-256", "y,,", false, None),
         ("SCRAM-SHA-256", "y,,", true, Some("28000")),
-        (
-            "SCRAM-SHA-256",
-            "p=tls-server-end-point,,",
-            true,
-            Some("08P01")
-        ),
+        ("SCRAM-SHA-256", "p=tls-server-end-point,,", true, Some("08P01")),
         ("PLAIN", "n,,", false, Some("08P01")),
     ]));
 }
@@ -514,9 +377,7 @@ fn check_mechanism_states(cases: &[(&str, &str, bool, Option<&str>)]) -> bool {
 #[tokio::test]
 async fn cancel_requests_pass_without_authentication() {
     let proxy = Proxy::with_tls(AuthenticationMethod::ScramSha256, true).await;
-    let answer = proxy
-        .answer(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07key!")
-        .await;
+    let answer = proxy.answer(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07key!").await;
     assert_eq!(answer, b"cancel 7 [107, 101, 121, 33]");
 }
 
@@ -533,17 +394,9 @@ async fn a_slow_client_is_dropped() {
 async fn turned_away_clients_learn_why_and_cancels_still_pass() {
     let config = Arc::new(config(AuthenticationMethod::Trust, None));
     let context = AdmissionContext::new(config, Arc::new(LoginSecrets::generate())).unwrap();
-    let full = || {
-        Some(ClientError::new(
-            SqlState::TOO_MANY_CONNECTIONS,
-            "sorry, too many clients already",
-        ))
-    };
+    let full = || Some(ClientError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already"));
     let (ours, mut client) = UnixStream::pair().unwrap();
-    client
-        .write_all(&startup(3 << 16, "user ada database shop"))
-        .await
-        .unwrap();
+    client.write_all(&startup(3 << 16, "user ada database shop")).await.unwrap();
     let mut answer = Vec::new();
     let server = admit_unless(Stream::Unix(ours), &context, full());
     let (arrival, _) = tokio::join!(server, async {
@@ -552,24 +405,15 @@ async fn turned_away_clients_learn_why_and_cancels_still_pass() {
     });
     assert!(matches!(arrival, Arrival::Gone) && says(&answer, "C53300\0"));
     let (ours, mut client) = UnixStream::pair().unwrap();
-    client
-        .write_all(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07key!")
-        .await
-        .unwrap();
-    assert!(matches!(
-        admit_unless(Stream::Unix(ours), &context, full()).await,
-        Arrival::Cancel(_)
-    ));
+    client.write_all(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07key!").await.unwrap();
+    assert!(matches!(admit_unless(Stream::Unix(ours), &context, full()).await, Arrival::Cancel(_)));
 }
 
 #[test]
 fn a_session_that_awaits_admission_stays_small() {
     let config = Arc::new(config(AuthenticationMethod::Trust, None));
     let context = AdmissionContext::new(config, Arc::new(LoginSecrets::generate())).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let future = admit(Stream::Unix(ours), &context);

@@ -1,0 +1,363 @@
+//! Segments: runs of extended messages for one shard, from the first that names it to their Sync or Flush. In:
+//! messages that have a place. Out: one write to the server, its replies, and what they change in the session.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+
+use super::effects::Change;
+use super::prepared::ClientStatement;
+use super::turn::{Session, SessionEnd, violation};
+use super::undo::{Undo, Unplaced};
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
+use crate::execute::{Expect, own};
+use crate::planning::Access;
+use crate::pool::prepared::Preparation;
+use crate::protocol::backend::{self, Status};
+use crate::protocol::frame;
+use crate::protocol::frontend::encode;
+use crate::types::limits::{
+    TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX,
+};
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// Messages for one shard whose Sync is still to come.
+#[derive(Debug)]
+pub struct Segment {
+    pub shard: ShardId,
+    /// A write was bound in it.
+    pub(super) writes: bool,
+    /// The changes of each Execute that is queued, in order.
+    pub(super) executes: Vec<Vec<Change>>,
+    /// The statements whose description is awaited, in order.
+    pub(super) describes: Vec<Option<Arc<ClientStatement>>>,
+}
+
+/// How a segment's messages are ended for now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Flush,
+    Sync { shown: bool },
+}
+
+/// What came of a segment's messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ran {
+    Answered,
+    /// The same, but the server was copying in and ignored the Sync.
+    SyncIgnored,
+    /// The server was lost, and the client was told.
+    Lost,
+}
+
+/// A message could not be carried out: everything up to Sync is ignored then.
+pub(super) enum Failure {
+    Client(ClientError),
+    /// The client was told already.
+    Told,
+    End(SessionEnd),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<SessionEnd> for Failure {
+    fn from(end: SessionEnd) -> Self {
+        Self::End(end)
+    }
+}
+
+impl From<frame::FrameError> for Failure {
+    fn from(error: frame::FrameError) -> Self {
+        Self::End(violation(error))
+    }
+}
+
+impl Session {
+    /// Parses that nothing has given a place to: they must be checked by a server all the same.
+    pub(super) async fn place_anywhere(&mut self) -> Result<(), Failure> {
+        if self.unplaced.is_empty() {
+            return Ok(());
+        }
+        let shard = self.enter_anywhere().await?;
+        self.place_parses(shard);
+        Ok(())
+    }
+
+    /// Queues the Parses that wait on that shard's connection.
+    pub(super) fn place_parses(&mut self, shard: ShardId) {
+        for Unplaced { statement, previous } in std::mem::take(&mut self.unplaced) {
+            self.queue_parse(shard, &statement, true);
+            self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
+        }
+    }
+
+    /// Makes sure that the statement can be bound on that shard's connection.
+    pub(super) fn prepare(&mut self, shard: ShardId, statement: &Arc<ClientStatement>) {
+        let Some(lease) = self.transaction.lease_mut(shard) else { return };
+        let fresh = match &statement.shared {
+            Some(_) => false,
+            None => {
+                lease.unnamed.as_ref().is_some_and(|(sql, types)| *sql == statement.sql && *types == statement.declared)
+            }
+        };
+        if !fresh {
+            self.queue_parse(shard, statement, false);
+        }
+    }
+
+    /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
+    pub(super) fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
+        let Some(lease) = self.transaction.lease_mut(shard) else { return };
+        let Some(shared) = &statement.shared else {
+            let out = &mut lease.framed.outbound;
+            encode::parse(out, b"", &statement.sql, &statement.declared);
+            lease.unnamed = Some((statement.sql.clone(), statement.declared.clone()));
+            self.expects.push_back(Expect::Parse { shown, statement: None });
+            return;
+        };
+        let preparation = lease.prepared.touch(shared);
+        let failed = lease.status == Status::Failed;
+        let out = &mut lease.framed.outbound;
+        match preparation {
+            Preparation::Ready => {
+                if shown && failed {
+                    // In a failed transaction a server parses little: it is asked.
+                    encode::parse(out, b"", &shared.sql, &shared.types);
+                    lease.unnamed = None;
+                    self.expects.push_back(Expect::Parse { shown: false, statement: None });
+                }
+                if shown {
+                    self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
+                }
+            }
+            Preparation::Parse { evict } => {
+                if let Some(evicted) = evict {
+                    encode::close_statement(out, evicted.name());
+                    self.expects.push_back(Expect::Close { shown: false, evicted: Some(evicted) });
+                }
+                encode::parse(out, shared.name(), &shared.sql, &shared.types);
+                self.expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
+            }
+        }
+    }
+
+    /// Continues the segment on `shard`, or begins one there.
+    pub(super) async fn enter_segment(&mut self, shard: ShardId, access: Access) -> Result<(), Failure> {
+        let on_replica = self.transaction.lease_mut(shard).is_some_and(|lease| lease.is_replica());
+        let changes_node = access == Access::Write && on_replica && !self.transaction.in_block();
+        if changes_node || self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
+            self.leave_segment().await?;
+            self.reach(shard, access).await?;
+            self.open_segment(shard);
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_segment(&mut self, shard: ShardId) {
+        if let Some(lease) = self.transaction.lease_mut(shard) {
+            lease.unanswered += 1;
+        }
+        self.state.start_implicit();
+        self.segment = Some(Segment { shard, writes: false, executes: Vec::new(), describes: Vec::new() });
+    }
+
+    /// Ends the segment because the next message is for another shard.
+    pub(super) async fn leave_segment(&mut self) -> Result<(), Failure> {
+        if self.scattering.is_some() {
+            self.run_scatter(false).await?;
+        }
+        let Some(segment) = &self.segment else { return Ok(()) };
+        if segment.writes && !self.transaction.in_block() {
+            let error = ClientError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "a pipeline that has written can't go on elsewhere without a Sync",
+            )
+            .detail("What is between two Syncs is one transaction, and it would have to be committed on several shards as one.")
+            .hint("Send a Sync between statements for different shards, or batch by shard key.");
+            return Err(error.into());
+        }
+        self.end_segment().await
+    }
+
+    pub(super) async fn end_segment(&mut self) -> Result<(), Failure> {
+        let hidden = End::Sync { shown: false };
+        let mut ran = self.run_segment(hidden).await?;
+        if ran == Ran::SyncIgnored {
+            ran = self.run_segment(hidden).await?;
+        }
+        self.segment = None;
+        if ran == Ran::Answered && !self.skipping { Ok(()) } else { Err(Failure::Told) }
+    }
+
+    /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one. False: something
+    /// before it failed, so that it is skipped.
+    pub(super) async fn close_segment(&mut self) -> Result<bool, SessionEnd> {
+        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() {
+            return Ok(true);
+        }
+        let mut result = self.place_anywhere().await;
+        if result.is_ok() {
+            result = match self.scattering {
+                Some(_) => self.run_scatter(false).await,
+                None => self.end_segment_for_query().await,
+            };
+        }
+        match result {
+            Ok(()) => return Ok(true),
+            Err(Failure::End(end)) => return Err(end),
+            Err(Failure::Client(error)) => self.fail_extended(&error).await?,
+            Err(Failure::Told) => self.skipping = true,
+        }
+        self.drop_unplaced();
+        Ok(false)
+    }
+
+    /// What was written since the last Sync would have to be committed with the Query.
+    pub(super) async fn end_segment_for_query(&mut self) -> Result<(), Failure> {
+        if self.segment.as_ref().is_some_and(|segment| segment.writes) {
+            self.run_segment(End::Flush).await?;
+            if self.skipping {
+                return Err(Failure::Told);
+            }
+            if !self.state.in_block() {
+                let error = ClientError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "a Query behind a write without a Sync between them",
+                )
+                .hint("Send a Sync before the Query.");
+                return Err(error.into());
+            }
+        }
+        self.end_segment().await
+    }
+
+    /// Sends the segment's messages and passes the replies on.
+    pub(super) async fn run_segment(&mut self, end: End) -> Result<Ran, Failure> {
+        let Some(segment) = &mut self.segment else { return Ok(Ran::Answered) };
+        let shard = segment.shard;
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        match end {
+            End::Flush => encode::flush(&mut lease.framed.outbound),
+            End::Sync { shown } => {
+                encode::sync(&mut lease.framed.outbound);
+                self.expects.push_back(Expect::Sync { shown });
+            }
+        }
+        let explaining = if segment.executes.is_empty() { None } else { self.explaining.take() };
+        let preface = explaining.and_then(|plan| super::explain::preface(Some(&plan), lease));
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
+            Ok(outcome) => {
+                let status = lease.status;
+                if outcome.failed {
+                    lease.unnamed = None;
+                }
+                for (statement, types) in segment.describes.drain(..).zip(&outcome.described) {
+                    // A second description says the same.
+                    let _ = statement.map(|statement| statement.types.set(types.clone()));
+                }
+                let executes = std::mem::take(&mut segment.executes);
+                self.settle_names(&outcome);
+                self.note_parameters(&outcome);
+                let changes = executes.into_iter().enumerate();
+                let changes = changes.flat_map(|(at, all)| all.into_iter().map(move |change| (at, change))).collect();
+                self.acting = Some(shard);
+                self.complete(changes, outcome.completed, outcome.failed);
+                self.acting = None;
+                if outcome.sync_ignored {
+                    self.skipping |= outcome.failed;
+                    return Ok(Ran::SyncIgnored);
+                }
+                if matches!(end, End::Sync { .. }) {
+                    self.adopt(status);
+                }
+                self.skipping |= outcome.failed && end != (End::Sync { shown: true });
+                Ok(Ran::Answered)
+            }
+            Err(error) => {
+                let writes = segment.writes;
+                self.survive(shard, error, writes).await?;
+                self.skipping = true;
+                Ok(Ran::Lost)
+            }
+        }
+    }
+
+    /// The proxy fails a message: what was queued before it is answered first, then the error comes, and
+    /// the transaction fails as it would have on a server.
+    pub(super) async fn fail_extended(&mut self, error: &ClientError) -> Result<(), SessionEnd> {
+        let mut earlier = None;
+        match self.place_anywhere().await {
+            Ok(()) => {}
+            Err(Failure::End(end)) => return Err(end),
+            Err(Failure::Told) => {
+                self.skipping = true;
+                return Ok(());
+            }
+            Err(Failure::Client(error)) => earlier = Some(error),
+        }
+        let error = earlier.as_ref().unwrap_or(error);
+        if let Some(segment) = &self.segment {
+            let shard = segment.shard;
+            if let Some(lease) = self.transaction.lease_mut(shard) {
+                encode::parse(&mut lease.framed.outbound, b"", own::POISON, b"");
+                lease.unnamed = None;
+                self.expects.push_back(Expect::Poison);
+            }
+            match self.run_segment(End::Flush).await {
+                Err(Failure::End(end)) => return Err(end),
+                // A server's own error came first: it is what PostgreSQL would have said.
+                _ if self.skipping => return Ok(()),
+                _ => self.say_error(error),
+            }
+            // What completed since the last Sync is rolled back with the rest.
+            self.complete(Vec::new(), 0, true);
+        } else {
+            if self.scattering.is_some() {
+                match self.run_scatter(false).await {
+                    Err(Failure::End(end)) => return Err(end),
+                    Err(_) => {
+                        self.skipping = true;
+                        return Ok(());
+                    }
+                    Ok(()) => {}
+                }
+            }
+            self.expects.clear();
+            self.refuse(error).await;
+        }
+        if self.transaction.in_block() {
+            self.transaction.fail();
+        }
+        self.skipping = true;
+        Ok(())
+    }
+
+    /// A long turn without a Sync is sent on in pieces, so that it doesn't fill memory.
+    pub(super) async fn bound_queue(&mut self) -> Result<(), SessionEnd> {
+        let waiting: usize = self.unplaced.iter().map(|waiting| waiting.statement.sql.len()).sum();
+        if waiting > TURN_BYTES_MAX || self.unplaced.len() > UNPLACED_MAX {
+            match self.place_anywhere().await {
+                Ok(()) => {}
+                Err(Failure::End(end)) => return Err(end),
+                Err(Failure::Client(error)) => self.fail_extended(&error).await?,
+                Err(Failure::Told) => self.skipping = true,
+            }
+        }
+        if let Some(shard) = self.segment.as_ref().map(|segment| segment.shard) {
+            let queued = self.transaction.lease_mut(shard).map_or(0, |lease| lease.framed.outbound.len());
+            if queued > TURN_BYTES_MAX || self.expects.len() > TURN_MESSAGES_MAX {
+                // Other failures were told to the client, which now is to skip to its Sync.
+                if let Err(Failure::End(end)) = self.run_segment(End::Flush).await {
+                    return Err(end);
+                }
+            }
+        }
+        // The proxy's own answers.
+        if self.client.outbound.len() > TURN_BYTES_MAX { self.flush().await } else { Ok(()) }
+    }
+}
