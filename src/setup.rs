@@ -17,7 +17,8 @@ use crate::session::database::{control_user, login_of};
 /// recorded one.
 pub fn run(path: &Path) -> Result<(), String> {
     let loaded = Config::load(path).map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(set_up(&loaded.config))
 }
 

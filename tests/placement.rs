@@ -94,7 +94,8 @@ fn record(database: &str) -> Vec<Vec<String>> {
 /// SQLSTATE, message and detail of what the first statement comes to; empty if it runs.
 fn served(config: &str, database: &str) -> (String, String) {
     let proxy = Proxy::start(cluster(), config);
-    let mut client = Client::connect(proxy.address(), cluster().user(), database).unwrap_or_else(|error| panic!("{error}\n{}", proxy.log()));
+    let mut client = Client::connect(proxy.address(), cluster().user(), database)
+        .unwrap_or_else(|error| panic!("{error}\n{}", proxy.log()));
     let turn = client.query("SELECT * FROM users WHERE id = 1").expect("answered");
     let code = turn.error().map(|report| report.code.clone()).unwrap_or_default();
     (code, proxy.log())
@@ -118,9 +119,16 @@ fn setup_records_the_placement_once() {
     databases(&["s_a", "s_b"]);
     let config = whole("shop", &[("a", "s_a"), ("b", "s_b")]);
     let said = succeeds(&shardway(&["setup"], &config));
-    assert_eq!(said, "database shop, shard a: placement of 2 tables is recorded\ndatabase shop, shard b: placement of 2 tables is recorded\n");
+    assert_eq!(
+        said,
+        "database shop, shard a: placement of 2 tables is recorded\ndatabase shop, shard b: placement of 2 tables is recorded\n"
+    );
     let before = (record("s_a"), record("s_b"));
-    let rows: Vec<_> = before.1.iter().map(|row| (row[0].as_str(), row[1].as_str(), row[2].lines().next().unwrap_or_default())).collect();
+    let rows: Vec<_> = before
+        .1
+        .iter()
+        .map(|row| (row[0].as_str(), row[1].as_str(), row[2].lines().next().unwrap_or_default()))
+        .collect();
     assert_eq!(
         rows,
         [
@@ -139,7 +147,10 @@ fn setup_records_the_placement_once() {
     let output = shardway(&["setup"], &grown);
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(errors.contains("shard a: the file differs from what is recorded") && errors.contains("buckets recorded on"), "{errors}");
+    assert!(
+        errors.contains("shard a: the file differs from what is recorded") && errors.contains("buckets recorded on"),
+        "{errors}"
+    );
     assert_eq!(direct("s_c").rows("SELECT to_regnamespace('shardway') IS NULL"), [["t"]]);
 }
 
@@ -152,12 +163,21 @@ fn a_file_that_would_place_rows_differently_is_not_served() {
     is_served(&good, "shop");
     is_refused(&whole("shop", &[a, b, c]), "shop", "buckets recorded on");
     is_refused(&whole("shop", &[b, a]), "shop", "buckets recorded on");
-    is_refused(&whole("shop", &[("a", "d_b"), ("b", "d_a")]), "shop", "the server is recorded as shard b, configured as shard a");
+    is_refused(
+        &whole("shop", &[("a", "d_b"), ("b", "d_a")]),
+        "shop",
+        "the server is recorded as shard b, configured as shard a",
+    );
     is_refused(&whole("shop", &[a]), "shop", "buckets recorded on");
     is_refused(&good.replace("home = \"a\"", "home = \"b\""), "shop", "unsharded tables: recorded as home");
-    is_refused(&good.replace("[database.shop.table.users]\nkey = \"id\"\n", ""), "shop", "table public.users: recorded as hash of");
+    is_refused(
+        &good.replace("[database.shop.table.users]\nkey = \"id\"\n", ""),
+        "shop",
+        "table public.users: recorded as hash of",
+    );
     // The same placement in other words.
-    let buckets: Vec<Vec<String>> = [0, 1].map(|odd| (0..4096).filter(|b| b % 2 == odd).map(|b| format!("\"{b}\"")).collect()).into();
+    let buckets: Vec<Vec<String>> =
+        [0, 1].map(|odd| (0..4096).filter(|b| b % 2 == odd).map(|b| format!("\"{b}\"")).collect()).into();
     let spelled = format!("buckets = {{ a = [{}], b = [{}] }}\n", buckets[0].join(","), buckets[1].join(","));
     is_served(&good.replace("home = \"a\"\n", &format!("home = \"a\"\n{spelled}")), "shop");
     // Other databases of the file are served.
@@ -175,7 +195,10 @@ fn an_empty_schema_is_filled_at_the_start() {
     let config = whole("shop", &[("a", "e_a"), ("b", "e_b")]);
     let proxy = Proxy::start(cluster(), &config);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    let recorded = |database| direct(database).rows("SELECT to_regclass('shardway.placement') IS NOT NULL") == [["t"]] && record(database).len() == 4;
+    let recorded = |database| {
+        direct(database).rows("SELECT to_regclass('shardway.placement') IS NOT NULL") == [["t"]]
+            && record(database).len() == 4
+    };
     while !(recorded("e_a") && recorded("e_b")) {
         assert!(std::time::Instant::now() < deadline, "{}", proxy.log());
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -202,7 +225,7 @@ fn a_record_that_was_mended_is_served_after_a_reload() {
     proxy.rewrite_config(&whole("shop", &[("a", "m_a"), ("b", "m_b")]));
     proxy.process().signal(nix::sys::signal::Signal::SIGHUP).expect("it runs");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while code() != "" {
+    while !code().is_empty() {
         assert!(std::time::Instant::now() < deadline, "{}", proxy.log());
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

@@ -73,7 +73,8 @@ fn client(proxy: &Proxy) -> Client {
 
 /// Connections of a role of this test alone.
 fn connections(role: &str) -> usize {
-    let text = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}' AND backend_type = 'client backend'");
+    let text =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}' AND backend_type = 'client backend'");
     let count = cluster().primary(0).sql(&text).expect("the server is up");
     count.trim().parse().expect("a number")
 }
@@ -188,7 +189,8 @@ fn each_way_of_the_server_to_ask_for_a_password_works() {
     for user in ["md5er", "scrammer", "plainer"] {
         let proxy = Proxy::start(cluster(), &config("size = 2\n", user, "", ""));
         assert_eq!(client(&proxy).rows("SELECT current_user"), [[user]]);
-        let wrong = config("size = 2\n", user, "", "").replace("server_password = \"secret\"", "server_password = \"wrong\"");
+        let wrong =
+            config("size = 2\n", user, "", "").replace("server_password = \"secret\"", "server_password = \"wrong\"");
         let proxy = Proxy::start(cluster(), &wrong);
         let refused = Client::connect(proxy.address(), "app", "shop").err().expect("the server refuses");
         assert!(refused.contains("password authentication failed"), "{refused}");
@@ -208,7 +210,8 @@ fn tls_to_the_server_is_used_when_it_is_required() {
     assert!(refused.contains("pg_hba.conf rejects"), "{refused}");
     let authority = cluster().primary(0).data_dir().join("server.crt");
     let parameters = format!("?sslmode=verify-full&sslrootcert={}", authority.display());
-    let by_name = config("size = 2\n", "tls", &parameters, "").replace("postgres://127.0.0.1:", "postgres://localhost:");
+    let by_name =
+        config("size = 2\n", "tls", &parameters, "").replace("postgres://127.0.0.1:", "postgres://localhost:");
     let proxy = Proxy::start(cluster(), &by_name);
     assert_eq!(client(&proxy).rows(ssl), [["t"]]);
     let proxy = Proxy::start(cluster(), &config("size = 2\n", "tls", &parameters, ""));
@@ -225,7 +228,8 @@ fn parsed(proxy: &Proxy) -> usize {
 fn a_second_statement_of_a_shape_is_not_parsed() {
     let logged = "\n[log]\nlevel = \"shardway::session::planner=trace\"\n";
     let port = cluster().primary(0).port();
-    let text = config("size = 2\n", cluster().user(), "", "").replace("[database.shop.shard.a]", &format!("{logged}[database.shop.shard.a]"));
+    let text = config("size = 2\n", cluster().user(), "", "")
+        .replace("[database.shop.shard.a]", &format!("{logged}[database.shop.shard.a]"));
     let text = format!(
         "{text}[database.shop.shard.b]\nprimary = \"postgres://127.0.0.1:{port}/postgres\"\n[database.shop.table.users]\nkey = \"id\"\n"
     );
@@ -244,13 +248,35 @@ fn a_second_statement_of_a_shape_is_not_parsed() {
         }
         parsed(&proxy) - before
     };
-    let by_key: Vec<String> = (1..30).map(|id| format!("select * from users where id = {id} and name <> 'it''s {id}'")).collect();
+    let by_key: Vec<String> =
+        (1..30).map(|id| format!("select * from users where id = {id} and name <> 'it''s {id}'")).collect();
     assert_eq!(costs(&by_key.iter().map(String::as_str).collect::<Vec<_>>()), 1);
-    assert_eq!(costs(&["SELECT * FROM users WHERE id = 1 AND name <> 'x'", "SELECT *\nFROM Users WHERE id=2 AND name<>$$y$$ -- z"]), 1);
-    assert_eq!(costs(&["SELECT name FROM users WHERE id = 1 LIMIT 1", "SELECT name FROM users WHERE id = 2 LIMIT 2"]), 1);
+    assert_eq!(
+        costs(&[
+            "SELECT * FROM users WHERE id = 1 AND name <> 'x'",
+            "SELECT *\nFROM Users WHERE id=2 AND name<>$$y$$ -- z"
+        ]),
+        1
+    );
+    assert_eq!(
+        costs(&["SELECT name FROM users WHERE id = 1 LIMIT 1", "SELECT name FROM users WHERE id = 2 LIMIT 2"]),
+        1
+    );
     // These literals decide about the plan.
-    assert_eq!(costs(&["EXPLAIN (ANALYZE 0) SELECT * FROM users WHERE id = 3", "EXPLAIN (ANALYZE 1) SELECT * FROM users WHERE id = 3"]), 2);
-    assert_eq!(costs(&["EXPLAIN (ANALYZE 0) SELECT * FROM users WHERE id = 4", "EXPLAIN (ANALYZE 1) SELECT * FROM users WHERE id = 5"]), 0);
+    assert_eq!(
+        costs(&[
+            "EXPLAIN (ANALYZE 0) SELECT * FROM users WHERE id = 3",
+            "EXPLAIN (ANALYZE 1) SELECT * FROM users WHERE id = 3"
+        ]),
+        2
+    );
+    assert_eq!(
+        costs(&[
+            "EXPLAIN (ANALYZE 0) SELECT * FROM users WHERE id = 4",
+            "EXPLAIN (ANALYZE 1) SELECT * FROM users WHERE id = 5"
+        ]),
+        0
+    );
 }
 
 #[test]
@@ -261,7 +287,9 @@ fn huge_and_deep_statements_hold_nobody_up() {
         "{text}[database.shop.shard.b]\nprimary = \"postgres://127.0.0.1:{port}/postgres\"\n[database.shop.table.users]\nkey = \"id\"\n"
     );
     let proxy = Proxy::start(cluster(), &text);
-    let key = (1..).find(|id| client(&proxy).query(&format!("SELECT * FROM users WHERE id = {id}")).is_ok_and(|turn| turn.error().is_none()));
+    let key = (1..).find(|id| {
+        client(&proxy).query(&format!("SELECT * FROM users WHERE id = {id}")).is_ok_and(|turn| turn.error().is_none())
+    });
     let key = key.expect("some key is on the shard that has the table");
     let done = AtomicBool::new(false);
     let slowest = std::thread::scope(|scope| {
@@ -284,7 +312,9 @@ fn huge_and_deep_statements_hold_nobody_up() {
                 let code = code(sender.query(&sql));
                 println!("{shown}... {} bytes: {code:?} after {:?}", sql.len(), began.elapsed());
             }
-            sender.turn(Messages::default().parse("", &sql, &[]).bind("", &[], 0).execute(0).sync()).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            sender
+                .turn(Messages::default().parse("", &sql, &[]).bind("", &[], 0).execute(0).sync())
+                .unwrap_or_else(|error| panic!("{shown}: {error}"));
         }
         assert_eq!(sender.rows("SELECT 1"), [["1"]], "the session goes on");
         done.store(true, Ordering::Relaxed);
@@ -300,10 +330,16 @@ fn huge(key: i32) -> Vec<String> {
     vec![
         format!("SELECT id FROM users WHERE id = {key} AND id IN ({})", numbers(150_000).join(",")),
         format!("INSERT INTO users VALUES ({key}, '{}') ON CONFLICT DO NOTHING", "y".repeat(5_000_000)),
-        format!("INSERT INTO users VALUES {} ON CONFLICT DO NOTHING", vec![format!("({key}, 'some text')"); 40_000].join(",")),
+        format!(
+            "INSERT INTO users VALUES {} ON CONFLICT DO NOTHING",
+            vec![format!("({key}, 'some text')"); 40_000].join(",")
+        ),
         format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
         format!("SELECT * FROM users WHERE id = {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
-        format!("SELECT * FROM users WHERE {}", numbers(50_000).iter().map(|n| format!("id = {n}")).collect::<Vec<_>>().join(" OR ")),
+        format!(
+            "SELECT * FROM users WHERE {}",
+            numbers(50_000).iter().map(|n| format!("id = {n}")).collect::<Vec<_>>().join(" OR ")
+        ),
         format!("SELECT {}true", "NOT ".repeat(50_000)),
         format!("SELECT 1{}", "+1".repeat(50_000)),
         format!("SELECT * FROM {}users{}", "(SELECT * FROM ".repeat(20_000), ") x".repeat(20_000)),
@@ -330,7 +366,11 @@ fn idle_clients_are_cheap() {
             let mut client = client(&proxy);
             assert_eq!(client.rows("SELECT name FROM users WHERE id = 7").len(), 1);
             if named {
-                let turn = Messages::default().parse("by_id", "SELECT name FROM users WHERE id = $1", &[20]).bind("by_id", &[(0, Some(b"7".to_vec()))], 0).execute(0).sync();
+                let turn = Messages::default()
+                    .parse("by_id", "SELECT name FROM users WHERE id = $1", &[20])
+                    .bind("by_id", &[(0, Some(b"7".to_vec()))], 0)
+                    .execute(0)
+                    .sync();
                 assert_eq!(code(client.turn(turn)), "");
             }
             client

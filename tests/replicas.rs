@@ -51,7 +51,12 @@ fn config(cluster: &Cluster) -> String {
         cluster.user(),
         cluster.password()
     );
-    let databases = [("prefer", "prefer_replica", 2), ("only", "replica_only", 2), ("primary", "primary", 2), ("one", "prefer_replica", 1)];
+    let databases = [
+        ("prefer", "prefer_replica", 2),
+        ("only", "replica_only", 2),
+        ("primary", "primary", 2),
+        ("one", "prefer_replica", 1),
+    ];
     for (name, reads, shards) in databases {
         text += &format!("\n[database.{name}]\nhome = \"a\"\nreads = \"{reads}\"\n");
         for shard in cluster.shards().iter().take(shards) {
@@ -63,13 +68,16 @@ fn config(cluster: &Cluster) -> String {
                 url(shard.replicas[0].port())
             );
         }
-        text += &format!("[database.{name}.table.users]\nkey = \"id\"\n[database.{name}.table.countries]\nreference = true\n");
+        text += &format!(
+            "[database.{name}.table.users]\nkey = \"id\"\n[database.{name}.table.countries]\nreference = true\n"
+        );
     }
     text
 }
 
 fn client(cluster: &Cluster, proxy: &Proxy, database: &str) -> Client {
-    Client::connect(proxy.address(), cluster.user(), database).unwrap_or_else(|error| panic!("{error}\n{}", proxy.log()))
+    Client::connect(proxy.address(), cluster.user(), database)
+        .unwrap_or_else(|error| panic!("{error}\n{}", proxy.log()))
 }
 
 /// The node that an EXPLAIN of the statement names, as in `replica 7001`.
@@ -164,10 +172,13 @@ fn statements_run_where_explain_says() {
         assert_eq!(port(&mut client), replica, "{database}");
         // Parse, Describe, Bind and Execute in one go, and with a Sync between them.
         let sql = "SELECT current_setting('port')";
-        let turn = client.turn(Messages::default().parse("p", sql, &[]).describe_statement("p").bind("p", &[], 0).execute(0).sync());
+        let turn = client
+            .turn(Messages::default().parse("p", sql, &[]).describe_statement("p").bind("p", &[], 0).execute(0).sync());
         assert_eq!(wire::texts(&turn.expect("answered"), sql), [[replica.to_string()]]);
         let insert = "INSERT INTO settings VALUES ('x', '1') ON CONFLICT DO NOTHING";
-        let turn = client.turn(Messages::default().parse("i", insert, &[]).describe_statement("i").bind("i", &[], 0).execute(0).sync());
+        let turn = client.turn(
+            Messages::default().parse("i", insert, &[]).describe_statement("i").bind("i", &[], 0).execute(0).sync(),
+        );
         assert_eq!(turn.expect("answered").error(), None, "a described write finds the primary");
         assert_eq!(port(&mut client), primary, "what was written is read from where it was written");
     }
@@ -234,11 +245,7 @@ fn a_transaction_stays_on_one_node() {
         assert_eq!(code(&mut client, "INSERT INTO settings VALUES ('never', '')"), "25006");
         assert_eq!(code(&mut client, "SELECT 1"), "25P02");
         client.rows("ROLLBACK");
-        for begin in [
-            "BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY",
-            "BEGIN /* read only */",
-            "BEGIN READ WRITE",
-        ] {
+        for begin in ["BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY", "BEGIN /* read only */", "BEGIN READ WRITE"] {
             client.rows(begin);
             assert_eq!(port(&mut client), primary, "{database}: {begin}");
             client.rows("COMMIT");
@@ -287,7 +294,8 @@ fn a_scatter_reads_from_each_shards_replica() {
     let proxy = Proxy::start(&cluster, &config(&cluster));
     let mut client = client(&cluster, &proxy, "prefer");
     let rows = client.rows("EXPLAIN SELECT * FROM users");
-    let nodes: BTreeSet<_> = rows.iter().filter(|row| row[0].contains("this part from")).map(|row| row[0].clone()).collect();
+    let nodes: BTreeSet<_> =
+        rows.iter().filter(|row| row[0].contains("this part from")).map(|row| row[0].clone()).collect();
     assert_eq!(nodes.len(), 2, "{rows:?}");
     assert!(nodes.iter().all(|node| node.contains("replica")), "{nodes:?}");
 }
@@ -331,7 +339,10 @@ fn without_its_replica_reads_fall_back_or_fail() {
     // The other shard and writes are served.
     assert_eq!(code(&mut insists, "UPDATE settings SET v = v"), "");
     let mut fresh = client(&cluster, &proxy, "only");
-    let other = (1..).find(|id| node(&mut fresh, &format!("INSERT INTO users VALUES ({id}, '')")).contains(&cluster.primary(1).port().to_string()));
+    let other = (1..).find(|id| {
+        node(&mut fresh, &format!("INSERT INTO users VALUES ({id}, '')"))
+            .contains(&cluster.primary(1).port().to_string())
+    });
     let mut fresh = client(&cluster, &proxy, "only");
     assert_eq!(code(&mut fresh, &format!("SELECT * FROM users WHERE id = {}", other.expect("some key is there"))), "");
     replica.restart().expect("it starts again");
@@ -363,7 +374,8 @@ fn a_replica_or_a_shard_may_be_down_at_the_start() {
         let proxy = Proxy::start(&cluster, &config(&cluster));
         let mut client = client(&cluster, &proxy, "primary");
         assert_eq!(code(&mut client, "SELECT v FROM settings"), "", "the home shard is up");
-        let codes: BTreeSet<String> = (1..20).map(|id| code(&mut client, &format!("SELECT * FROM users WHERE id = {id}"))).collect();
+        let codes: BTreeSet<String> =
+            (1..20).map(|id| code(&mut client, &format!("SELECT * FROM users WHERE id = {id}"))).collect();
         assert_eq!(codes, BTreeSet::from([String::new(), "08001".to_owned()]));
         assert_eq!(code(&mut client, "SELECT * FROM users"), "08001", "a scatter is whole or an error");
         primary.restart().expect("it starts again");

@@ -125,7 +125,8 @@ pub fn access(text: Text<'_>, command: &Command, scene: &Scene, names: &Names) -
     };
     let safe = !locks_or_makes(text)
         && text.calls().iter().all(read_only)
-        && !(0..text.pieces.len()).any(|at| is_unsafe_relation(text, at, scene, names) || is_of_one_node(text, at, scene, names))
+        && !(0..text.pieces.len())
+            .any(|at| is_unsafe_relation(text, at, scene, names) || is_of_one_node(text, at, scene, names))
         && !calls_by_attribute(text, &functions);
     if safe { Access::Read } else { Access::Write }
 }
@@ -157,7 +158,8 @@ fn any_relation(text: Text<'_>, at: usize, scene: &Scene, names: &Names, has: im
 /// Reading it may write: a view's functions, the policies of a table.
 fn is_unsafe_relation(text: Text<'_>, at: usize, scene: &Scene, names: &Names) -> bool {
     let reads_unsafe = |relation: &Relation| {
-        let behind = relation.reads.iter().filter_map(|read| scene.catalog.as_ref()?.relation(&read.schema, &read.name));
+        let behind =
+            relation.reads.iter().filter_map(|read| scene.catalog.as_ref()?.relation(&read.schema, &read.name));
         relation.is_view() && relation.calls_unsafe_functions
             || std::iter::once(relation).chain(behind).any(|relation| relation.row_security)
     };
@@ -189,8 +191,11 @@ fn is_of_one_node(text: Text<'_>, at: usize, scene: &Scene, names: &Names) -> bo
         return true;
     }
     let differs = |relation: &Relation| {
-        let behind = relation.reads.iter().filter_map(|read| scene.catalog.as_ref()?.relation(&read.schema, &read.name));
-        std::iter::once(relation).chain(behind).any(|relation| relation.unlogged || relation.kind == RelationKind::Sequence)
+        let behind =
+            relation.reads.iter().filter_map(|read| scene.catalog.as_ref()?.relation(&read.schema, &read.name));
+        std::iter::once(relation)
+            .chain(behind)
+            .any(|relation| relation.unlogged || relation.kind == RelationKind::Sequence)
     };
     any_relation(text, at, scene, names, differs)
 }

@@ -18,11 +18,7 @@ pub fn record_of(map: &ShardMap, shard: &str) -> Record {
 
 /// What the file would place differently from what a server remembers. Tables that the catalog no longer
 /// has may go from the file.
-pub fn record_differences(
-    recorded: &Record,
-    configured: &Record,
-    catalog: Option<&Catalog>,
-) -> Vec<String> {
+pub fn record_differences(recorded: &Record, configured: &Record, catalog: Option<&Catalog>) -> Vec<String> {
     let mut all = Vec::new();
     if let (Some(was), Some(is)) = (&recorded.shard, &configured.shard)
         && was != is

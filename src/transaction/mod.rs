@@ -120,7 +120,9 @@ impl Transaction {
 
     /// COMMIT AND CHAIN: a new block with the same characteristics.
     pub fn chain(&mut self) {
-        if let Block::Open(mut journal) | Block::Failed(mut journal) = std::mem::replace(&mut self.block, Block::Outside) {
+        if let Block::Open(mut journal) | Block::Failed(mut journal) =
+            std::mem::replace(&mut self.block, Block::Outside)
+        {
             journal.entries.truncate(1);
             self.block = Block::Open(journal);
         }
@@ -192,8 +194,7 @@ impl Transaction {
             None => 0,
             Some(held) => held.told.ok_or_else(opaque)?,
         };
-        let missed: Vec<&str> =
-            journal.entries.iter().skip(heard).map(|entry| entry.sql.as_str()).collect();
+        let missed: Vec<&str> = journal.entries.iter().skip(heard).map(|entry| entry.sql.as_str()).collect();
         Ok((!missed.is_empty()).then(|| missed.join(";")))
     }
 
@@ -300,7 +301,9 @@ fn has_words(sql: &str, words: &[&str]) -> bool {
     let tokens: Vec<&str> = Tokens::new(sql.as_bytes(), &options)
         .map(|token| if token.kind == TokenKind::Word { sql.get(token.span).unwrap_or_default() } else { "" })
         .collect();
-    tokens.windows(words.len()).any(|found| found.iter().zip(words).all(|(found, word)| found.eq_ignore_ascii_case(word)))
+    tokens
+        .windows(words.len())
+        .any(|found| found.iter().zip(words).all(|(found, word)| found.eq_ignore_ascii_case(word)))
 }
 
 fn opaque() -> ClientError {
