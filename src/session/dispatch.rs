@@ -253,6 +253,8 @@ impl Session {
         if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
             return;
         }
+        // What was set is committed: a refusal that comes next doesn't undo it.
+        self.state.start_implicit();
         self.transaction.forget_writer();
         if std::mem::take(&mut self.changed_catalog) {
             self.database.planner.invalidate();

@@ -19,7 +19,7 @@ use crate::pool::prepared::Preparation;
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
-use crate::sql::command::Verb;
+use crate::sql::command::{TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
@@ -382,8 +382,7 @@ impl Session {
         Ok((plan, changes))
     }
 
-    /// A command that the proxy carries out when it is executed. What is queued before it is answered
-    /// first, and is over only if the command begins or ends a transaction.
+    /// A command that the proxy carries out when it is executed. What is queued before it is answered first.
     async fn bind_local(
         &mut self,
         portal: Box<[u8]>,
@@ -396,7 +395,7 @@ impl Session {
         if !self.unplaced.iter().all(own) {
             self.place_anywhere().await?;
         }
-        self.catch_up(&statement).await?;
+        self.catch_up().await?;
         for _ in std::mem::take(&mut self.unplaced) {
             backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
         }
@@ -406,10 +405,7 @@ impl Session {
     }
 
     /// Has everything answered that came before a command of the proxy's own.
-    async fn catch_up(&mut self, own: &ClientStatement) -> Result<(), Failure> {
-        if matches!(&*own.template.statements, [only] if matches!(only.command, Command::Transaction(_))) {
-            return self.leave_segment().await;
-        }
+    async fn catch_up(&mut self) -> Result<(), Failure> {
         self.flush_parts().await?;
         if self.segment.is_some() {
             self.run_segment(End::Flush).await?;
@@ -466,7 +462,7 @@ impl Session {
         let Some(statement) = self.portals.get(portal).map(|portal| Arc::clone(&portal.statement)) else {
             return Ok(());
         };
-        self.catch_up(&statement).await?;
+        self.catch_up().await?;
         let shown = match &statement.template.statements[..] {
             [only] => super::own::shown_setting(&only.command),
             _ => None,
@@ -509,7 +505,10 @@ impl Session {
     }
 
     async fn execute_local(&mut self, statement: &ClientStatement, changes: &[Change]) -> Result<(), Failure> {
-        self.catch_up(statement).await?;
+        match &*statement.template.statements {
+            [only] if matches!(only.command, Command::Transaction(_)) => self.leave_segment().await?,
+            _ => self.catch_up().await?,
+        }
         let [only] = &*statement.template.statements else { return Ok(()) };
         let Command::Transaction(command) = &only.command else {
             let errors = self.client.outbound.len();
@@ -521,6 +520,10 @@ impl Session {
         let sql = sql.trim_end_matches([';', ' ', '\n', '\t', '\r']);
         let errors = self.client.outbound.len();
         self.block_statement(command.clone(), sql).await?;
+        if matches!(command, TransactionCommand::Commit { .. } | TransactionCommand::Rollback { .. }) {
+            // Portals end with their transaction, this one as well.
+            self.portals.clear();
+        }
         // An error is the last thing that was written; it makes the rest of the turn void.
         let written = self.client.outbound.get(errors..).unwrap_or_default();
         if last_is_error(written) { Err(Failure::Told) } else { Ok(()) }

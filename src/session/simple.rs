@@ -30,7 +30,10 @@ impl Session {
             self.client.inbound.advance(len);
             return Ok(());
         }
-        // A Query does away with the unnamed statement, as on a server.
+        // A Query does away with the unnamed statement and the unnamed portal, as on a server.
+        if !self.portals.is_empty() {
+            self.portals.remove(&b""[..]);
+        }
         if !self.statements.is_empty() {
             self.statements.remove(&b""[..]);
         }
