@@ -40,7 +40,7 @@ fn plans_are_printed_without_any_server() {
         ("SELECT * FROM users WHERE id % 10 = 3", "shards a, b"),
         ("CREATE TABLE users2 (id int)", ""),
         ("BEGIN", "the shards of the transaction"),
-        ("SELEC 1", "refused 0A000:"),
+        ("SELEC 1", "shard a (home)"),
         ("", "nothing to run"),
     ] {
         let plan = plan(sql);

@@ -224,9 +224,8 @@ fn every_host_of_the_configuration_is_a_service() {
             let replica = compose.service(&replica.host);
             assert_eq!(replica.environment.get("PRIMARY_HOST"), Some(&shard.primary.host));
             assert!(replica.after.contains_key(&shard.primary.host));
-            for name in ["REPLICATION_PASSWORD"] {
-                assert_eq!(replica.environment.get(name), primary.environment.get(name));
-            }
+            let name = "REPLICATION_PASSWORD";
+            assert_eq!(replica.environment.get(name), primary.environment.get(name));
             // max_prepared_transactions may not be less than the primary's.
             assert_eq!(replica.command, primary.command);
         }

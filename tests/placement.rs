@@ -225,7 +225,7 @@ fn a_record_that_was_mended_is_served_after_a_reload() {
     proxy.rewrite_config(&whole("shop", &[("a", "m_a"), ("b", "m_b")]));
     proxy.process().signal(nix::sys::signal::Signal::SIGHUP).expect("it runs");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while code() != "" {
+    while !code().is_empty() {
         assert!(std::time::Instant::now() < deadline, "{}", proxy.log());
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
