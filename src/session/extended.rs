@@ -19,9 +19,7 @@ use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
 use crate::sql::command::{TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
-use crate::types::limits::{
-    CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX,
-};
+use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 impl Session {

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Buf;
-
 use super::effects::Change;
 use super::prepared::ClientStatement;
 use super::turn::{Session, SessionEnd, violation};
@@ -17,9 +15,7 @@ use crate::pool::prepared::Preparation;
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frame;
 use crate::protocol::frontend::encode;
-use crate::types::limits::{
-    TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX,
-};
+use crate::types::limits::{TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// Messages for one shard whose Sync is still to come.
