@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod admin;
 pub mod catalog;
 pub mod check;
 pub mod config;
@@ -13,7 +12,6 @@ pub mod demo;
 pub mod devcluster;
 pub mod execute;
 pub mod net;
-pub mod observe;
 pub mod planning;
 pub mod pool;
 pub mod protocol;
@@ -22,6 +20,5 @@ pub mod server;
 pub mod session;
 pub mod setup;
 pub mod sql;
-pub mod topology;
 pub mod transaction;
 pub mod types;
