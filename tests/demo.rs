@@ -124,6 +124,8 @@ fn the_demo_serves_a_shop_and_leaves_nothing() {
         "each example says where it goes:\n{}",
         demo.shown
     );
+    let parts = |role: &str| demo.shown.lines().filter(|line| line.contains(&format!(", {role} "))).count();
+    assert!(parts("replica") >= 4 && parts("primary") == 0, "reads prefer replicas:\n{}", demo.shown);
     assert!(demo.shown.contains(&format!(
         "postgres://shop:shop@127.0.0.1:{}/shop",
         demo.port
