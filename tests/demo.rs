@@ -100,6 +100,8 @@ fn the_demo_serves_a_shop_and_leaves_nothing() {
     assert_eq!(demo.processes().len(), 5, "four servers and Shardway");
     let routed = demo.shown.lines().filter(|line| line.trim_start().starts_with("Shardway:")).count();
     assert!(routed >= 3, "each example says where it goes:\n{}", demo.shown);
+    let parts = |role: &str| demo.shown.lines().filter(|line| line.contains(&format!(", {role} "))).count();
+    assert!(parts("replica") >= 4 && parts("primary") == 0, "reads prefer replicas:\n{}", demo.shown);
     assert!(demo.shown.contains(&format!("postgres://shop:shop@127.0.0.1:{}/shop", demo.port)));
     let name = expect_success("psql", &demo.query("SELECT id FROM users WHERE id = 42"));
     assert_eq!(name, "42\n");

@@ -176,7 +176,9 @@ async fn set_up(options: &DemoOptions, cluster: &Cluster, progress: &Progress) -
     step.done(&format!("Started Shardway with {}", config.display()));
     load::load(&url, &client, cluster, progress).await?;
     wait_for_replicas(cluster)?;
-    tour::show(&url, &client, cluster.installation()).await?;
+    // The client that loaded the rows reads them where it wrote them: from the primaries.
+    let visitor = load::connect(&url).await.map_err(|source| Error::Sql { doing: "log in".to_owned(), source })?;
+    tour::show(&url, &visitor, cluster.installation()).await?;
     Ok(proxy)
 }
 
