@@ -113,6 +113,7 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene) -> Plann
             return Err((refusal::reference_write(display), Override::Shard));
         }
     }
+    check_triggers(statement, locations, scene)?;
     let first = |is: fn(&Location) -> bool| all().find(|found| is(&found.location)).map(|found| found.display.as_str());
     let home = first(|location| matches!(location, Location::Home));
     let system = first(|location| matches!(location, Location::System));
@@ -210,7 +211,6 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
         });
     }
     let mut spread = scatter::check(statement, &keys, &scene.functions());
-    check_triggers(statement, locations, scene)?;
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
             continue;
