@@ -320,6 +320,8 @@ impl Functions<'_> {
     /// The worst of the user-defined functions of that name; `None` if there is none.
     fn user_class(&self, schema: Option<&str>, name: &str) -> Option<Class> {
         let declared = match schema {
+            // Declared without a schema, as messages show functions of `public`.
+            Some("public") if self.safe.contains(name) => true,
             Some(schema) => self.safe.contains(&format!("{schema}.{name}")),
             None => self.safe.contains(name),
         };
