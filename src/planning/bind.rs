@@ -3,7 +3,7 @@
 use super::evaluate::Call;
 use super::plan::{Plan, Refusal, Why};
 use super::refusal;
-use super::route::{Keyed, Override, Route, Routed, Rows, Use};
+use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
 use crate::routing::key;
@@ -183,8 +183,8 @@ impl Binding<'_> {
             None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
             Some(shards) => match (shards.single(), &keyed.spread) {
                 (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
-                (None, Ok(())) => Ok(Plan::Scatter { shards }),
-                (None, Err(refusal)) => Err(refusal.clone()),
+                (None, Spread::Concatenate) => Ok(Plan::Scatter { shards }),
+                (None, Spread::Refused(refusal)) => Err(refusal.clone()),
             },
         }
     }

@@ -8,7 +8,7 @@ use super::effects;
 use super::plan::Refusal;
 use super::query;
 use super::refusal;
-use super::route::{Override, Route, Routed};
+use super::route::{Override, Route, Routed, Spread};
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
 use super::template::{Effects, StatementTemplate, Template};
@@ -181,9 +181,9 @@ fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Name
 /// As the query, but not on several shards.
 fn on_one_shard(mut inner: Routed, why: Refusal) -> Routed {
     if let Route::Keyed(keyed) = &mut inner.route
-        && keyed.spread.is_ok()
+        && !matches!(keyed.spread, Spread::Refused(_))
     {
-        keyed.spread = Err(why);
+        keyed.spread = Spread::Refused(why);
     }
     inner
 }

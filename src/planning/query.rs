@@ -5,7 +5,7 @@ use super::functions::Class;
 use super::keys::{Keys, Locations};
 use super::plan::Refusal;
 use super::refusal;
-use super::route::{Keyed, Override, Route, Routed, Rows, Use};
+use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scatter;
 use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
@@ -210,7 +210,7 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
             not_null: false,
         });
     }
-    let mut spread = scatter::check(statement, &keys, &scene.functions());
+    let mut spread = spread(statement, &keys, scene);
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
             continue;
@@ -220,10 +220,18 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
         };
         let table = writes::Target { found, sharded, statement, locations, keys: &keys, scene };
         uses.extend(table.new_rows(write)?);
-        spread = Err(table.spread(write));
+        spread = Spread::Refused(table.spread(write));
     }
-    if statement.kind == Kind::Merge && spread.is_err() {
-        spread = Err(refusal::merge());
+    if statement.kind == Kind::Merge && matches!(spread, Spread::Refused(_)) {
+        spread = Spread::Refused(refusal::merge());
     }
     Ok(Keyed { uses, spread })
+}
+
+/// The chain of what several shards can do together, the cheapest first. The refusal is that of the first.
+fn spread(statement: &Statement, keys: &Keys, scene: &Scene) -> Spread {
+    match scatter::check(statement, keys, &scene.functions()) {
+        Ok(()) => Spread::Concatenate,
+        Err(refusal) => Spread::Refused(refusal),
+    }
 }

@@ -45,8 +45,16 @@ pub enum Override {
 #[derive(Debug)]
 pub struct Keyed {
     pub uses: Vec<Use>,
-    /// If it may run on several shards, each giving a part of the answer; otherwise why not.
-    pub spread: Result<(), Refusal>,
+    /// What becomes of it where its rows are on several shards.
+    pub spread: Spread,
+}
+
+/// How a statement is answered by several shards: the first of these that is known to be right.
+#[derive(Debug)]
+pub enum Spread {
+    /// Each gives a part of the answer; the parts one after the other are the whole.
+    Concatenate,
+    Refused(Refusal),
 }
 
 /// A use of a sharded table.
