@@ -1,6 +1,8 @@
 //! `shardway setup`: creates the schema `shardway` on each shard and records the placement in it. Can be
 //! run again at any time: what is recorded isn't changed, and a file that differs is reported.
 
+mod transactions;
+
 use std::path::Path;
 
 use crate::catalog::{self, record};
@@ -44,6 +46,8 @@ async fn set_up(config: &Config) -> Result<(), String> {
         record::write(&client, &configured).await.map_err(|error| format!("{place}: {error}"))?;
         // One entry is for the unsharded tables.
         println!("{place}: placement of {} tables is recorded", configured.tables.len() - 1);
+        let lacks = transactions::set_up(&client).await.map_err(|error| format!("{place}: {error}"))?;
+        println!("{place}: {}", lacks.as_deref().unwrap_or("ready for transactions that write several shards"));
     }
     Ok(())
 }

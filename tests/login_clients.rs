@@ -81,6 +81,8 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,
+        auto_setup: true,
+        recovery_interval: std::time::Duration::from_secs(10),
     };
     Config {
         server: ServerConfig {

@@ -38,27 +38,22 @@ GRANT USAGE ON SCHEMA shardway TO PUBLIC;
 GRANT SELECT ON shardway.placement TO PUBLIC;
 ";
 
-/// `None` while the server has no schema `shardway`.
+/// `None` while nothing was recorded: the schema alone may be there for other reasons.
 ///
 /// # Errors
 /// The server's or the connection's.
 pub async fn read(client: &Client) -> Result<Option<Record>, tokio_postgres::Error> {
-    let known = "SELECT pg_catalog.to_regnamespace('shardway') IS NOT NULL, pg_catalog.to_regclass('shardway.placement') IS NOT NULL";
-    let row = client.query_one(known, &[]).await?;
-    let (has_schema, has_table): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    if !has_schema {
+    let known = "SELECT pg_catalog.to_regclass('shardway.placement') IS NOT NULL";
+    if !client.query_one(known, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(None);
     }
     let mut record = Record::default();
-    if has_table {
-        for row in client.query("SELECT kind, name, description FROM shardway.placement", &[]).await? {
-            let (kind, name, description): (String, String, String) =
-                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            if kind == "shard" {
-                record.shard = Some(name);
-            } else {
-                record.tables.insert(name, description);
-            }
+    for row in client.query("SELECT kind, name, description FROM shardway.placement", &[]).await? {
+        let (kind, name, description): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        if kind == "shard" {
+            record.shard = Some(name);
+        } else {
+            record.tables.insert(name, description);
         }
     }
     Ok(Some(record))

@@ -20,6 +20,10 @@ pub(super) const PREPARED_STATEMENTS: usize = 500;
 
 pub(super) const LOG_LEVEL: &str = "info";
 
+pub(super) const AUTO_SETUP: bool = true;
+/// What a dead proxy leaves holds its rows' locks: found within seconds, by a query that costs a millisecond.
+pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
+
 /// PostgreSQL's own port, for a node whose URL has none.
 pub(super) const NODE_PORT: u16 = 5432;
 

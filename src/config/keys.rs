@@ -78,6 +78,8 @@ pub(super) const DATABASE: SectionKind = SectionKind {
         key("safe_functions", "safe_functions = [\"public.slugify\"]"),
         key("buckets", "buckets = { a = [\"0-2047\"], b = [\"2048-4095\"] }"),
         key("pool_size", "pool_size = 20"),
+        key("auto_setup", "auto_setup = true"),
+        key("recovery_interval", "recovery_interval = \"10s\""),
         key("shard", "[database.shop.shard.a]"),
         key("table", "[database.shop.table.users]"),
     ],

@@ -131,6 +131,10 @@ pub struct DatabaseConfig {
     pub buckets: Option<Vec<ShardId>>,
     /// Backend connections per user and node of this database; `[pool] size` unless given.
     pub pool_size: usize,
+    /// What statements need on the servers is created when it is first needed.
+    pub auto_setup: bool,
+    /// How often transactions that a dead proxy left prepared are looked for.
+    pub recovery_interval: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -87,6 +87,8 @@ pub(super) struct RawDatabase<'t> {
     pub(super) safe_functions: Vec<Placed<String>>,
     pub(super) buckets: Option<Placed<Vec<RawBuckets>>>,
     pub(super) pool_size: Number,
+    pub(super) auto_setup: Option<Placed<bool>>,
+    pub(super) recovery_interval: Text,
     /// In the file's order.
     pub(super) shards: Vec<RawShard<'t>>,
     pub(super) tables: Vec<RawTable<'t>>,
@@ -215,6 +217,8 @@ fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<
         safe_functions: section.strings("safe_functions", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         buckets: buckets(&section, notes),
         pool_size: section.integer("pool_size", notes),
+        auto_setup: section.boolean("auto_setup", notes),
+        recovery_interval: section.string("recovery_interval", notes),
         shards: shards.into_iter().map(|(name, table)| shard(&base, name, table, notes)).collect(),
         tables: tables.into_iter().map(|(name, entry)| self::table(&base, name, entry, notes)).collect(),
         section,

@@ -28,6 +28,27 @@ pub async fn run(backend: &mut Backend, sql: &str) -> Result<Answer, OwnError> {
     converse(backend).await
 }
 
+/// Runs a text of its own on each of these connections, all at once; the answers come in the same order.
+pub async fn run_all(queries: &mut [(&mut Backend, String)]) -> Vec<Result<Answer, OwnError>> {
+    let mut sent = Vec::with_capacity(queries.len());
+    for (backend, sql) in queries.iter_mut() {
+        encode::query(&mut backend.framed.outbound, sql.as_bytes());
+        // What doesn't go out now goes out when the answer is read.
+        sent.push(backend.framed.try_flush_now());
+    }
+    let mut answers = Vec::with_capacity(queries.len());
+    for ((backend, _), sent) in queries.iter_mut().zip(sent) {
+        answers.push(match sent {
+            Ok(_) => converse(backend).await,
+            Err(error) => {
+                backend.condition = Condition::Broken;
+                Err(OwnError::Lost(error.to_string()))
+            }
+        });
+    }
+    answers
+}
+
 /// What a query of the proxy's own was answered with.
 #[derive(Debug, Default)]
 pub struct Answer {

@@ -15,7 +15,7 @@ mod keys;
 pub mod plan;
 mod query;
 mod record;
-mod refusal;
+pub(crate) mod refusal;
 mod resolve;
 mod route;
 mod scatter;

@@ -42,6 +42,8 @@ pub struct Node {
     failure: Mutex<Option<Failure>>,
     /// Hashes of session settings that the node has accepted: sent ahead without waiting from then on.
     accepted: Mutex<HashSet<u64>>,
+    /// It was seen to be able to prepare transactions.
+    two_phase: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Node {
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
             accepted: Mutex::new(HashSet::new()),
+            two_phase: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +86,15 @@ impl Node {
             accepted.clear();
         }
         accepted.insert(settings);
+    }
+
+    pub fn is_two_phase_ready(&self) -> bool {
+        self.two_phase.load(Ordering::Acquire)
+    }
+
+    /// Holds until a connect fails: a server that went away may come back with other settings.
+    pub fn note_two_phase_ready(&self) {
+        self.two_phase.store(true, Ordering::Release);
     }
 
     /// As operators and EXPLAIN name it.
@@ -114,6 +126,7 @@ impl Node {
             tracing::warn!(node = %self.describe(), reason, "node is down");
         }
         *failure = Some(Failure { at: Instant::now(), reason });
+        self.two_phase.store(false, Ordering::Release);
         self.failed.store(true, Ordering::Release);
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::effects::Change;
 use super::turn::{Session, SessionEnd};
-use crate::execute::own::{self, OwnError};
+use crate::execute::own;
 use crate::pool::SettingValue;
 use crate::protocol::backend::{self, Severity, Status};
 use crate::sql::Command;
@@ -46,7 +46,7 @@ pub(super) fn holds_for_block(command: &Command) -> bool {
 }
 
 /// How a transaction command ended.
-enum Ended {
+pub(super) enum Ended {
     Tag(&'static str),
     /// An error that was written to the client already.
     Told,
@@ -95,7 +95,7 @@ impl Session {
         Ok(())
     }
 
-    fn warn(&mut self, state: SqlState, message: &str) {
+    pub(super) fn warn(&mut self, state: SqlState, message: &str) {
         let wanted = match self.state.settings().get("client_min_messages") {
             Some(SettingValue::List(values)) => values.first().map(String::as_str),
             Some(SettingValue::Text(text)) => Some(text.as_str()),
@@ -150,50 +150,13 @@ impl Session {
         Ok(ended)
     }
 
-    /// Commits the shards that only read first, since they can still fail, and the writer last.
-    async fn commit_held(&mut self) -> Ended {
-        let writer = self.transaction.writer();
-        let mut order: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
-        order.sort_by_key(|&shard| Some(shard) == writer);
-        let mut reported = BTreeMap::new();
-        for shard in order {
-            let Some(lease) = self.transaction.lease_mut(shard) else { continue };
-            if lease.status == Status::Idle {
-                continue;
-            }
-            match own::run(lease, "COMMIT").await {
-                Ok(answer) if answer.tag == "COMMIT" => reported.extend(answer.parameters),
-                Ok(_) => {
-                    self.roll_back_shards().await;
-                    return Ended::Tag("ROLLBACK");
-                }
-                Err(error) => {
-                    let told = match &error {
-                        OwnError::Refused(frame) => Err(frame.0.clone()),
-                        OwnError::Lost(reason) => {
-                            Ok(crate::execute::replies::lost(lease, reason, Some(shard) == writer))
-                        }
-                    };
-                    match told {
-                        Err(frame) => self.client.outbound.extend_from_slice(&frame),
-                        Ok(error) => self.say_error(&error),
-                    }
-                    self.roll_back_shards().await;
-                    return Ended::Told;
-                }
-            }
-        }
-        self.say_parameters(&reported);
-        Ended::Tag("COMMIT")
-    }
-
-    fn say_parameters(&mut self, reported: &BTreeMap<String, String>) {
+    pub(super) fn say_parameters(&mut self, reported: &BTreeMap<String, String>) {
         for (name, value) in reported {
             backend::parameter(&mut self.client.outbound, name, value);
         }
     }
 
-    async fn roll_back_shards(&mut self) -> Ended {
+    pub(super) async fn roll_back_shards(&mut self) -> Ended {
         let mut reported = BTreeMap::new();
         for held in self.transaction.held_mut() {
             if held.lease.status == Status::Idle || !held.lease.is_at_rest() {

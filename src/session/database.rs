@@ -25,6 +25,8 @@ pub struct Database {
     all_users: Vec<UserConfig>,
     /// What replaces this database after a reload.
     successor: arc_swap::ArcSwapOption<Database>,
+    /// Somebody left a prepared transaction behind, or found one.
+    pub recovery: tokio::sync::Notify,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl Database {
             statements: Statements::default(),
             all_users: users.to_vec(),
             successor: arc_swap::ArcSwapOption::empty(),
+            recovery: tokio::sync::Notify::new(),
         }
     }
 
@@ -130,6 +133,16 @@ impl Database {
     pub fn pools(&self, user: &UserConfig) -> Arc<UserPools> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(users.entry(user.name.clone()).or_insert_with(|| Arc::new(self.make_pools(user))))
+    }
+
+    /// The configuration's users who may use the database.
+    pub fn users(&self) -> impl Iterator<Item = &UserConfig> {
+        users_of(&self.all_users, &self.config.name)
+    }
+
+    /// As whom the control plane logs in to the servers.
+    pub fn control_login(&self) -> Option<Login> {
+        self.users().find(|user| user.admin).or_else(|| self.users().next()).map(login_of)
     }
 
     /// The pools of a user of the current configuration; `None` if it is no longer one.
@@ -177,9 +190,11 @@ impl Database {
 /// The user of the control plane, of those who may use the database: an administrator if there is one, since
 /// others may see less.
 pub fn control_user<'c>(config: &'c Config, database: &str) -> Option<&'c UserConfig> {
-    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.iter().any(|name| name == database);
-    let users = || config.users.iter().filter(may_use);
-    users().find(|user| user.admin).or_else(|| users().next())
+    users_of(&config.users, database).find(|user| user.admin).or_else(|| users_of(&config.users, database).next())
+}
+
+fn users_of<'c>(users: &'c [UserConfig], database: &str) -> impl Iterator<Item = &'c UserConfig> {
+    users.iter().filter(move |user| user.databases.is_empty() || user.databases.iter().any(|name| name == database))
 }
 
 /// How a client's user logs in to the servers.

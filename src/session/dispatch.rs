@@ -178,7 +178,11 @@ impl Session {
             // What pinned the client was on that connection and is gone with it.
             self.state.pins = super::state::Pins::default();
         }
-        if was_in_block {
+        if self.transaction.is_spread() {
+            self.roll_back_held().await;
+            self.transaction.end();
+            self.state.fail_implicit();
+        } else if was_in_block {
             self.roll_back_held().await;
             self.transaction.lose();
         } else {
@@ -219,8 +223,11 @@ impl Session {
     pub(super) async fn refuse(&mut self, error: &ClientError) {
         self.say_error(error);
         let in_block = self.transaction.status() != Status::Idle;
+        // What the client never saw begin is rolled back by whoever began it.
+        let is_spread = self.transaction.is_spread();
         for held in self.transaction.held_mut() {
-            if held.lease.status == Status::InTransaction
+            if !is_spread
+                && held.lease.status == Status::InTransaction
                 && held.lease.is_at_rest()
                 && let Err(OwnError::Lost(reason)) = own::poison(&mut held.lease).await
             {

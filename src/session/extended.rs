@@ -223,7 +223,7 @@ impl Session {
             return self.bind_scatter(portal, statement, shards, changes, len).await;
         };
         let access = super::simple::access_of(&statement.template);
-        self.admit_write(shard, &statement.template)?;
+        self.admit_write(shard, &statement.template).await?;
         self.enter_segment(shard, access).await?;
         if let Some(segment) = &mut self.segment {
             segment.writes |= super::simple::writes(&statement.template);

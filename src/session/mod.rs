@@ -4,6 +4,7 @@
 pub mod authentication;
 pub mod block;
 pub mod cancel;
+pub mod commit;
 pub mod database;
 pub mod dispatch;
 pub mod effects;
@@ -19,6 +20,7 @@ pub mod simple;
 pub mod startup;
 pub mod state;
 pub mod turn;
+pub mod two_phase;
 pub mod undo;
 pub mod welcome;
 

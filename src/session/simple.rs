@@ -7,7 +7,7 @@ use super::turn::{Session, SessionEnd, violation};
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, relay};
-use crate::planning::{Access, Plan, Template};
+use crate::planning::{Access, Plan, Template, refusal};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::frame::HEADER_BYTES;
 use crate::protocol::frontend;
@@ -143,6 +143,13 @@ impl Session {
             self.say_ready();
             return Ok(());
         }
+        if self.ends_elsewhere(&plan, &template) {
+            self.client.inbound.advance(len);
+            let error = refusal::batch("can't end or divide a transaction that is on several shards");
+            self.refuse(&error.into()).await;
+            self.say_ready();
+            return Ok(());
+        }
         if let Plan::Single { .. } | Plan::Any = plan
             && let Some(shard) = self.shard_of(&plan)
         {
@@ -153,6 +160,17 @@ impl Session {
             [shard] => self.run_on(*shard, &template, changes, len).await,
             _ => self.run_on_several(targets, &template, changes, len).await,
         }
+    }
+
+    /// A string of several statements with a COMMIT or the like among them, while another shard than theirs is in
+    /// the transaction: it would be ended on one and left open on the other.
+    fn ends_elsewhere(&self, plan: &Plan, template: &Template) -> bool {
+        let ends = |one: &crate::planning::StatementTemplate| matches!(one.command, Command::Transaction(_));
+        if template.statements.len() < 2 || !template.statements.iter().any(ends) {
+            return false;
+        }
+        let target = self.shard_of(plan);
+        self.transaction.held().iter().any(|held| held.lease.status != Status::Idle && Some(held.shard) != target)
     }
 
     /// The shards that a plan means now: several for a scatter, and for session commands within a
@@ -182,7 +200,7 @@ impl Session {
         len: usize,
     ) -> Result<(), SessionEnd> {
         let access = access_of(template);
-        let ready = match self.admit_write(shard, template) {
+        let ready = match self.admit_write(shard, template).await {
             Ok(()) => self.reach(shard, access).await,
             Err(error) => Err(error),
         };
@@ -292,8 +310,9 @@ impl Session {
         Ok(String::from_utf8_lossy(sql).trim_end_matches([';', ' ', '\n', '\t', '\r']).to_owned())
     }
 
-    /// Notes a write of the transaction, which must stay on one shard; and that the catalog may change.
-    pub(super) fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
+    /// Notes a write of the transaction, which has to be committed with those before; and that the catalog may
+    /// change.
+    pub(super) async fn admit_write(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
         if !writes(template) {
             return Ok(());
         }
@@ -312,7 +331,14 @@ impl Session {
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
         }
-        if self.database.is_single() || !self.transaction.in_block() { Ok(()) } else { self.transaction.write(shard) }
+        if self.database.is_single() || !self.transaction.in_block() {
+            return Ok(());
+        }
+        if self.transaction.would_write_several(&[shard]) {
+            return Box::pin(self.admit_writers(&[shard])).await;
+        }
+        self.transaction.write(shard);
+        Ok(())
     }
 
     /// FunctionCall, which only libpq's large objects still use: they live on the home shard.

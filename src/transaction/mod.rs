@@ -1,6 +1,9 @@
 //! Who is in a client's transaction: the connections it holds, what a shard that joins later must be
 //! told first, and which shard was written. Pure bookkeeping; `session` does the talking.
 
+pub mod gid;
+pub mod records;
+
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
 use crate::sql::lexer::{LexOptions, TokenKind, Tokens};
@@ -11,8 +14,8 @@ use crate::types::{ClientError, ShardId, SqlState};
 pub struct Transaction {
     held: Vec<Held>,
     block: Block,
-    /// The one shard that this transaction may have written.
-    writer: Option<ShardId>,
+    /// The shards that this transaction may have written, in the order of their first write.
+    writers: Vec<ShardId>,
 }
 
 /// One shard in the transaction.
@@ -30,6 +33,9 @@ pub struct Held {
 enum Block {
     /// None, or one that a single server knows of.
     Outside,
+    /// One statement of a client that is in no block runs on several shards: a transaction of the proxy's own,
+    /// which the client never sees.
+    Spread,
     Open(Journal),
     /// A statement failed; only ROLLBACK (to a savepoint) leads out.
     Failed(Journal),
@@ -52,7 +58,7 @@ struct Entry {
 
 impl Transaction {
     pub fn none() -> Self {
-        Self { held: Vec::with_capacity(1), block: Block::Outside, writer: None }
+        Self { held: Vec::with_capacity(1), block: Block::Outside, writers: Vec::new() }
     }
 
     pub fn held(&self) -> &[Held] {
@@ -89,7 +95,7 @@ impl Transaction {
 
     /// Whether the proxy keeps a block open for the client.
     pub fn in_block(&self) -> bool {
-        !matches!(self.block, Block::Outside)
+        matches!(self.block, Block::Open(_) | Block::Failed(_))
     }
 
     pub fn is_failed(&self) -> bool {
@@ -109,13 +115,13 @@ impl Transaction {
     pub fn begin(&mut self, sql: &str) {
         let entries = vec![Entry { savepoint: None, sql: sql.to_owned() }];
         self.block = Block::Open(Journal { entries, opaque: false });
-        self.writer = None;
+        self.writers.clear();
     }
 
     /// The block is over, and what it wrote with it.
     pub fn end(&mut self) {
         self.block = Block::Outside;
-        self.writer = None;
+        self.writers.clear();
     }
 
     /// COMMIT AND CHAIN: a new block with the same characteristics.
@@ -127,13 +133,13 @@ impl Transaction {
             self.block = Block::Open(journal);
         }
         self.tell(None);
-        self.writer = None;
+        self.writers.clear();
     }
 
     pub fn fail(&mut self) {
         self.block = match std::mem::replace(&mut self.block, Block::Outside) {
             Block::Open(journal) | Block::Failed(journal) => Block::Failed(journal),
-            Block::Outside => Block::Failed(Journal { entries: Vec::new(), opaque: true }),
+            Block::Outside | Block::Spread => Block::Failed(Journal { entries: Vec::new(), opaque: true }),
         };
     }
 
@@ -187,6 +193,10 @@ impl Transaction {
     /// # Errors
     /// When something happened in the block that can't be repeated elsewhere.
     pub fn prelude_for(&self, shard: ShardId) -> Result<Option<String>, ClientError> {
+        if self.is_spread() {
+            let joined = self.held.iter().any(|held| held.shard == shard && held.lease.status != Status::Idle);
+            return Ok((!joined).then(|| "BEGIN".to_owned()));
+        }
         let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return Ok(None) };
         let joined = self.held.iter().find(|held| held.shard == shard && held.lease.status != Status::Idle);
         let heard = match joined {
@@ -211,7 +221,7 @@ impl Transaction {
     fn journal(&mut self) -> Option<&mut Journal> {
         match &mut self.block {
             Block::Open(journal) | Block::Failed(journal) => Some(journal),
-            Block::Outside => None,
+            Block::Outside | Block::Spread => None,
         }
     }
 
@@ -264,33 +274,38 @@ impl Transaction {
         self.tell(None);
     }
 
-    /// Notes that `shard` may be written now.
-    ///
-    /// # Errors
-    /// When another shard was written before: both could not be committed as one.
-    pub fn write(&mut self, shard: ShardId) -> Result<(), ClientError> {
-        match self.writer {
-            Some(writer) if writer != shard => Err(ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "a transaction that writes to several shards is not supported yet",
-            )
-            .detail("The transaction has written to another shard before, and both have to be committed as one.")
-            .hint("Keep the writes of a transaction to rows with keys of one shard.")),
-            _ => {
-                self.writer = Some(shard);
-                Ok(())
-            }
+    /// Opens the transaction around one statement of a client that is in no block.
+    pub fn begin_spread(&mut self) {
+        self.block = Block::Spread;
+        self.writers.clear();
+    }
+
+    pub fn is_spread(&self) -> bool {
+        matches!(self.block, Block::Spread)
+    }
+
+    /// Notes that `shard` may be written from now on.
+    pub fn write(&mut self, shard: ShardId) {
+        if !self.writers.contains(&shard) {
+            self.writers.push(shard);
         }
     }
 
-    pub fn writer(&self) -> Option<ShardId> {
-        self.writer
+    /// Whether writing these as well makes several shards that have to be committed as one.
+    pub fn would_write_several(&self, shards: &[ShardId]) -> bool {
+        let first = self.writers.first().or(shards.first());
+        self.writers.iter().chain(shards).any(|shard| Some(shard) != first)
+    }
+
+    /// Those shards in the transaction that may have been written, the first one first.
+    pub fn writers(&self) -> &[ShardId] {
+        &self.writers
     }
 
     /// Outside a block nothing is remembered between statements.
     pub fn forget_writer(&mut self) {
         if !self.in_block() {
-            self.writer = None;
+            self.writers.clear();
         }
     }
 }

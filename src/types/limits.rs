@@ -177,3 +177,21 @@ pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Notices of a scatter's first shard that are remembered, so that the others don't repeat them.
 pub const NOTICES_MAX: usize = 100;
+
+/// Bytes of a prepared transaction's name: PostgreSQL refuses 200 (GIDSIZE, with its zero).
+pub const GID_BYTES_MAX: usize = 200;
+
+/// Bytes that a cluster's or a shard's name may take in it; longer ones are hashed.
+pub const GID_NAME_BYTES_MAX: usize = 48;
+
+const _: () = assert!("swy:".len() + 2 * (GID_NAME_BYTES_MAX + 1) + "01234567:".len() + 32 < GID_BYTES_MAX);
+
+/// How long a client whose COMMIT lost its answer waits for the anchor to say what became of it. Rows of
+/// `shardway.txn` are kept for much longer.
+pub const ANCHOR_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How long a decided COMMIT waits for a participant that can't be reached; recovery goes on after that.
+pub const SECOND_PHASE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Between two attempts to reach a server that has to be asked, or to finish what another is busy with.
+pub const TWO_PHASE_RETRY: Duration = Duration::from_millis(100);

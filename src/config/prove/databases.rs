@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::node::node;
-use super::values::{choice, count, name_fits};
+use super::values::{choice, count, duration, name_fits};
 use super::{buckets, tables};
+use crate::config::defaults::{AUTO_SETUP, RECOVERY_INTERVAL};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawShard};
 use crate::config::reader::{Placed, quoted_list};
@@ -97,6 +98,8 @@ fn database(
         safe_functions: safe_functions(raw, notes),
         buckets: raw.buckets.as_ref().and_then(|raw| buckets::buckets(raw, &names, notes)),
         pool_size: count("pool_size", raw.pool_size.as_ref(), POOL_SIZE_MAX, pool_size, notes),
+        auto_setup: raw.auto_setup.as_ref().map_or(AUTO_SETUP, |wanted| *wanted.get_ref()),
+        recovery_interval: duration("recovery_interval", raw.recovery_interval.as_ref(), RECOVERY_INTERVAL, notes),
     }
 }
 

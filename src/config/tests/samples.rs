@@ -34,6 +34,7 @@ fn full_shows_the_defaults() {
     assert_eq!(full.server.tls.map(|tls| tls.required), Some(false));
     let (full, minimal) = (&full.databases["shop"], &minimal.databases["shop"]);
     assert_eq!((full.home, full.reads, full.pool_size), (minimal.home, minimal.reads, minimal.pool_size));
+    assert_eq!((full.auto_setup, full.recovery_interval), (minimal.auto_setup, minimal.recovery_interval));
 }
 
 #[test]

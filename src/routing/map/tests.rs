@@ -28,6 +28,8 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,
+        auto_setup: true,
+        recovery_interval: std::time::Duration::from_secs(10),
     }
 }
 

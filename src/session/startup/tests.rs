@@ -36,6 +36,8 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,
+        auto_setup: true,
+        recovery_interval: std::time::Duration::from_secs(10),
     };
     (name.to_owned(), database)
 }

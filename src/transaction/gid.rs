@@ -1,0 +1,91 @@
+//! The names of two-phase transactions, `swy:<cluster>:<anchor shard>:<proxy>:<id>`: a proxy that finds
+//! one knows whose it is and which shard to ask. Made of characters that need no quoting in SQL.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::types::limits::{GID_BYTES_MAX, GID_NAME_BYTES_MAX};
+
+/// A name that PostgreSQL takes for a prepared transaction.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Gid(String);
+
+const PREFIX: &str = "swy";
+
+impl Gid {
+    /// A new one, never used before.
+    pub fn new(cluster: &str, anchor: &str) -> Self {
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
+        let random: [u8; 10] = rand::random();
+        let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &random).into_uuid();
+        let gid = format!("{PREFIX}:{}:{}:{:08x}:{}", plain(cluster), plain(anchor), proxy(), id.simple());
+        debug_assert!(gid.len() < GID_BYTES_MAX);
+        Self(gid)
+    }
+
+    /// `None` unless it is a Shardway transaction of that cluster.
+    pub fn parse(text: &str, cluster: &str) -> Option<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte);
+        (text.starts_with(&Self::prefix(cluster)) && text.split(':').count() == 5 && text.bytes().all(is_plain))
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// What all of a cluster begin with.
+    pub fn prefix(cluster: &str) -> String {
+        format!("{PREFIX}:{}:", plain(cluster))
+    }
+
+    /// Whether that shard's COMMIT decides.
+    pub fn is_anchored_at(&self, shard: &str) -> bool {
+        self.0.split(':').nth(2) == Some(plain(shard).as_str())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Gid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Tells the processes apart in logs and lists; nothing is decided by it.
+fn proxy() -> u32 {
+    static PROXY: OnceLock<u32> = OnceLock::new();
+    *PROXY.get_or_init(rand::random)
+}
+
+/// The name if it is short and needs no quoting, else a hash of it.
+fn plain(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    if name.len() <= GID_NAME_BYTES_MAX && !name.is_empty() && name.bytes().all(is_plain) {
+        name.to_owned()
+    } else {
+        format!("{:016x}", xxh3_64(name.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_fits_and_says_whose_it_is() {
+        let long = "s".repeat(63);
+        for (cluster, anchor) in [("shop", "a"), ("it's", "b-1"), (long.as_str(), long.as_str())] {
+            let gid = Gid::new(cluster, anchor);
+            assert!(gid.as_str().len() < GID_BYTES_MAX, "{gid}");
+            assert_eq!(Gid::parse(gid.as_str(), cluster).as_ref(), Some(&gid));
+            assert!(gid.is_anchored_at(anchor) && !gid.is_anchored_at("other"));
+            assert_eq!(Gid::parse(gid.as_str(), "elsewhere"), None);
+            assert!(!gid.as_str().contains('\''));
+        }
+        assert_ne!(Gid::new("shop", "a"), Gid::new("shop", "a"));
+        assert_eq!(Gid::parse("swy:shop:a:b';--:c", "shop"), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! `shardway.txn` on each shard: what decides a two-phase transaction, and how a server is asked. In:
+//! connections of the control plane. Out: decisions. Doesn't know of clients.
+//!
+//! A row `c` that is committed on the anchor means: commit. A row `p` that is committed on a participant
+//! means: done here. Rows are inserted by a function that runs as its owner, so that clients' roles need
+//! no right to write the table.
+
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use super::gid::Gid;
+
+/// Under a lock, since two proxies may come to it at once.
+const CREATE: &str = r#"
+BEGIN;
+SELECT pg_catalog.pg_advisory_xact_lock(8316560481943545973);
+CREATE SCHEMA IF NOT EXISTS shardway;
+GRANT USAGE ON SCHEMA shardway TO PUBLIC;
+CREATE TABLE IF NOT EXISTS shardway.txn (
+    gid text PRIMARY KEY,
+    role "char" NOT NULL,
+    participants text[],
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+GRANT SELECT ON shardway.txn TO PUBLIC;
+CREATE OR REPLACE FUNCTION shardway.txn_note(text, "char", text[]) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_catalog.pg_current_xact_id_if_assigned() IS NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_catalog.set_config('synchronous_commit', 'on', true)
+        WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');
+    PERFORM pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true);
+    INSERT INTO shardway.txn (gid, role, participants) VALUES ($1, $2, $3);
+    RETURN true;
+END $$;
+CREATE OR REPLACE FUNCTION shardway.txn_forget(text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Only a row of this transaction: it is seen though its inserter is in progress.
+    DELETE FROM shardway.txn WHERE gid = $1 AND pg_catalog.pg_xact_status(
+        ((pg_catalog.pg_current_xact_id()::text::bigint >> 32 << 32) + xmin::text::bigint)::text::xid8) = 'in progress';
+END $$;
+COMMIT;
+"#;
+
+const IS_THERE: &str = r#"SELECT pg_catalog.to_regclass('shardway.txn') IS NOT NULL
+    AND pg_catalog.to_regprocedure('shardway.txn_note(text,"char",text[])') IS NOT NULL
+    AND pg_catalog.to_regprocedure('shardway.txn_forget(text)') IS NOT NULL"#;
+
+/// Why a server can't take part in a two-phase transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum Unready {
+    #[error("prepared transactions are disabled there (max_prepared_transactions is 0)")]
+    Disabled,
+    #[error("table shardway.txn is missing there")]
+    Missing,
+    #[error("table shardway.txn can't be created there: {0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What an anchor says of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    Commit,
+    /// It never will be: its transaction has ended without a row.
+    Abort,
+    /// Its transaction is still open.
+    Undecided,
+}
+
+/// Creates what two-phase transactions need where it is missing; changes nothing else.
+///
+/// # Errors
+/// The server's, as when the role may not create a schema.
+pub async fn create(client: &Client) -> Result<(), tokio_postgres::Error> {
+    if client.query_one(IS_THERE, &[]).await?.try_get(0)? {
+        return Ok(());
+    }
+    if let Err(error) = client.batch_execute(CREATE).await {
+        let _ = client.batch_execute("ROLLBACK").await;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Whether the server can take part; with `creates` the table is made if it is missing.
+///
+/// # Errors
+/// Why it can't.
+pub async fn make_ready(client: &Client, creates: bool) -> Result<(), Unready> {
+    let failed = |error: tokio_postgres::Error| Unready::Failed(describe(&error));
+    let setting = "SELECT pg_catalog.current_setting('max_prepared_transactions') <> '0'";
+    if !client.query_one(setting, &[]).await.map_err(failed)?.try_get::<_, bool>(0).map_err(failed)? {
+        return Err(Unready::Disabled);
+    }
+    if client.query_one(IS_THERE, &[]).await.map_err(failed)?.try_get(0).map_err(failed)? {
+        return Ok(());
+    }
+    if !creates {
+        return Err(Unready::Missing);
+    }
+    create(client).await.map_err(|error| Unready::Forbidden(describe(&error)))
+}
+
+/// The writer's own row, on the client's connection and in its transaction: answers `t` if the shard was
+/// written (a row lock counts), `f` without a trace if not.
+pub fn note_sql(gid: &Gid, participants: Option<&[&str]>) -> String {
+    match participants {
+        Some(names) => format!("SELECT shardway.txn_note('{gid}', 'c', '{{{}}}')", names.join(",")),
+        None => format!("SELECT shardway.txn_note('{gid}', 'p', NULL)"),
+    }
+}
+
+/// Takes back what [`note_sql`] inserted in the same transaction.
+pub fn forget_sql(gid: &Gid) -> String {
+    format!("SELECT shardway.txn_forget('{gid}')")
+}
+
+/// Asks the anchor. The unique index makes the question wait for an anchor transaction in flight; that
+/// the row could be inserted proves that there is none, and that there never will be.
+///
+/// # Errors
+/// The server's or the connection's: nothing is known then.
+pub async fn ask(client: &Client, gid: &Gid) -> Result<Decision, tokio_postgres::Error> {
+    client.batch_execute("BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = off").await?;
+    let insert =
+        format!("INSERT INTO shardway.txn (gid, role) VALUES ('{gid}', 'a') ON CONFLICT DO NOTHING RETURNING 1");
+    let answer = client.simple_query(&insert).await;
+    client.batch_execute("ROLLBACK").await?;
+    match answer {
+        Ok(messages) => {
+            let is_row = |message: &tokio_postgres::SimpleQueryMessage| {
+                matches!(message, tokio_postgres::SimpleQueryMessage::Row(_))
+            };
+            Ok(if messages.iter().any(is_row) { Decision::Abort } else { Decision::Commit })
+        }
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(Decision::Undecided),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the participant's part is committed: its row `p` is there.
+///
+/// # Errors
+/// The server's or the connection's.
+pub async fn is_done(client: &Client, gid: &Gid) -> Result<bool, tokio_postgres::Error> {
+    let query = format!("SELECT EXISTS (SELECT FROM shardway.txn WHERE gid = '{gid}')");
+    client.query_one(&query, &[]).await?.try_get(0)
+}
+
+/// What became of a prepared transaction that was to be finished.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Finished {
+    Done,
+    /// The server doesn't know it any more, and has no row of it: an asynchronous failover lost it.
+    Lost,
+    /// Somebody else is at it: to be tried again.
+    Busy,
+}
+
+/// Finishes a prepared transaction as the anchor decided; `owner` is the role that prepared it. Only that
+/// role or a superuser may.
+///
+/// # Errors
+/// The server's or the connection's: to be tried again.
+pub async fn finish(
+    client: &Client,
+    gid: &Gid,
+    commit: bool,
+    owner: Option<&str>,
+) -> Result<Finished, tokio_postgres::Error> {
+    let verb = if commit { "COMMIT" } else { "ROLLBACK" };
+    let sql = format!("{verb} PREPARED '{gid}'");
+    let mut outcome = client.batch_execute(&sql).await;
+    let forbidden = |error: &tokio_postgres::Error| error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+    if outcome.as_ref().is_err_and(forbidden) {
+        let owner = match owner {
+            Some(owner) => Some(owner.to_owned()),
+            None => owner_of(client, gid).await?,
+        };
+        if let Some(owner) = owner {
+            client.batch_execute(&format!("SET ROLE \"{}\"", owner.replace('"', "\"\""))).await?;
+            outcome = client.batch_execute(&sql).await;
+            client.batch_execute("RESET ROLE").await?;
+        }
+    }
+    match outcome {
+        Ok(()) => Ok(Finished::Done),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => {
+            // Somebody else was faster; or the server has lost it, which only a commit has to mind.
+            if !commit || is_done(client, gid).await? { Ok(Finished::Done) } else { Ok(Finished::Lost) }
+        }
+        Err(error) if error.code() == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE) => Ok(Finished::Busy),
+        Err(error) => Err(error),
+    }
+}
+
+async fn owner_of(client: &Client, gid: &Gid) -> Result<Option<String>, tokio_postgres::Error> {
+    let query = format!("SELECT owner::text FROM pg_catalog.pg_prepared_xacts WHERE gid = '{gid}'");
+    client.query_opt(&query, &[]).await?.map(|row| row.try_get(0)).transpose()
+}
+
+/// tokio-postgres's errors say what failed; why is in their source.
+pub fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(refused) => format!("{} ({})", refused.message(), refused.code().code()),
+        None => match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    }
+}

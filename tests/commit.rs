@@ -1,0 +1,14 @@
+//! Transactions that write several shards: all of it or nothing, whatever dies.
+
+#[path = "commit/atomic.rs"]
+mod atomic;
+// The conversations use all of both.
+#[allow(dead_code)]
+#[path = "wire/client.rs"]
+mod client;
+#[allow(dead_code)]
+#[path = "wire/message.rs"]
+mod message;
+mod support;
+#[path = "commit/world.rs"]
+mod world;
