@@ -46,8 +46,9 @@ async fn set_up(config: &Config) -> Result<(), String> {
         record::write(&client, &configured).await.map_err(|error| format!("{place}: {error}"))?;
         // One entry is for the unsharded tables.
         println!("{place}: placement of {} tables is recorded", configured.tables.len() - 1);
-        let lacks = transactions::set_up(&client).await.map_err(|error| format!("{place}: {error}"))?;
-        println!("{place}: {}", lacks.as_deref().unwrap_or("ready for transactions that write several shards"));
+        if let Some(lacks) = transactions::set_up(&client).await.map_err(|error| format!("{place}: {error}"))? {
+            println!("{place}: {lacks}");
+        }
     }
     Ok(())
 }

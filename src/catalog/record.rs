@@ -38,14 +38,19 @@ GRANT USAGE ON SCHEMA shardway TO PUBLIC;
 GRANT SELECT ON shardway.placement TO PUBLIC;
 ";
 
-/// `None` while nothing was recorded: the schema alone may be there for other reasons.
+/// `None` while nothing was recorded and there is no empty schema `shardway` that asks for it: one that has
+/// other things in it was made for those.
 ///
 /// # Errors
 /// The server's or the connection's.
 pub async fn read(client: &Client) -> Result<Option<Record>, tokio_postgres::Error> {
-    let known = "SELECT pg_catalog.to_regclass('shardway.placement') IS NOT NULL";
-    if !client.query_one(known, &[]).await?.try_get::<_, bool>(0)? {
-        return Ok(None);
+    let known = "SELECT pg_catalog.to_regclass('shardway.placement') IS NOT NULL,
+        pg_catalog.to_regnamespace('shardway') IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class
+            WHERE relnamespace = pg_catalog.to_regnamespace('shardway')::pg_catalog.oid)";
+    let row = client.query_one(known, &[]).await?;
+    let (has_table, is_empty): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if !has_table {
+        return Ok(is_empty.then(Record::default));
     }
     let mut record = Record::default();
     for row in client.query("SELECT kind, name, description FROM shardway.placement", &[]).await? {
