@@ -30,10 +30,12 @@ struct Answers {
     view_calls: Vec<Row>,
     unique_indexes: Vec<Row>,
     foreign_keys: Vec<Row>,
+    indexes: Vec<Row>,
+    sequence_owners: Vec<Row>,
     functions: Vec<Row>,
 }
 
-/// Reads everything but temporary relations. Nine queries, pipelined; they may see different moments,
+/// Reads everything but temporary relations. Eleven queries, pipelined; they may see different moments,
 /// and what one of them doesn't know is left out.
 ///
 /// # Errors
@@ -55,6 +57,8 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         view_calls,
         unique_indexes,
         foreign_keys,
+        indexes,
+        sequence_owners,
         functions,
     ) = tokio::try_join!(
         query("relations", queries::RELATIONS),
@@ -65,6 +69,8 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         query("the functions of views", queries::VIEW_CALLS),
         query("indexes", queries::UNIQUE_INDEXES),
         query("foreign keys", queries::FOREIGN_KEYS),
+        query("names of indexes", queries::INDEXES),
+        query("owners of sequences", queries::SEQUENCE_OWNERS),
         query("functions", queries::FUNCTIONS),
     )?;
     Ok(Answers {
@@ -76,6 +82,8 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         view_calls,
         unique_indexes,
         foreign_keys,
+        indexes,
+        sequence_owners,
         functions,
     })
 }
@@ -118,6 +126,13 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
             foreign_keys.entry(oid).or_default().push(key);
         }
     }
+    let mut index_names: HashMap<Oid, Vec<String>> = HashMap::new();
+    for row in &answers.indexes {
+        if let Some(oid) = owner(row)? {
+            index_names.entry(oid).or_default().push(row.try_get(1)?);
+        }
+    }
+    let owners = edges(&answers.sequence_owners)?;
     let parents = edges(&answers.inheritance)?;
     let reads = edges(&answers.view_reads)?;
     let calls = view_calls(&answers.view_calls)?;
@@ -128,6 +143,8 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
         relation.columns = columns.remove(oid).unwrap_or_default();
         relation.unique_indexes = indexes.remove(oid).unwrap_or_default();
         relation.foreign_keys = foreign_keys.remove(oid).unwrap_or_default();
+        relation.indexes = index_names.remove(oid).unwrap_or_default();
+        relation.owned_by = owners.get(oid).and_then(|tables| names.get(tables.first()?).cloned());
         relation.parents = named(&reachable(*oid, &parents), &names);
         let read = reachable(*oid, &reads);
         relation.reads = named(&read, &names);
@@ -180,6 +197,11 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
         has_default: default.is_some() || identity || type_has_default,
         default,
         identity,
+        identity_always: row.try_get(12)?,
+        sequence: row
+            .try_get::<_, Option<String>>(13)?
+            .zip(row.try_get::<_, Option<String>>(14)?)
+            .map(|(schema, name)| QualifiedName::new(schema, name)),
         generated,
         ..Column::other(row.try_get::<_, String>(1)?, type_oid, row.try_get::<_, String>(3)?)
     })

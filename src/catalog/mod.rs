@@ -67,6 +67,10 @@ pub struct Relation {
     pub extension: Option<String>,
     pub unique_indexes: Vec<UniqueIndex>,
     pub foreign_keys: Vec<ForeignKey>,
+    /// Names of all its indexes, which are in its schema.
+    pub indexes: Vec<String>,
+    /// Sequences: the table whose column owns it.
+    pub owned_by: Option<QualifiedName>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,6 +94,11 @@ pub struct Column {
     /// The default's text, as the server prints it.
     pub default: Option<String>,
     pub identity: bool,
+    /// GENERATED ALWAYS AS IDENTITY: a value of the client's own needs OVERRIDING SYSTEM VALUE.
+    pub identity_always: bool,
+    /// The sequence that fills it when it is left out: an identity column's, or that of a default which is
+    /// `nextval('...')` and nothing else.
+    pub sequence: Option<QualifiedName>,
     /// GENERATED ALWAYS AS (expression).
     pub generated: bool,
 }
@@ -211,6 +220,13 @@ impl Catalog {
         self.relations.iter()
     }
 
+    /// The table that has the index of that name.
+    pub fn table_of_index(&self, schema: &str, index: &str) -> Option<&Relation> {
+        self.relations
+            .iter()
+            .find(|relation| relation.schema == schema && relation.indexes.iter().any(|name| name == index))
+    }
+
     /// User-defined functions of that name (all overloads), in one schema or in any.
     pub fn functions<'a>(&'a self, schema: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a Function> {
         self.functions_by_name
@@ -262,6 +278,8 @@ impl Relation {
             extension: None,
             unique_indexes: Vec::new(),
             foreign_keys: Vec::new(),
+            indexes: Vec::new(),
+            owned_by: None,
         }
     }
 
@@ -323,6 +341,8 @@ impl Column {
             has_default: false,
             default: None,
             identity: false,
+            identity_always: false,
+            sequence: None,
             generated: false,
         }
     }

@@ -263,6 +263,8 @@ impl Relay<'_> {
         self.copying = None;
         if self.part.hides_errors() {
             self.hide(header.len);
+        } else if self.part.moves().is_some() {
+            self.show_moved(header.len);
         } else {
             self.seen += header.len;
         }
@@ -296,6 +298,15 @@ impl Relay<'_> {
             self.hide(header.len);
         }
         Ok(())
+    }
+
+    /// Shows an error with its position in the client's text.
+    fn show_moved(&mut self, len: usize) {
+        self.show_seen();
+        if let (Some(moved), Some(frame)) = (self.part.moves(), self.backend.framed.inbound.get(..len)) {
+            moved.error(&mut self.client.outbound, frame);
+        }
+        self.backend.framed.inbound.advance(len);
     }
 
     /// Drops a frame behind the shown bytes.

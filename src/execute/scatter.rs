@@ -14,6 +14,7 @@ use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frame::Fields;
+use crate::protocol::moved::Moved;
 use crate::types::limits::{CANCEL_WAIT_MAX, NOTICES_MAX};
 
 /// What of one backend's replies the client gets to see.
@@ -32,6 +33,8 @@ pub struct Part {
     notices: Vec<u64>,
     /// Rows of the proxy's own ahead of the server's first row, as encoded messages.
     preface: Option<BytesMut>,
+    /// How the text that the server got differs from the client's.
+    moved: Option<Moved>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,12 +60,23 @@ impl Part {
             tag: None,
             notices: Vec::new(),
             preface: None,
+            moved: None,
         }
     }
 
     /// For EXPLAIN: these rows come before the server's.
     pub fn prefaced(preface: Option<BytesMut>) -> Self {
         Self { preface, ..Self::whole() }
+    }
+
+    /// The server gets a text that differs so from the client's.
+    #[must_use]
+    pub fn moved(self, moved: Option<Moved>) -> Self {
+        Self { moved, ..self }
+    }
+
+    pub(super) fn moves(&self) -> Option<&Moved> {
+        self.moved.as_ref()
     }
 
     /// Whether rows pass without a look.

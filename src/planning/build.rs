@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ddl::{self, Definition, Suspects};
 use super::effects;
+use super::ids::Filling;
 use super::plan::Refusal;
 use super::query;
 use super::refusal;
@@ -32,9 +33,11 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         routes: Box::default(),
         batch: None,
         occurrences: occurrences(&pieces, lexed.parameters),
+        filling: None,
         map: Arc::clone(&scene.map),
     };
     let (mut statements, mut routes, mut shaping) = (Vec::new(), Vec::new(), Vec::new());
+    let mut fillings = Vec::new();
     for span in &lexed.statements {
         let text = Text { sql, pieces: within(&pieces, span) };
         let tokens: Vec<_> = text.pieces.iter().map(|piece| piece.token.clone()).collect();
@@ -42,6 +45,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         shaping.extend(shaping_literals(text, &command));
         let effects = effects::effects(text, &command, &functions);
         if several {
+            fillings.extend(Filling::of(text, first_piece(&pieces, span), scene, names));
             let shadow = effects.creates_temporary.then(|| ddl::shadowed(text, &Suspects::new(scene, names))).flatten();
             routes.push(match shadow {
                 Some(why) => refused(why),
@@ -53,6 +57,11 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     }
     if several {
         template.batch = batch(&statements);
+    }
+    template.filling = Filling::join(fillings);
+    for position in template.filling.iter().flat_map(|filling| &filling.shaping) {
+        let text = lexed.literals.get(*position).and_then(|literal| sql.get(literal.span.clone()));
+        shaping.extend(text.map(|text| (*position, text.into())));
     }
     template.statements = statements.into_boxed_slice();
     template.routes = routes.into_boxed_slice();
@@ -72,8 +81,13 @@ pub(super) fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
     Tokens::new(sql, options).map(piece).collect()
 }
 
+/// The position of a statement's first token.
+fn first_piece(pieces: &[Piece], span: &Range<usize>) -> usize {
+    pieces.partition_point(|piece| piece.token.span.start < span.start)
+}
+
 fn within<'a>(pieces: &'a [Piece], span: &Range<usize>) -> &'a [Piece] {
-    let start = pieces.partition_point(|piece| piece.token.span.start < span.start);
+    let start = first_piece(pieces, span);
     let end = pieces.partition_point(|piece| piece.token.span.start < span.end);
     pieces.get(start..end).unwrap_or_default()
 }

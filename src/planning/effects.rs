@@ -35,7 +35,8 @@ pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> 
                 effects.takes_advisory_lock = true;
             }
             name if name.starts_with("pg_advisory_unlock") => effects.releases_advisory_locks = true,
-            "nextval" | "setval" => effects.uses_sequence = true,
+            "nextval" => effects.uses_sequence = true,
+            "setval" => (effects.uses_sequence, effects.sets_sequence) = (true, true),
             name if GRAMMAR.contains(&name) => {}
             name => {
                 let unknown = functions.class(called.schema.as_deref(), name) == Class::Unknown;

@@ -11,6 +11,7 @@ mod effects;
 mod evaluate;
 pub mod explain;
 pub mod functions;
+mod ids;
 mod keys;
 pub mod plan;
 mod query;
@@ -30,6 +31,7 @@ mod writes;
 mod tests;
 
 pub use cache::TemplateCache;
+pub use ids::Filling;
 pub use plan::{Access, Plan, Refusal, Why};
 pub use record::{record_differences, record_of};
 pub use scene::{Hint, Names, Scene};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bind;
 use super::build;
+use super::ids::Filling;
 use super::plan::{Access, Plan, Refusal};
 use super::route::Routed;
 use super::scene::{Hint, Names, Scene};
@@ -24,6 +25,9 @@ pub struct Template {
     pub(super) batch: Option<Refusal>,
     /// How often each parameter occurs, by its number from 0.
     pub(super) occurrences: Box<[u32]>,
+    /// What has to be put into the text first: this template then only says so, and the text with its values is
+    /// planned by one of its own.
+    pub filling: Option<Filling>,
     pub(super) map: Arc<ShardMap>,
 }
 
@@ -53,6 +57,8 @@ pub struct Effects {
     pub needs_primary: bool,
     /// Contains nextval or setval: fills lastval and currval.
     pub uses_sequence: bool,
+    /// Contains setval.
+    pub sets_sequence: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

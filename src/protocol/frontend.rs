@@ -94,6 +94,40 @@ impl<'a> Bind<'a> {
         self.value_count
     }
 
+    /// The tail with further values behind those that there are: of type int8, in binary. `None` where a Bind can't
+    /// have so many.
+    pub fn tail_with(&self, added: &[i64]) -> Option<Vec<u8>> {
+        let count = u16::try_from(self.value_count + added.len()).ok()?;
+        let mut tail = Vec::with_capacity(self.tail.len() + 14 * added.len() + 2 * self.value_count);
+        tail.extend_from_slice(&count.to_be_bytes());
+        let formats = self.formats.as_chunks::<2>().0;
+        for position in 0..self.value_count {
+            let format = match formats {
+                [] => [0, 0],
+                [all] => *all,
+                each => each.get(position).copied().unwrap_or([0, 0]),
+            };
+            tail.extend_from_slice(&format);
+        }
+        for _ in added {
+            tail.extend_from_slice(&[0, 1]);
+        }
+        tail.extend_from_slice(&count.to_be_bytes());
+        let mut behind = self.values;
+        for _ in 0..self.value_count {
+            value_bytes(&mut behind).ok()?;
+        }
+        let results = behind.rest();
+        let all = self.values.rest();
+        tail.extend_from_slice(all.get(..all.len() - results.len())?);
+        for value in added {
+            tail.extend_from_slice(&8_i32.to_be_bytes());
+            tail.extend_from_slice(&value.to_be_bytes());
+        }
+        tail.extend_from_slice(results);
+        Some(tail)
+    }
+
     /// The values in order. A format list of one holds for all, an empty one means text.
     pub fn values(&self) -> impl Iterator<Item = BindValue<'a>> + use<'a> {
         let formats = self.formats.as_chunks::<2>().0;

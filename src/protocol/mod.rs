@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod frame;
 pub mod frontend;
+pub mod moved;
 pub mod startup;
 
 pub use frame::{FrameError, Header};

@@ -21,6 +21,7 @@ pub struct Database {
     users: Mutex<HashMap<String, Arc<UserPools>>>,
     pub statements: Statements,
     pub planner: super::planner::Planner,
+    pub ids: super::ids::Ids,
     /// Those of the configuration that this database came with.
     all_users: Vec<UserConfig>,
     /// What replaces this database after a reload.
@@ -81,6 +82,7 @@ impl Database {
         let config = Arc::new(config.clone());
         Self {
             planner: super::planner::Planner::new(&config),
+            ids: super::ids::Ids::default(),
             is_single: config.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>() == 1,
             config,
             pool_config: pool_config.clone(),
@@ -95,6 +97,17 @@ impl Database {
 
     pub fn is_single(&self) -> bool {
         self.is_single
+    }
+
+    /// # Panics
+    /// Never: the configuration has a home shard.
+    pub fn home_primary(&self) -> &Arc<Node> {
+        &self.shards.get(self.config.home.index()).expect("the configuration proves that there is a home shard").primary
+    }
+
+    /// How a user logs in to the servers; `None` if it is no longer one.
+    pub fn login_of(&self, name: &str) -> Option<Login> {
+        self.all_users.iter().find(|user| user.name == name).map(login_of)
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {

@@ -90,6 +90,21 @@ impl Session {
         Ok(())
     }
 
+    /// Has what [`Session::reach`] queued ahead answered, so that a statement of the proxy's own can follow.
+    ///
+    /// # Errors
+    /// As [`Session::reach`].
+    pub(super) async fn settle_ahead(&mut self, shard: ShardId) -> Result<(), ClientError> {
+        if self.expects.is_empty() {
+            return Ok(());
+        }
+        let lease = self.transaction.lease_mut(shard).expect("reached by the caller");
+        match crate::execute::relay(&mut self.client, lease, &mut self.expects).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.lost_ahead(shard, error)),
+        }
+    }
+
     fn may_use_replica(&self, shard: ShardId) -> bool {
         let wants_serializable =
             self.state.settings().get("default_transaction_isolation").is_some_and(|value| match value {
@@ -272,6 +287,7 @@ impl Session {
             self.database.planner.invalidate();
             self.database.statements.renew();
         }
+        self.unsteady = None;
         self.portals.clear();
         if !self.cancel.try_clear() {
             self.cancel.clear().await;

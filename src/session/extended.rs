@@ -61,8 +61,9 @@ impl Session {
                 self.client.inbound.advance(header.len);
             }
             let result = self.message(header).await;
+            let len = self.replaced.take().unwrap_or(header.len);
             if !ends {
-                self.client.inbound.advance(header.len);
+                self.client.inbound.advance(len);
             }
             match result {
                 Ok(()) => {}
@@ -151,6 +152,7 @@ impl Session {
             names: Arc::clone(self.names()),
             lexed,
             types: OnceLock::new(),
+            filled: OnceLock::new(),
         });
         let previous = self.statements.insert(name, Arc::clone(&statement));
         self.unplaced.push(Unplaced { statement, previous });
@@ -191,6 +193,8 @@ impl Session {
             );
             return Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, text).into());
         }
+        let (statement, len) = self.fill_bind(&statement, len).await?;
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let (plan, changes) = self.plan_bind(&statement, &message)?;
         let own = matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
         if let Some(there) = self.portals.get(&portal).filter(|_| !portal.is_empty()) {
@@ -284,6 +288,7 @@ impl Session {
             names,
             lexed: old.lexed.clone(),
             types: old.types.clone(),
+            filled: OnceLock::new(),
         });
         self.statements.insert(old.name.clone(), Arc::clone(&fresh));
         for waiting in &mut self.unplaced {

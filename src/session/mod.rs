@@ -10,6 +10,8 @@ pub mod dispatch;
 pub mod effects;
 pub mod explain;
 pub mod extended;
+pub mod filling;
+pub mod ids;
 pub mod inspect;
 pub mod own;
 pub mod planner;

@@ -26,6 +26,8 @@ pub struct ClientStatement {
     pub lexed: Lexed,
     /// What a server reported for its parameters.
     pub types: OnceLock<Box<[u32]>>,
+    /// The same with a parameter for each id that the proxy serves, once it was bound.
+    pub filled: OnceLock<Arc<ClientStatement>>,
 }
 
 #[derive(Debug)]

@@ -37,10 +37,25 @@ impl Session {
         if !self.statements.is_empty() {
             self.statements.remove(&b""[..]);
         }
+        self.moved = None;
         let mut lexed = super::planner::take_scratch();
-        let planned = self.plan_query(len, &mut lexed).await;
+        let mut len = len;
+        let mut planned = self.plan_query(len, &mut lexed).await?;
+        if let Ok(Planned { template, .. }) = &planned
+            && template.filling.is_some()
+        {
+            let template = std::sync::Arc::clone(template);
+            planned = match self.fill_query(&template, len).await? {
+                Ok(filled) => {
+                    len = filled;
+                    let planned = self.plan_query(len, &mut lexed).await?;
+                    planned.and_then(|planned| super::filling::is_full(&planned.template).map(|()| planned))
+                }
+                Err(error) => Err(error),
+            };
+        }
         super::planner::put_scratch(lexed);
-        match planned? {
+        match planned {
             Ok(planned) => self.run_query(planned, len).await?,
             Err(error) => {
                 self.client.inbound.advance(len);
@@ -84,7 +99,7 @@ impl Session {
             }
         };
         let sql = self.client.inbound.get(text.clone()).unwrap_or_default();
-        if template.statements.is_empty() {
+        if template.statements.is_empty() || template.filling.is_some() {
             return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
         }
         match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
@@ -221,7 +236,8 @@ impl Session {
         self.expects.push_back(Expect::Query { shown_ready: !resets });
         self.state.start_implicit();
         let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
-        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
+        let mut part = Part::prefaced(preface).moved(self.moved.take());
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
                 self.note_parameters(&outcome);
@@ -328,6 +344,10 @@ impl Session {
             // What this transaction prepares from now on is for the tables as it makes them.
             self.database.statements.renew();
         }
+        if !self.database.is_single() && template.statements.iter().any(sets_sequences) {
+            let database = std::sync::Arc::clone(&self.database);
+            self.unsteady.get_or_insert_with(|| super::ids::Unsteady::begin(&database));
+        }
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
         }
@@ -383,6 +403,13 @@ pub(super) fn writes(template: &Template) -> bool {
         |command: &Command| matches!(command, Command::Ordinary(_) | Command::Session(SessionCommand::Execute { .. }));
     let writes = |one: &crate::planning::StatementTemplate| one.access == Access::Write && may_write(&one.command);
     template.statements.iter().any(writes)
+}
+
+/// Whether the next value of a sequence may be another after it.
+fn sets_sequences(statement: &crate::planning::StatementTemplate) -> bool {
+    statement.effects.sets_sequence
+        || statement.effects.unknown
+        || matches!(statement.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))
 }
 
 /// `Read` only if every statement may run on a replica.

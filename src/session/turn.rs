@@ -45,6 +45,12 @@ pub struct Session {
     pub(super) scattering: Option<super::several::ScatterSegment>,
     /// A definition was changed: what planning knows of the catalog is old once the transaction has ended.
     pub(super) changed_catalog: bool,
+    /// A statement since the transaction's beginning may set sequences.
+    pub(super) unsteady: Option<super::ids::Unsteady>,
+    /// How the Query that runs differs from what the client sent.
+    pub(super) moved: Option<crate::protocol::moved::Moved>,
+    /// How long the frame at the front of the client's buffer is since it was replaced by the proxy's own.
+    pub(super) replaced: Option<usize>,
     /// What an EXPLAIN that is about to run says before the server's rows.
     pub(super) explaining: Option<Box<str>>,
     /// Parses that no message has given a place to yet.

@@ -195,3 +195,15 @@ pub const SECOND_PHASE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Between two attempts to reach a server that has to be asked, or to finish what another is busy with.
 pub const TWO_PHASE_RETRY: Duration = Duration::from_millis(100);
+/// Ids that are fetched in stock at most: with them a round trip to the home shard is spread over a thousand rows.
+pub const ID_BLOCK_MAX: usize = 1_000;
+
+/// How long ids that were fetched in stock are kept. After a `setval` through another proxy this one may serve older
+/// values for so long; and what isn't used in that time is a gap in the ids.
+pub const ID_BLOCK_KEPT: Duration = Duration::from_secs(1);
+
+/// How soon ids have to be wanted again for the stock to grow: ten fetches a second are no burden.
+pub const ID_BLOCK_BUSY: Duration = Duration::from_millis(100);
+
+/// Ids of one statement: rows of a multi-row INSERT. Their values travel as parameters, of which there are 65,535.
+pub const IDS_OF_STATEMENT_MAX: usize = 65_535;

@@ -41,6 +41,15 @@ impl SqlState {
     pub const CONFIGURATION_ERROR: Self = Self("F0000");
     pub const INTERNAL_ERROR: Self = Self("XX000");
 
+    /// What a server said, for an error that is told anew: one of those that statements of the proxy's own can meet.
+    pub fn of_server(code: &str) -> Self {
+        const KNOWN: &[&str] = &[
+            "2200H", "25006", "25P02", "40001", "40P01", "42501", "42P01", "42809", "53100", "53200", "53300", "55000",
+            "55P03", "57014", "57P01", "57P02", "57P03",
+        ];
+        KNOWN.iter().find(|known| **known == code).map_or(Self::INTERNAL_ERROR, |known| Self(known))
+    }
+
     pub const fn code(self) -> &'static str {
         self.0
     }

@@ -28,6 +28,7 @@ pub async fn loading(cluster: &Cluster) {
          CREATE VIEW stable AS SELECT now() AS n, count(*) FROM pg_class;
          CREATE MATERIALIZED VIEW mat AS SELECT * FROM over;
          CREATE SEQUENCE seq;
+         ALTER TABLE kinds ALTER "Odd Name" SET DEFAULT nextval('seq');
          CREATE PROCEDURE p(x int) LANGUAGE plpgsql AS 'BEGIN END';
          CREATE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT x';
          CREATE FUNCTION add(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
@@ -72,6 +73,16 @@ fn columns(catalog: &Catalog) {
     assert_eq!(column("v").type_name, "character varying(40)");
     assert_eq!((column("v").type_modifier, column("v").type_oid), (Some(44), 1043));
     assert!(column("i4").identity && column("i4").has_default && column("i4").not_null);
+    assert!(column("i4").identity_always);
+    assert_eq!(column("i4").sequence, Some(QualifiedName::new("public", "kinds_i4_seq")));
+    assert_eq!(column("i8").sequence, None);
+    assert_eq!(column("Odd Name").sequence, Some(QualifiedName::new("public", "seq")));
+    assert_eq!(
+        catalog.relation("public", "kinds_i4_seq").and_then(|seq| seq.owned_by.clone()),
+        Some(kinds.qualified_name())
+    );
+    assert_eq!(catalog.relation("public", "seq").and_then(|seq| seq.owned_by.clone()), None);
+    assert_eq!(catalog.table_of_index("public", "kinds_v_idx").map(|table| table.name.as_str()), Some("kinds"));
     assert!(column("i8").has_default && column("i8").default.as_deref() == Some("7") && column("i8").not_null);
     assert!(column("dom").has_default && !column("t").has_default);
     assert!(column("g").generated && !column("g").has_default);

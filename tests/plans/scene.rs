@@ -39,6 +39,12 @@ key = "id"
 [database.shop.table."tenant.users"]
 key = "tenant"
 
+[database.shop.table.members]
+key = "id"
+
+[database.shop.table.tickets]
+key = "member_id"
+
 [database.shop.table.products]
 reference = true
 
@@ -161,7 +167,7 @@ fn key_types() -> impl Fn(&str, &str) -> Option<KeyType> {
     |schema, table| {
         Some(match (schema, table) {
             ("tenant", "users") => KeyType::Text,
-            (_, "users" | "follows") => KeyType::Int8,
+            (_, "users" | "follows" | "members" | "tickets") => KeyType::Int8,
             (_, "orders" | "order_items" | "readings") => KeyType::Int4,
             (_, "names" | "tags" | "accounts") => KeyType::Text,
             (_, "docs") => KeyType::Uuid,
@@ -177,6 +183,16 @@ fn table(name: &str, columns: &[(&str, KeyType)]) -> Relation {
         .fold(Relation::table("public", name), |relation, (column, key_type)| relation.with(column, *key_type))
 }
 
+/// A column that a sequence fills.
+fn served(name: &str, sequence: &str, always: bool) -> Column {
+    let mut column = Column::new(name, KeyType::Int8);
+    column.sequence = Some(shardway::catalog::QualifiedName::new("public", sequence));
+    (column.identity, column.identity_always) = (always, always);
+    column.default = (!always).then(|| format!("nextval('{sequence}'::regclass)"));
+    (column.has_default, column.not_null) = (true, true);
+    column
+}
+
 fn catalog() -> Catalog {
     use KeyType::{Date, Int4, Int8, Text, Uuid};
     let mut cut = Column::new("name", Text);
@@ -190,6 +206,9 @@ fn catalog() -> Catalog {
         table("tags", &[("Tag", Text), ("tag", Text)]),
         table("docs", &[("id", Uuid), ("body", Text)]),
         Relation::table("tenant", "users").with("tenant", Text).with("id", Int8),
+        Relation::table("public", "members").with_column(served("id", "members_id_seq", true)).with("name", Text),
+        table("tickets", &[("member_id", Int8)]).with_column(served("id", "tickets_id_seq", false)).with("title", Text),
+        Relation::new("public", "free_seq", RelationKind::Sequence),
         table("products", &[("id", Int4), ("name", Text)]),
         table("countries", &[("id", Int4), ("name", Text)]),
         table("events", &[("created_at", Date), ("kind", Text)]),
@@ -255,6 +274,13 @@ pub fn render(case: &Case, sql: &str) -> String {
             .join()
             .expect("a template")
     });
+    if let Some(filling) = &template.filling {
+        let options = LexOptions { standard_conforming_strings: case.strings };
+        let (filled, _) = filling.apply(sql.as_bytes(), &options, |at| (at + 1).to_string());
+        let filled = String::from_utf8(filled).expect("the text was UTF-8");
+        let sequences: Vec<String> = filling.sequences.iter().map(ToString::to_string).collect();
+        return format!("ids of {}: {filled}\n{}", sequences.join(", "), render(case, &filled));
+    }
     let raw: Vec<Vec<u8>> = case
         .parameters
         .iter()

@@ -30,17 +30,33 @@ SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
 WHERE n.nspname = 'pg_catalog' AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')";
 
 /// Relation, name, type, type as text, modifier, collation, its determinism, not null, default's text,
-/// if the type has a default, identity, generated. In attnum order.
+/// if the type has a default, identity, generated, GENERATED ALWAYS, schema and name of the sequence that fills it. In
+/// attnum order.
 pub(super) const COLUMNS: &str = r"
 SELECT a.attrelid, a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod,
        l.collname::text, l.collisdeterministic, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-       t.typdefault IS NOT NULL, a.attidentity <> '', a.attgenerated <> ''
+       t.typdefault IS NOT NULL, a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', q.schema, q.name
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+LEFT JOIN LATERAL (
+    SELECT sn.nspname::text AS schema, s.relname::text AS name FROM (
+        SELECT o.objid AS oid FROM pg_catalog.pg_depend o
+        WHERE a.attidentity <> '' AND o.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+          AND o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
+          AND o.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND o.deptype = 'i'
+        UNION ALL
+        SELECT o.refobjid FROM pg_catalog.pg_depend o
+        WHERE a.attidentity = '' AND o.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND o.objid = d.oid
+          AND o.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+          AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\(''([^'']|'''')+''::regclass\)$'
+    ) f
+    JOIN pg_catalog.pg_class s ON s.oid = f.oid AND s.relkind = 'S'
+    JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace LIMIT 1
+) q ON true
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
 ORDER BY a.attrelid, a.attnum";
@@ -95,6 +111,19 @@ SELECT i.indrelid, c.relname::text,
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 WHERE i.indisunique AND i.indisvalid
 ORDER BY i.indrelid, NOT i.indisprimary, 2";
+
+/// Relation, name of an index of it.
+pub(super) const INDEXES: &str = r"
+SELECT i.indrelid, c.relname::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ORDER BY i.indrelid, 2";
+
+/// Sequence, the table whose column owns it.
+pub(super) const SEQUENCE_OWNERS: &str = r"
+SELECT d.objid, d.refobjid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0";
 
 /// Relation, name, columns, relation referred to, its columns, if ON DELETE or ON UPDATE writes here.
 /// The copies on partitions (conparentid) are left out.

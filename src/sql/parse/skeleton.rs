@@ -20,6 +20,8 @@ pub(super) const OPERATORS: &[&str] = &[
 const QUALIFIED_OPERATOR: &str = " @@";
 const QUALIFIED_OPERATOR_TOKENS: usize = 6;
 
+const OVERRIDING_TOKENS: usize = 3;
+
 /// # Errors
 /// [`NotParsed`] beyond the limits, for text that isn't UTF-8, and for tokens that the parser reads
 /// differently from PostgreSQL.
@@ -36,6 +38,10 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
         }
         let source = source(sql, piece)?;
         if is_only_of_table(sql, pieces, position) || is_key_of_lock(sql, pieces, position) {
+            continue;
+        }
+        if is_overriding(sql, pieces, position) {
+            passed = position + OVERRIDING_TOKENS;
             continue;
         }
         if position == 0 && is(sql, pieces, Some(0), &["table"]) {
@@ -133,6 +139,17 @@ fn is_key_of_lock(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
         }
         _ => false,
     }
+}
+
+/// `OVERRIDING SYSTEM VALUE`, which the parser doesn't know: it says that given values of identity columns count, as
+/// they do where it isn't needed. (With USER they would not.)
+fn is_overriding(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
+    is(sql, pieces, Some(0), &["insert"])
+        && is(sql, pieces, Some(position), &["overriding"])
+        && is(sql, pieces, Some(position + 1), &["system"])
+        && is(sql, pieces, Some(position + 2), &["value"])
+        && (is(sql, pieces, Some(position + 3), &["values", "select", "with", "default", "table"])
+            || pieces.get(position + 3).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b'(')))
 }
 
 /// `OPERATOR(pg_catalog.=)`; those of other schemas may be anything.
