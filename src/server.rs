@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use self::workers::{Workers, assign};
 use crate::config::{Config, ServerConfig};
 use crate::net::{Stream, connect::tune};
 use crate::session::authentication::LoginSecrets;
@@ -26,6 +27,7 @@ use crate::types::limits::REAP_INTERVAL;
 use crate::types::{ClientError, SqlState};
 
 mod watch;
+mod workers;
 
 #[derive(Debug, Error)]
 pub enum ServerError {
@@ -48,35 +50,24 @@ struct Shared {
     secrets: Arc<LoginSecrets>,
     keys: Arc<CancelKeys>,
     clients: AtomicUsize,
+    workers: Workers,
     client_left: Notify,
     drain: Arc<Drain>,
     /// There may be other databases to watch.
     reloaded: Notify,
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. Builds its own runtime, with the configured number of
-/// workers.
+/// Serves until SIGTERM or SIGINT, then drains. Builds the workers' runtimes itself.
 ///
 /// # Errors
 /// A configuration that doesn't hold, or an address that can't be listened on.
 pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
-    let runtime = runtime(config.server.workers).map_err(ServerError::Start)?;
+    // This thread is the first worker.
+    let runtime = workers::runtime().map_err(ServerError::Start)?;
     let result = runtime.block_on(serve(path.to_owned(), config));
     // A detached clean-up that hangs doesn't hold the exit up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
-}
-
-/// One worker needs no work stealing and no cross-thread wake-ups.
-fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = if workers == 1 {
-        tokio::runtime::Builder::new_current_thread()
-    } else {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(workers);
-        builder
-    };
-    builder.enable_all().build()
 }
 
 async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
@@ -90,10 +81,12 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         secrets,
         keys: Arc::new(CancelKeys::default()),
         clients: AtomicUsize::new(0),
+        workers: Workers::new(config.server.workers),
         client_left: Notify::new(),
         drain: Arc::new(Drain::default()),
         reloaded: Notify::new(),
     });
+    let threads = workers::start(&shared).map_err(ServerError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Start)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServerError::Start)?;
@@ -113,6 +106,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     }
     accepting.abort_all();
     drain(&shared).await;
+    threads.end(Duration::from_secs(1));
     Ok(())
 }
 
@@ -152,7 +146,7 @@ impl Listeners {
                             if let Err(error) = tune(&socket) {
                                 tracing::debug!(%peer, %error, "socket options");
                             }
-                            arrive(&shared, Stream::Tcp(socket));
+                            assign(&shared, Stream::Tcp(socket));
                         }
                         Err(error) => accept_failed(&error).await,
                     }
@@ -165,7 +159,7 @@ impl Listeners {
                 let _unlink = Unlink(path);
                 loop {
                     match listener.accept().await {
-                        Ok((socket, _)) => arrive(&shared, Stream::Unix(socket)),
+                        Ok((socket, _)) => assign(&shared, Stream::Unix(socket)),
                         Err(error) => accept_failed(&error).await,
                     }
                 }
@@ -202,28 +196,6 @@ fn bind_unix(directory: &Path, config: &ServerConfig) -> Result<(UnixListener, P
 async fn accept_failed(error: &std::io::Error) {
     tracing::warn!(%error, "accept failed");
     tokio::time::sleep(Duration::from_millis(50)).await;
-}
-
-fn arrive(shared: &Arc<Shared>, stream: Stream) {
-    let shared = Arc::clone(shared);
-    let clients = shared.clients.fetch_add(1, Ordering::AcqRel) + 1;
-    tokio::spawn(async move {
-        let counted = Counted(shared);
-        let shared = &counted.0;
-        if let Some(session) = Box::pin(greet(shared, stream, clients)).await {
-            session.await;
-        }
-    });
-}
-
-/// One client in the count of clients.
-struct Counted(Arc<Shared>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.clients.fetch_sub(1, Ordering::AcqRel);
-        self.0.client_left.notify_waiters();
-    }
 }
 
 /// Everything before the session's first turn; its state is freed before the session runs. The session

@@ -124,6 +124,15 @@ impl Framed {
         !self.inbound.is_empty() || self.stream.is_read_ready()
     }
 
+    /// Has the runtime of the calling task watch the stream from now on; false where that isn't possible.
+    ///
+    /// # Errors
+    /// Those of the system; the stream is lost then.
+    pub fn move_here(self) -> io::Result<(Self, bool)> {
+        let (stream, moved) = self.stream.move_here()?;
+        Ok((Self { stream, ..self }, moved))
+    }
+
     /// Sends what is queued and the end of the stream (TLS: close_notify).
     ///
     /// # Errors

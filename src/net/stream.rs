@@ -35,6 +35,19 @@ macro_rules! each {
 }
 
 impl Stream {
+    /// Has the runtime of the calling task watch the socket instead of the one that does now; nobody must be waiting
+    /// on it. False for TLS, whose socket can't be taken out.
+    ///
+    /// # Errors
+    /// Those of the system; the stream is lost then.
+    pub fn move_here(self) -> io::Result<(Self, bool)> {
+        Ok(match self {
+            Self::Tcp(inner) => (Self::Tcp(TcpStream::from_std(inner.into_std()?)?), true),
+            Self::Unix(inner) => (Self::Unix(UnixStream::from_std(inner.into_std()?)?), true),
+            tls => (tls, false),
+        })
+    }
+
     pub fn peer_is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))
     }

@@ -29,6 +29,8 @@ pub struct Backend {
     /// ReadyForQuery messages still to come.
     pub unanswered: u32,
     pub created: Instant,
+    /// The worker whose runtime watches its socket.
+    pub worker: usize,
 }
 
 /// Where a cancel request for it goes.

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, Timeouts};
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 use super::backend::{Backend, BackendKey, Condition};
 use super::connect::{ConnectError, Login, connect};
 use super::node::{Node, NodeRole};
 use super::prepared::Prepared;
 use super::settings::Settings;
+use super::shelf::{Back, Next, Shelf};
+use super::worker;
 use crate::config::PoolConfig;
 use crate::protocol::backend::Status;
 use crate::types::limits::IDLE_BUFFER_BYTES_MAX;
@@ -22,11 +24,24 @@ use crate::types::{ClientError, SqlState};
 /// The connections of one user to one node.
 #[derive(Clone)]
 pub struct NodePool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     node: Arc<Node>,
-    pool: managed::Pool<Manager>,
+    login: Login,
+    connect_timeout: Duration,
+    prepared_statements_max: usize,
     wait_max: Duration,
     idle_max: Duration,
     lifetime_max: Duration,
+    shelf: Shelf<Box<Backend>, oneshot::Sender<Grant>>,
+}
+
+/// What somebody who waited gets. Dropped on the way, it goes to the next.
+enum Grant {
+    Connection(Lease),
+    Slot(Slot),
 }
 
 #[derive(Debug, Error)]
@@ -49,19 +64,144 @@ impl From<LeaseError> for ClientError {
     }
 }
 
-struct Manager {
-    node: Arc<Node>,
-    login: Login,
-    connect_timeout: Duration,
-    prepared_statements_max: usize,
+impl NodePool {
+    pub fn new(node: Arc<Node>, login: Login, config: &PoolConfig, size: usize) -> Self {
+        let inner = Inner {
+            node,
+            login,
+            connect_timeout: config.connect_timeout,
+            prepared_statements_max: config.prepared_statements_max,
+            wait_max: config.wait_timeout,
+            idle_max: config.idle_max,
+            lifetime_max: config.lifetime_max,
+            shelf: Shelf::new(size.max(1)),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub fn node(&self) -> &Arc<Node> {
+        &self.inner.node
+    }
+
+    /// A connection that is free on this worker: nothing is waited for.
+    #[inline]
+    pub fn lease_now(&self) -> Option<Lease> {
+        if self.inner.node.may_be_down() {
+            return None;
+        }
+        loop {
+            let mut lease = self.inner.lend(self.inner.shelf.take_here(worker::here())?);
+            if lease.is_alive() {
+                return Some(lease);
+            }
+            lease.condition = Condition::Broken;
+        }
+    }
+
+    /// # Errors
+    /// When the node can't be reached, or no connection becomes free in time.
+    pub async fn lease(&self) -> Result<Lease, LeaseError> {
+        match self.lease_now() {
+            Some(lease) => Ok(lease),
+            // Boxed: the state of connecting is large, and every client's future would have room for it.
+            None => Box::pin(self.inner.lease_later()).await,
+        }
+    }
+
+    /// Closes connections that have been idle or alive for too long.
+    pub fn reap(&self) {
+        let Inner { shelf, idle_max, lifetime_max, .. } = &*self.inner;
+        let swept = shelf.sweep(*idle_max, *lifetime_max, |backend| !backend.framed.is_closed_or_has_data());
+        self.inner.close_all(swept);
+    }
+
+    /// Closes the connections that are free.
+    pub fn shed(&self) {
+        self.inner.close_all(self.inner.shelf.shed());
+    }
+
+    pub fn close(&self) {
+        self.inner.close_all(self.inner.shelf.close());
+    }
+
+    /// Connections open, idle ones among them, and clients waiting.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        self.inner.shelf.counts()
+    }
 }
 
-impl managed::Manager for Manager {
-    /// Boxed: the pool moves it about several times for every lease.
-    type Type = Box<Backend>;
-    type Error = ConnectError;
+impl Inner {
+    fn lend(self: &Arc<Self>, backend: Box<Backend>) -> Lease {
+        self.node.leased.fetch_add(1, Ordering::Relaxed);
+        Lease { backend: Some(backend), pool: Arc::clone(self) }
+    }
 
-    async fn create(&self) -> Result<Box<Backend>, ConnectError> {
+    async fn lease_later(self: &Arc<Self>) -> Result<Lease, LeaseError> {
+        loop {
+            self.check_node()?;
+            let mut queued = None;
+            let enqueue = || {
+                let (sender, receiver) = oneshot::channel();
+                queued = Some(receiver);
+                sender
+            };
+            let grant = match self.shelf.take_or_wait(worker::here(), enqueue, oneshot::Sender::is_closed) {
+                Next::Free(backend) => Grant::Connection(self.lend(backend)),
+                Next::Open => Grant::Slot(Slot { pool: Some(Arc::clone(self)) }),
+                Next::Wait => self.wait(queued.expect("a place in the queue was asked for")).await?,
+                Next::Closed => return Err(self.closed()),
+            };
+            match grant {
+                Grant::Slot(slot) => {
+                    self.check_node()?;
+                    return self.open(slot).await;
+                }
+                Grant::Connection(mut lease) => {
+                    if !lease.is_alive() {
+                        lease.condition = Condition::Broken;
+                    } else if let Some(lease) = lease.come_here() {
+                        return Ok(lease);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_node(&self) -> Result<(), LeaseError> {
+        match self.node.recent_failure() {
+            Some(reason) => Err(LeaseError::Unreachable { node: self.node.describe(), reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn closed(&self) -> LeaseError {
+        let reason = "the database is no longer configured".to_owned();
+        LeaseError::Unreachable { node: self.node.describe(), reason }
+    }
+
+    async fn wait(&self, turn: oneshot::Receiver<Grant>) -> Result<Grant, LeaseError> {
+        match tokio::time::timeout(self.wait_max, turn).await {
+            Ok(Ok(grant)) => Ok(grant),
+            Ok(Err(_)) => Err(self.closed()),
+            Err(_) => Err(LeaseError::TimedOut { node: self.node.describe(), waited: self.wait_max }),
+        }
+    }
+
+    async fn open(self: &Arc<Self>, slot: Slot) -> Result<Lease, LeaseError> {
+        match self.connect().await {
+            Ok(backend) => Ok(slot.fill(backend)),
+            Err(error) => {
+                let reason = error.to_string();
+                // A server that refuses one user may well serve others.
+                if error.refusal().is_none() {
+                    self.node.note_failure(reason.clone());
+                }
+                Err(LeaseError::Unreachable { node: self.node.describe(), reason })
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Box<Backend>, ConnectError> {
         // The semaphore is never closed, so an error can't come; waiting for a turn is bounded by the
         // time-outs of those ahead.
         let _turn = self.node.connects.acquire().await;
@@ -84,142 +224,136 @@ impl managed::Manager for Manager {
             condition: Condition::Clean,
             unanswered: 0,
             created: Instant::now(),
+            worker: worker::here(),
         }))
     }
 
-    async fn recycle(&self, backend: &mut Box<Backend>, _: &Metrics) -> managed::RecycleResult<ConnectError> {
-        if !backend.framed.is_closed_or_has_data() {
-            return Ok(());
+    #[inline]
+    fn take_back(self: &Arc<Self>, backend: Box<Backend>) {
+        let (worker, created) = (backend.worker, backend.created);
+        match self.shelf.put(backend, worker, created) {
+            Back::Kept => {}
+            // If that one has just given up, dropping the grant gives the connection to the next.
+            Back::For(waiting, backend) => drop(waiting.send(Grant::Connection(self.lend(backend)))),
+            Back::Unwanted(backend) => {
+                drop(backend);
+                self.end_one();
+            }
         }
-        // An idle server speaks only to say that it goes away, or that its configuration changed;
-        // either way a new connection is the simple answer.
-        match backend.framed.try_fill_now() {
-            Ok(None) => Ok(()),
-            _ => Err(RecycleError::message("the server spoke or closed while idle")),
+    }
+
+    /// A connection is no more, or was never made.
+    fn end_one(self: &Arc<Self>) {
+        if let Some(waiting) = self.shelf.end(worker::here()) {
+            drop(waiting.send(Grant::Slot(Slot { pool: Some(Arc::clone(self)) })));
+        }
+    }
+
+    fn close_all(self: &Arc<Self>, backends: impl IntoIterator<Item = Box<Backend>>) {
+        for backend in backends {
+            drop(backend);
+            self.end_one();
         }
     }
 }
 
-impl NodePool {
-    pub fn new(node: Arc<Node>, login: Login, config: &PoolConfig, size: usize) -> Self {
-        let manager = Manager {
-            node: Arc::clone(&node),
-            login,
-            connect_timeout: config.connect_timeout,
-            prepared_statements_max: config.prepared_statements_max,
-        };
-        let pool = managed::Pool::builder(manager)
-            .max_size(size.max(1))
-            .queue_mode(QueueMode::Lifo)
-            .runtime(deadpool::Runtime::Tokio1)
-            .build()
-            .expect("a runtime is given, which is all that building can miss");
-        Self { node, pool, wait_max: config.wait_timeout, idle_max: config.idle_max, lifetime_max: config.lifetime_max }
-    }
+/// The right to open one more connection.
+struct Slot {
+    pool: Option<Arc<Inner>>,
+}
 
-    pub fn node(&self) -> &Arc<Node> {
-        &self.node
+impl Slot {
+    fn fill(mut self, backend: Box<Backend>) -> Lease {
+        self.pool.take().expect("taken only here and by drop").lend(backend)
     }
+}
 
-    /// # Errors
-    /// When the node can't be reached, or no connection becomes free in time.
-    pub async fn lease(&self) -> Result<Lease, LeaseError> {
-        if let Some(reason) = self.node.recent_failure() {
-            return Err(LeaseError::Unreachable { node: self.node.describe(), reason });
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.end_one();
         }
-        let no_wait = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
-        let mut outcome = self.pool.timeout_get(&no_wait).await;
-        if matches!(outcome, Err(PoolError::Timeout(_))) {
-            let wait = Timeouts { wait: Some(self.wait_max), create: None, recycle: None };
-            outcome = self.pool.timeout_get(&wait).await;
-        }
-        match outcome {
-            Ok(object) => {
-                self.node.leased.fetch_add(1, Ordering::Relaxed);
-                Ok(Lease { object: Some(object) })
-            }
-            Err(PoolError::Timeout(_)) => {
-                Err(LeaseError::TimedOut { node: self.node.describe(), waited: self.wait_max })
-            }
-            Err(PoolError::Backend(error)) => {
-                let reason = error.to_string();
-                // A server that refuses one user may well serve others.
-                if error.refusal().is_none() {
-                    self.node.note_failure(reason.clone());
-                }
-                Err(LeaseError::Unreachable { node: self.node.describe(), reason })
-            }
-            Err(other) => Err(LeaseError::Unreachable { node: self.node.describe(), reason: other.to_string() }),
-        }
-    }
-
-    /// Closes connections that have been idle or alive for too long.
-    pub fn reap(&self) {
-        self.pool.retain(|backend, metrics| {
-            metrics.last_used() < self.idle_max
-                && backend.created.elapsed() < self.lifetime_max
-                && !backend.framed.is_closed_or_has_data()
-        });
-    }
-
-    /// Closes the connections that are free.
-    pub fn shed(&self) {
-        self.pool.retain(|_, _| false);
-    }
-
-    pub fn close(&self) {
-        self.pool.close();
-    }
-
-    /// Connections open, idle ones among them, and clients waiting.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let status = self.pool.status();
-        (status.size, status.available, status.waiting)
     }
 }
 
 /// Not `Clone`: while it lives nobody else uses the connection.
 pub struct Lease {
-    object: Option<Object<Manager>>,
+    backend: Option<Box<Backend>>,
+    pool: Arc<Inner>,
 }
 
 impl Lease {
     pub fn is_replica(&self) -> bool {
         self.node.role == NodeRole::Replica
     }
+
+    /// An idle server speaks only to say that it goes away, or that its configuration changed; either way a
+    /// new connection is the simple answer.
+    #[inline]
+    fn is_alive(&mut self) -> bool {
+        !self.framed.is_closed_or_has_data() || matches!(self.framed.try_fill_now(), Ok(None))
+    }
+
+    /// Has the runtime of this worker watch the connection from now on; `None` when that failed and the connection
+    /// is lost. TLS connections can't move: they cost a wake-up across threads each time.
+    fn come_here(mut self) -> Option<Self> {
+        let here = worker::here();
+        if self.worker == here {
+            return Some(self);
+        }
+        let mut backend = *self.backend.take()?;
+        match backend.framed.move_here() {
+            Ok((framed, moved)) => {
+                backend.framed = framed;
+                backend.worker = if moved { here } else { backend.worker };
+                self.backend = Some(Box::new(backend));
+                Some(self)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken over from another worker");
+                self.pool.node.leased.fetch_sub(1, Ordering::Relaxed);
+                self.pool.end_one();
+                None
+            }
+        }
+    }
 }
 
 impl Deref for Lease {
     type Target = Backend;
 
+    #[inline]
     fn deref(&self) -> &Backend {
-        self.object.as_ref().expect("taken only by drop")
+        self.backend.as_ref().expect("taken only by drop")
     }
 }
 
 impl DerefMut for Lease {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Backend {
-        self.object.as_mut().expect("taken only by drop")
+        self.backend.as_mut().expect("taken only by drop")
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(mut object) = self.object.take() else { return };
-        object.node.leased.fetch_sub(1, Ordering::Relaxed);
-        if object.may_be_reused() {
+        let Some(mut backend) = self.backend.take() else { return };
+        self.pool.node.leased.fetch_sub(1, Ordering::Relaxed);
+        if backend.may_be_reused() {
             // Memory that a large result made the buffers take isn't kept by an idle connection.
-            if object.framed.inbound.capacity() > IDLE_BUFFER_BYTES_MAX {
-                object.framed.release_memory();
+            if backend.framed.inbound.capacity() > IDLE_BUFFER_BYTES_MAX {
+                backend.framed.release_memory();
             }
+            self.pool.take_back(backend);
         } else {
-            drop(Object::take(object));
+            drop(backend);
+            self.pool.end_one();
         }
     }
 }
 
 impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lease").field("node", &self.node.describe()).finish_non_exhaustive()
+        f.debug_struct("Lease").field("node", &self.pool.node.describe()).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,8 @@ pub mod lease;
 pub mod node;
 pub mod prepared;
 pub mod settings;
+mod shelf;
+pub mod worker;
 
 pub use backend::{Backend, BackendKey, Condition};
 pub use lease::{Lease, LeaseError, NodePool};

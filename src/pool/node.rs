@@ -106,6 +106,12 @@ impl Node {
         self.leased.load(Ordering::Relaxed)
     }
 
+    /// Whether [`Self::recent_failure`] is worth asking.
+    #[inline]
+    pub fn may_be_down(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
     /// The reason of the last failed connect while it is too early to try again: a server that is
     /// down is not hammered, and its statements fail at once instead of queueing up.
     pub fn recent_failure(&self) -> Option<String> {

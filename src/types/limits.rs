@@ -97,6 +97,10 @@ pub const RELAY_COPY_BYTES_MAX: usize = 16 << 10;
 /// read only to learn whether it is still there.
 pub const CLIENT_AHEAD_BYTES_MAX: usize = 64 << 10;
 
+/// How often in a row somebody who waits for a connection is passed over for somebody on the worker that has it:
+/// moving a connection to another worker costs as much as half a transaction.
+pub const PASSED_OVER_MAX: u32 = 8;
+
 /// Bytes of a client's COPY queued for a server that reads slowly.
 pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
 

@@ -1,0 +1,167 @@
+//! The threads that run sessions. Each has a runtime of its own: a session, its client's socket and, mostly, the
+//! connections that it uses stay on one thread, so that nothing wakes across threads. The first worker is the
+//! thread that serves; it accepts, and hands each client to the worker that has the fewest.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Shared, greet};
+use crate::net::Stream;
+use crate::pool::worker;
+
+/// How many clients each worker has, and how those on other threads are reached.
+pub(super) struct Workers {
+    clients: Vec<AtomicUsize>,
+    others: OnceLock<Vec<UnboundedSender<Message>>>,
+}
+
+enum Message {
+    /// With the number of clients that there are with it.
+    Client(Stream, usize),
+    Stop,
+}
+
+impl Workers {
+    pub(super) fn new(count: usize) -> Self {
+        Self { clients: (0..count.max(1)).map(|_| AtomicUsize::new(0)).collect(), others: OnceLock::new() }
+    }
+
+    fn least_busy(&self) -> usize {
+        let loads = self.clients.iter().map(|clients| clients.load(Ordering::Relaxed)).enumerate();
+        loads.min_by_key(|&(_, load)| load).map_or(0, |(number, _)| number)
+    }
+}
+
+/// # Errors
+/// Those of the system.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Starts all workers but the first, which is the calling thread.
+///
+/// # Errors
+/// When the system gives no more threads.
+pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
+    let (done, ended) = mpsc::channel();
+    let mut senders = Vec::new();
+    for number in 1..shared.workers.clients.len() {
+        let (sender, messages) = unbounded_channel();
+        senders.push(sender);
+        let (runtime, shared, done) = (runtime()?, Arc::clone(shared), done.clone());
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            worker::enter(number);
+            runtime.block_on(work(number, &shared, messages));
+            runtime.shutdown_background();
+            // Nobody may be there to hear it any more.
+            let _ = done.send(());
+        })?;
+    }
+    let others = senders.clone();
+    // They are set once, here.
+    let _ = shared.workers.others.set(senders);
+    Ok(Threads { others, ended })
+}
+
+async fn work(number: usize, shared: &Arc<Shared>, mut messages: UnboundedReceiver<Message>) {
+    while let Some(Message::Client(stream, clients)) = messages.recv().await {
+        match stream.move_here() {
+            Ok((stream, _)) => attend(shared, number, stream, clients),
+            Err(error) => {
+                tracing::warn!(%error, "a client could not be handed to its worker");
+                release(shared, number);
+            }
+        }
+    }
+}
+
+/// The other workers.
+pub(super) struct Threads {
+    others: Vec<UnboundedSender<Message>>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Threads {
+    /// Ends them, with what their sessions still do; one that hangs doesn't hold the exit up.
+    pub(super) fn end(self, within: Duration) {
+        let deadline = Instant::now() + within;
+        for worker in &self.others {
+            // One that has ended already needs no telling.
+            let _ = worker.send(Message::Stop);
+        }
+        for _ in &self.others {
+            if self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A client has come: it goes to the worker that has the fewest.
+pub(super) fn assign(shared: &Arc<Shared>, stream: Stream) {
+    let number = shared.workers.least_busy();
+    let clients = shared.clients.fetch_add(1, Ordering::AcqRel) + 1;
+    if let Some(own) = shared.workers.clients.get(number) {
+        own.fetch_add(1, Ordering::Relaxed);
+    }
+    let other = shared.workers.others.get().and_then(|others| others.get(number.checked_sub(1)?));
+    match other {
+        None => attend(shared, number, stream, clients),
+        Some(other) => {
+            if other.send(Message::Client(stream, clients)).is_err() {
+                release(shared, number);
+            }
+        }
+    }
+}
+
+/// On the worker itself: serves the client to its end.
+fn attend(shared: &Arc<Shared>, number: usize, stream: Stream, clients: usize) {
+    let counted = Counted { shared: Arc::clone(shared), number };
+    tokio::spawn(async move {
+        let shared = &counted.shared;
+        if let Some(session) = Box::pin(greet(shared, stream, clients)).await {
+            session.await;
+        }
+    });
+}
+
+/// One client in the counts of clients.
+struct Counted {
+    shared: Arc<Shared>,
+    number: usize,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        release(&self.shared, self.number);
+    }
+}
+
+fn release(shared: &Shared, number: usize) {
+    if let Some(clients) = shared.workers.clients.get(number) {
+        clients.fetch_sub(1, Ordering::Relaxed);
+    }
+    shared.clients.fetch_sub(1, Ordering::AcqRel);
+    shared.client_left.notify_waiters();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_spread() {
+        let workers = Workers::new(3);
+        for expected in [0, 1, 2, 0] {
+            let number = workers.least_busy();
+            assert_eq!(number, expected);
+            workers.clients[number].fetch_add(1, Ordering::Relaxed);
+        }
+        workers.clients[1].fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(workers.least_busy(), 1);
+    }
+}
