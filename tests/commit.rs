@@ -2,10 +2,14 @@
 
 #[path = "commit/atomic.rs"]
 mod atomic;
+#[path = "commit/bank.rs"]
+mod bank;
 // The conversations use all of both.
 #[allow(dead_code)]
 #[path = "wire/client.rs"]
 mod client;
+#[path = "commit/crashes.rs"]
+mod crashes;
 #[allow(dead_code)]
 #[path = "wire/message.rs"]
 mod message;

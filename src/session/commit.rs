@@ -11,8 +11,9 @@ use super::block::Ended;
 use super::turn::Session;
 use crate::execute::own::{self, Answer, OwnError};
 use crate::execute::replies::lost;
-use crate::pool::Lease;
+use crate::pool::{Condition, Lease};
 use crate::protocol::backend::Status;
+use crate::transaction::failpoint::{self, Point};
 use crate::transaction::gid::Gid;
 use crate::transaction::records::{self, Decision};
 use crate::types::{ClientError, ShardId, SqlState};
@@ -39,14 +40,29 @@ impl Session {
         if self.transaction.would_write_several(shards) {
             let mut all = self.transaction.writers().to_vec();
             all.extend_from_slice(shards);
+            let mut is_new = false;
             for shard in all {
-                self.database.make_two_phase_ready(shard).await?;
+                is_new |= self.database.make_two_phase_ready(shard).await?;
+            }
+            if is_new {
+                self.look_again().await;
             }
         }
         for &shard in shards {
             self.transaction.write(shard);
         }
         Ok(())
+    }
+
+    /// Servers that were in the transaction before the schema was made may remember that there was none (a search
+    /// path with "$user" looks for it, if that is the user's name): locking a relation makes them look again.
+    async fn look_again(&mut self) {
+        for held in self.transaction.held_mut() {
+            if held.lease.status == Status::InTransaction && held.lease.is_at_rest() {
+                // Whatever goes wrong shows at the next statement.
+                let _ = own::run(&mut held.lease, "SELECT FROM pg_catalog.pg_conversion LIMIT 0").await;
+            }
+        }
     }
 
     /// Opens what one statement of the client's needs that writes several shards: in a block nothing, since the
@@ -156,19 +172,24 @@ impl Session {
 
     async fn commit_as_one(&mut self, writers: Vec<ShardId>) -> Ended {
         let mut reported = Reported::new();
+        failpoint::pass(Point::Begun).await;
         let (gid, writers) = match self.note_writers(writers, &mut reported).await {
             Ok((gid, writers)) if writers.len() > 1 => (gid, writers),
             Ok((_, writers)) => return self.commit_plainly(writers.first().copied()).await,
             Err(failure) => return self.give_up(failure).await,
         };
         let Some((&anchor, participants)) = writers.split_first() else { return Ended::Tag("ROLLBACK") };
+        failpoint::pass(Point::Noted).await;
         if let Err(failure) = self.prepare_on(participants, &gid, &mut reported).await {
             return self.give_up(failure).await;
         }
+        failpoint::pass(Point::Prepared).await;
         if let Err(ended) = self.decide(anchor, participants, &gid, &mut reported).await {
             return ended;
         }
+        failpoint::pass(Point::Decided).await;
         self.finish_on(participants, &gid).await;
+        failpoint::pass(Point::Finished).await;
         self.say_parameters(&reported);
         Ended::Tag("COMMIT")
     }
@@ -219,7 +240,7 @@ impl Session {
         let sql = format!("PREPARE TRANSACTION '{gid}'");
         let mut prepared = Vec::new();
         let mut failed = None;
-        for (shard, answer) in self.try_each(shards.iter().map(|&shard| (shard, sql.clone())).collect()).await {
+        for (shard, answer) in self.try_all(shards, &sql, Point::PreparedSome).await {
             let Some(lease) = self.transaction.lease_mut(shard) else { continue };
             match answer {
                 Ok(answer) if answer.tag == "PREPARE TRANSACTION" => {
@@ -253,7 +274,12 @@ impl Session {
         reported: &mut Reported,
     ) -> Result<(), Ended> {
         let Some(lease) = self.transaction.lease_mut(anchor) else { return Err(Ended::Tag("ROLLBACK")) };
-        let failure = match own::run(lease, "COMMIT").await {
+        let mut answer = own::run(lease, "COMMIT").await;
+        if failpoint::pass(Point::Deciding).await {
+            lease.condition = Condition::Broken;
+            answer = Err(OwnError::Lost("lost on purpose".to_owned()));
+        }
+        let failure = match answer {
             Ok(answer) if answer.tag == "COMMIT" => {
                 reported.extend(answer.parameters);
                 return Ok(());
@@ -283,7 +309,7 @@ impl Session {
     async fn finish_on(&mut self, participants: &[ShardId], gid: &Gid) {
         let sql = format!("COMMIT PREPARED '{gid}'");
         let mut open = Vec::new();
-        for (shard, answer) in self.try_each(participants.iter().map(|&shard| (shard, sql.clone())).collect()).await {
+        for (shard, answer) in self.try_all(participants, &sql, Point::FinishedSome).await {
             if !answer.is_ok_and(|answer| answer.tag == "COMMIT PREPARED") {
                 open.push(shard);
             }
@@ -348,6 +374,32 @@ impl Session {
         }
         let answers = own::run_all(&mut queries).await;
         shards.into_iter().zip(answers).collect()
+    }
+
+    /// The same text on all, at once unless a test wants to get between them: then the first one has the text
+    /// alone, and its answer may get lost.
+    async fn try_all(
+        &mut self,
+        shards: &[ShardId],
+        sql: &str,
+        between: Point,
+    ) -> Vec<(ShardId, Result<Answer, OwnError>)> {
+        let texts = |shards: &[ShardId]| shards.iter().map(|&shard| (shard, sql.to_owned())).collect();
+        if !failpoint::is_set(between) {
+            return self.try_each(texts(shards)).await;
+        }
+        let (first, rest) = shards.split_at(shards.len().min(1));
+        let mut answers = self.try_each(texts(first)).await;
+        if failpoint::pass(between).await {
+            for (shard, answer) in &mut answers {
+                if let Some(lease) = self.transaction.lease_mut(*shard) {
+                    lease.condition = Condition::Broken;
+                }
+                *answer = Err(OwnError::Lost("lost on purpose".to_owned()));
+            }
+        }
+        answers.extend(self.try_each(texts(rest)).await);
+        answers
     }
 
     fn shard_name(&self, shard: ShardId) -> &str {

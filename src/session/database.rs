@@ -9,6 +9,7 @@ use crate::config::{Config, DatabaseConfig, PoolConfig, ReadPolicy, UserConfig};
 use crate::planning::Access;
 use crate::pool::connect::Login;
 use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole, Statements};
+use crate::transaction::recovery::InDoubt;
 use crate::types::{NodeId, ShardId};
 
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Database {
     successor: arc_swap::ArcSwapOption<Database>,
     /// Somebody left a prepared transaction behind, or found one.
     pub recovery: tokio::sync::Notify,
+    in_doubt: arc_swap::ArcSwap<Vec<InDoubt>>,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl Database {
             all_users: users.to_vec(),
             successor: arc_swap::ArcSwapOption::empty(),
             recovery: tokio::sync::Notify::new(),
+            in_doubt: arc_swap::ArcSwap::default(),
         }
     }
 
@@ -146,6 +149,16 @@ impl Database {
     pub fn pools(&self, user: &UserConfig) -> Arc<UserPools> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(users.entry(user.name.clone()).or_insert_with(|| Arc::new(self.make_pools(user))))
+    }
+
+    /// Transactions over several shards that the last look of recovery, seconds ago at most, found unfinished; for
+    /// operators.
+    pub fn in_doubt(&self) -> Arc<Vec<InDoubt>> {
+        self.in_doubt.load_full()
+    }
+
+    pub fn note_in_doubt(&self, found: Vec<InDoubt>) {
+        self.in_doubt.store(Arc::new(found));
     }
 
     /// The configuration's users who may use the database.

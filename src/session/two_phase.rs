@@ -9,7 +9,7 @@ use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
 use crate::transaction::gid::Gid;
 use crate::transaction::records::{self, Decision, Finished, Unready};
-use crate::types::limits::{ANCHOR_WAIT_MAX, SECOND_PHASE_WAIT_MAX, TWO_PHASE_RETRY};
+use crate::types::limits::{ANCHOR_WAIT_MAX, SECOND_PHASE_WAIT_MAX, TWO_PHASE_RETRY, TXN_RETENTION};
 use crate::types::{ClientError, ShardId, SqlState};
 
 impl Database {
@@ -17,14 +17,14 @@ impl Database {
         self.primaries().nth(shard.index()).expect("plans name shards of this database")
     }
 
-    /// That the shard's primary can prepare transactions. Asked once until its connections fail.
+    /// That the shard's primary can prepare transactions. Asked once until its connections fail; true: just now.
     ///
     /// # Errors
     /// What is missing there, and the remedy.
-    pub async fn make_two_phase_ready(&self, shard: ShardId) -> Result<(), ClientError> {
+    pub async fn make_two_phase_ready(&self, shard: ShardId) -> Result<bool, ClientError> {
         let node = self.primary(shard);
         if node.is_two_phase_ready() {
-            return Ok(());
+            return Ok(false);
         }
         let refused = |reason: &Unready| {
             let hint = match reason {
@@ -43,7 +43,7 @@ impl Database {
             connect_control(&node.config, &login).await.map_err(|error| error.to_client_error(&node.config))?;
         records::make_ready(&client, self.config.auto_setup).await.map_err(|reason| refused(&reason))?;
         node.note_two_phase_ready();
-        Ok(())
+        Ok(true)
     }
 
     /// The truth about a COMMIT whose answer was lost; `Undecided` if the anchor can't be asked in time.
@@ -51,11 +51,14 @@ impl Database {
         let Some(login) = self.control_login() else { return Decision::Undecided };
         let node = self.primary(anchor);
         let begin = Instant::now();
+        // A process that was stopped for long comes too late: the record may be gone.
         while begin.elapsed() < ANCHOR_WAIT_MAX {
             match connect_control(&node.config, &login).await {
                 Ok((client, _)) => match records::ask(&client, gid).await {
-                    Ok(Decision::Undecided) => {}
-                    Ok(decided) => return decided,
+                    Ok(decided) if decided != Decision::Undecided && begin.elapsed() < TXN_RETENTION / 2 => {
+                        return decided;
+                    }
+                    Ok(_) => {}
                     Err(error) => tracing::warn!(%gid, error = records::describe(&error), "the anchor can't say"),
                 },
                 Err(error) => tracing::warn!(%gid, %error, "the anchor can't be asked"),

@@ -1,8 +1,10 @@
 //! Who is in a client's transaction: the connections it holds, what a shard that joins later must be
 //! told first, and which shard was written. Pure bookkeeping; `session` does the talking.
 
+pub mod failpoint;
 pub mod gid;
 pub mod records;
+pub mod recovery;
 
 use crate::pool::Lease;
 use crate::protocol::backend::Status;

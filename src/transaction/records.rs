@@ -126,6 +126,9 @@ pub fn forget_sql(gid: &Gid) -> String {
 /// # Errors
 /// The server's or the connection's: nothing is known then.
 pub async fn ask(client: &Client, gid: &Gid) -> Result<Decision, tokio_postgres::Error> {
+    if super::failpoint::lacks_fence() {
+        return Ok(if is_done(client, gid).await? { Decision::Commit } else { Decision::Abort });
+    }
     client.batch_execute("BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = off").await?;
     let insert =
         format!("INSERT INTO shardway.txn (gid, role) VALUES ('{gid}', 'a') ON CONFLICT DO NOTHING RETURNING 1");

@@ -197,6 +197,24 @@ pub const ANCHOR_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long a decided COMMIT waits for a participant that can't be reached; recovery goes on after that.
 pub const SECOND_PHASE_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long records of two-phase transactions are kept at least: whoever may still ask for one has given up long
+/// before. See [`ANCHOR_WAIT_MAX`].
+pub const TXN_RETENTION: Duration = Duration::from_secs(300);
+
+const _: () = assert!(ANCHOR_WAIT_MAX.as_secs() * 5 < TXN_RETENTION.as_secs());
+
+/// How often old records are looked for; and how many of them at a time, so that no pass takes long.
+pub const TXN_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// See [`TXN_SWEEP_INTERVAL`].
+pub const TXN_SWEEP_ROWS_MAX: usize = 20_000;
+
+/// A prepared transaction that is younger is most likely its proxy's business: a second phase takes
+/// milliseconds.
+pub const RECOVERY_AGE_MIN: Duration = Duration::from_millis(500);
+
+/// How soon recovery looks again while something is in doubt.
+pub const RECOVERY_RETRY: Duration = Duration::from_secs(1);
+
 /// Between two attempts to reach a server that has to be asked, or to finish what another is busy with.
 pub const TWO_PHASE_RETRY: Duration = Duration::from_millis(100);
 /// Ids that are fetched in stock at most: with them a round trip to the home shard is spread over a thousand rows.

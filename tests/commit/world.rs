@@ -1,7 +1,7 @@
 //! Three shards with accounts, and Shardway in front of them.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shardway::devcluster::{Cluster, Server};
 
@@ -68,6 +68,21 @@ pub fn proxy(cluster: &Cluster) -> Proxy {
     let proxy = Proxy::start(cluster, &config(cluster, "recovery_interval = \"1s\""));
     drop(ready(&proxy));
     proxy
+}
+
+/// With failpoints set.
+pub fn failing_proxy(cluster: &Cluster, failpoints: &str) -> Proxy {
+    let config = config(cluster, "recovery_interval = \"1s\"");
+    Proxy::start_with(cluster, &config, &[("SHARDWAY_FAILPOINT", failpoints)])
+}
+
+/// Waits until nothing is prepared anywhere.
+pub fn settled(cluster: &Cluster, within: Duration) {
+    let begin = Instant::now();
+    while prepared(cluster) > 0 {
+        assert!(begin.elapsed() < within, "transactions stay prepared");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A connection, once the servers' tables are known.

@@ -25,11 +25,20 @@ impl Proxy {
     /// Starts Shardway with this configuration and waits until it accepts. `{port}` in the text stands for a
     /// free port; without a `[server]` section one that listens there is put in front.
     pub fn start(cluster: &Cluster, config: &str) -> Self {
-        Self::try_start(cluster, config).unwrap_or_else(|log| panic!("Shardway did not start:\n{log}"))
+        Self::start_with(cluster, config, &[])
+    }
+
+    /// With further environment variables.
+    pub fn start_with(cluster: &Cluster, config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::launch(cluster, config, environment).unwrap_or_else(|log| panic!("Shardway did not start:\n{log}"))
     }
 
     /// Like [`start`](Self::start); the error is everything that Shardway printed.
     pub fn try_start(cluster: &Cluster, config: &str) -> Result<Self, String> {
+        Self::launch(cluster, config, &[])
+    }
+
+    fn launch(cluster: &Cluster, config: &str, environment: &[(&str, &str)]) -> Result<Self, String> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("proxy-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let file = cluster.directory().join(format!("{name}.toml"));
@@ -41,7 +50,8 @@ impl Proxy {
             let port = free_port();
             std::fs::write(&file, with_port(&template, port)).expect("the cluster's directory can be written to");
             let mut command = Command::new(env!("CARGO_BIN_EXE_shardway"));
-            let process = cluster.spawn(&name, command.arg("--config").arg(&file)).expect("the binary has been built");
+            command.arg("--config").arg(&file).envs(environment.iter().copied());
+            let process = cluster.spawn(&name, &mut command).expect("the binary has been built");
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             let config = file.clone();
             let template = template.clone();

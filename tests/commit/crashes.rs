@@ -1,0 +1,192 @@
+//! Every named point of a commit, once: the proxy dies there, a server dies there, or an answer is lost there.
+
+use std::time::{Duration, Instant};
+
+use crate::client::{Frame, Wire, sqlstate};
+use crate::message::query;
+use crate::support::Proxy;
+use crate::world::{balances, cluster, failing_proxy, keys, on, prepared, proxy, ready, settled, shared, turn};
+
+/// What a client can know of its COMMIT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Told {
+    Committed,
+    RolledBack,
+    Nothing,
+}
+
+fn told(frames: &[Frame]) -> Told {
+    match sqlstate(frames).as_deref() {
+        Some("08007") => Told::Nothing,
+        Some(_) => Told::RolledBack,
+        None if frames.iter().any(|frame| frame.tag == b'C' && frame.body == b"COMMIT\0") => Told::Committed,
+        None if frames.iter().any(|frame| frame.tag == b'C') => Told::RolledBack,
+        None => Told::Nothing,
+    }
+}
+
+/// Writes three shards and sends COMMIT.
+fn begin_commit(wire: &mut Wire, keys: &[i64]) {
+    wire.run("BEGIN");
+    for key in keys {
+        wire.run(&format!("INSERT INTO accounts VALUES ({key}, 1)"));
+    }
+    wire.send(&query("COMMIT"));
+}
+
+/// All of it or nothing, and what was told.
+fn is_atomic(cluster: &shardway::devcluster::Cluster, keys: &[i64], told: Told, what: &str) -> bool {
+    let found = balances(cluster, keys);
+    let all = found.iter().all(Option::is_some);
+    assert!(all || found.iter().all(Option::is_none), "{what}: half a transaction: {found:?}");
+    assert!(told == Told::Nothing || all == (told == Told::Committed), "{what}: {told:?}, but {found:?}");
+    all
+}
+
+#[test]
+fn a_proxy_that_dies_at_any_point_leaves_nothing_half_done() {
+    let (_turn, cluster) = (turn(), shared());
+    drop(proxy(cluster));
+    let points = [
+        ("begun", false),
+        ("noted", false),
+        ("prepared_some", false),
+        ("prepared", false),
+        ("deciding", true),
+        ("decided", true),
+        ("finished_some", true),
+        ("finished", true),
+    ];
+    for (number, (point, commits)) in (0_i64..).zip(points) {
+        let keys = keys(cluster, 10_000 + 1000 * number);
+        let dying = failing_proxy(cluster, &format!("{point}:kill"));
+        let mut wire = ready(&dying);
+        begin_commit(&mut wire, &keys);
+        assert!(wire.read().is_none(), "{point}: an answer of the dead");
+        assert!(dying.log().contains("failpoint"), "{point}: {}", dying.log());
+        if matches!(point, "prepared_some" | "prepared" | "decided" | "finished_some") {
+            assert!(prepared(cluster) > 0, "{point} left nothing");
+            // Recovery may die as well, as often as it likes.
+            for point in ["recovery_asked", "recovery_finished"] {
+                let dying = failing_proxy(cluster, &format!("{point}:kill"));
+                let begin = Instant::now();
+                while dying.process().ended().is_none() && prepared(cluster) > 0 {
+                    assert!(begin.elapsed() < Duration::from_secs(10), "{}", dying.log());
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+        let begin = Instant::now();
+        let proxy = proxy(cluster);
+        settled(cluster, Duration::from_secs(10));
+        assert!(begin.elapsed() < Duration::from_secs(5), "recovery at the start took {:?}", begin.elapsed());
+        assert_eq!(is_atomic(cluster, &keys, Told::Nothing, point), commits, "{point}");
+        // Nothing is locked any more.
+        let mut wire = ready(&proxy);
+        for key in keys {
+            wire.run(&format!("INSERT INTO accounts VALUES ({key}, 2) ON CONFLICT (id) DO UPDATE SET balance = 2"));
+        }
+    }
+}
+
+#[test]
+fn a_lost_answer_is_found_out() {
+    let (_turn, cluster) = (turn(), shared());
+    let cases =
+        [("prepared_some", Told::RolledBack), ("deciding", Told::Committed), ("finished_some", Told::Committed)];
+    for (number, (point, expected)) in (0_i64..).zip(cases) {
+        let keys = keys(cluster, 30_000 + 1000 * number);
+        let proxy = failing_proxy(cluster, &format!("{point}:lose"));
+        let mut wire = ready(&proxy);
+        begin_commit(&mut wire, &keys);
+        let frames = wire.until(b'Z', 1);
+        assert_eq!(told(&frames), expected, "{point}: {frames:?}");
+        settled(cluster, Duration::from_secs(5));
+        is_atomic(cluster, &keys, expected, point);
+        wire.run("SELECT 1");
+    }
+}
+
+#[test]
+fn servers_that_die_at_any_point_leave_nothing_half_done() {
+    let cluster = cluster(&[]);
+    let mut number = 0;
+    for point in ["noted", "prepared_some", "prepared", "decided", "finished_some"] {
+        // The first is the anchor; the second prepares first.
+        for victim in [0, 1] {
+            number += 1;
+            let keys = keys(&cluster, 10_000 + 1000 * number);
+            let proxy = failing_proxy(&cluster, &format!("{point}:hold:700"));
+            let mut wire = ready(&proxy);
+            begin_commit(&mut wire, &keys);
+            at_failpoint(&proxy);
+            cluster.primary(victim).kill9().expect("it runs");
+            cluster.primary(victim).restart().expect("it starts again");
+            let frames = wire.until(b'Z', 1);
+            let what = format!("{point}, server {victim}");
+            settled(&cluster, Duration::from_secs(10));
+            let told = told(&frames);
+            let commits = is_atomic(&cluster, &keys, told, &what);
+            assert_ne!(told, Told::Nothing, "{what}: {frames:?}");
+            // What is prepared is durable; the anchor's transaction is not.
+            let decided =
+                matches!(point, "decided" | "finished_some") || (point.starts_with("prepared") && victim == 1);
+            assert_eq!(commits, decided, "{what}: {frames:?}");
+        }
+    }
+}
+
+/// While the anchor is down nobody guesses; a client that had sent its COMMIT learns that it isn't known.
+#[test]
+fn what_hangs_on_a_dead_anchor_stays_in_doubt() {
+    let cluster = cluster(&[]);
+    let keys = keys(&cluster, 1000);
+    let dying = failing_proxy(&cluster, "decided:kill");
+    let mut wire = ready(&dying);
+    begin_commit(&mut wire, &keys);
+    let frame = wire.read();
+    assert!(frame.is_none(), "{frame:?}");
+    cluster.primary(0).kill9().expect("it runs");
+    let waiting = |server: usize| on(cluster.primary(server), "SELECT count(*) FROM pg_prepared_xacts");
+    let proxy = Proxy::start(&cluster, dying.config());
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!((waiting(1), waiting(2)), ("1".into(), "1".into()));
+    cluster.primary(0).restart().expect("it starts again");
+    settled(&cluster, Duration::from_secs(10));
+    assert!(is_atomic(&cluster, &keys, Told::Committed, "anchor down"));
+    assert!(proxy.log().contains("anchor unreachable"), "{}", proxy.log());
+}
+
+/// A client that leaves, or wants to cancel, when its COMMIT is on its way: it is carried to its end.
+#[test]
+fn a_client_that_leaves_or_cancels_does_not_stop_its_commit() {
+    let (_turn, cluster) = (turn(), shared());
+    for (number, cancels) in [false, true].into_iter().enumerate() {
+        let keys = keys(cluster, 40_000 + 1000 * number as i64);
+        let proxy = failing_proxy(cluster, "prepared:hold:500");
+        let mut wire = ready(&proxy);
+        begin_commit(&mut wire, &keys);
+        at_failpoint(&proxy);
+        if cancels {
+            Wire::raw(proxy.address()).send(&crate::message::cancel(wire.process_id, &wire.secret));
+            assert_eq!(told(&wire.until(b'Z', 1)), Told::Committed);
+        } else {
+            wire.vanish();
+            let begin = Instant::now();
+            while balances(cluster, &keys).iter().any(Option::is_none) {
+                assert!(begin.elapsed() < Duration::from_secs(5), "the commit was not carried out");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        assert!(is_atomic(cluster, &keys, Told::Committed, "left"));
+        assert_eq!(prepared(cluster), 0);
+    }
+}
+
+fn at_failpoint(proxy: &Proxy) {
+    let begin = Instant::now();
+    while !proxy.log().contains("failpoint") {
+        assert!(begin.elapsed() < Duration::from_secs(5), "{}", proxy.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
