@@ -12,6 +12,8 @@ mod garbage;
 mod message;
 #[path = "wire/random.rs"]
 mod random;
+#[path = "wire/sequences.rs"]
+mod sequences;
 #[path = "wire/sessions.rs"]
 mod sessions;
 mod support;

@@ -5,6 +5,7 @@ use bytes::Buf;
 use thiserror::Error;
 
 use super::replies::{ClientFrame, without_fatal};
+use crate::pool::backend::SequenceOwner;
 use crate::pool::{Backend, Condition, Settings};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::frame;
@@ -89,6 +90,7 @@ pub async fn clean(backend: &mut Backend) -> Result<(), OwnError> {
         run(backend, "DISCARD ALL").await?;
         backend.settings = Settings::none();
         backend.prepared.forget_all();
+        backend.sequences = SequenceOwner::Nobody;
         backend.condition = Condition::Clean;
     }
     Ok(())

@@ -37,6 +37,7 @@ pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> 
             name if name.starts_with("pg_advisory_unlock") => effects.releases_advisory_locks = true,
             "nextval" => effects.uses_sequence = true,
             "setval" => (effects.uses_sequence, effects.sets_sequence) = (true, true),
+            "currval" | "lastval" => effects.reads_sequence = true,
             name if GRAMMAR.contains(&name) => {}
             name => {
                 let unknown = functions.class(called.schema.as_deref(), name) == Class::Unknown;

@@ -378,6 +378,14 @@ pub fn hint_not_applicable() -> Refusal {
     )
 }
 
+pub fn sequence_forgotten() -> Refusal {
+    Refusal::new(
+        "what this session last got from a sequence is not known any more",
+        "The server's connection that remembers it has served another client since",
+        "Call currval or lastval in the same transaction, or write INSERT ... RETURNING.",
+    )
+}
+
 pub fn too_many_relations() -> Refusal {
     Refusal {
         state: SqlState::STATEMENT_TOO_COMPLEX,

@@ -10,6 +10,7 @@ use super::plan::{Access, Plan, Refusal};
 use super::route::Routed;
 use super::scene::{Hint, Names, Scene};
 use crate::routing::ShardMap;
+use crate::sql::command::{CopyDirection, SessionCommand, Verb};
 use crate::sql::{Command, Lexed};
 
 /// One Query or Parse text: usually one statement, sometimes several.
@@ -59,6 +60,8 @@ pub struct Effects {
     pub uses_sequence: bool,
     /// Contains setval.
     pub sets_sequence: bool,
+    /// Contains currval or lastval: reads what the session's last use of a sequence has left on its connection.
+    pub reads_sequence: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -136,6 +139,27 @@ impl Template {
             literal.and_then(|literal| sql.get(literal.span.clone())) == Some(text)
         };
         *self.normalized == *lexed.normalized && self.shaping.iter().all(same)
+    }
+
+    /// If a statement may use a sequence: a default, a trigger or a function of the user's own may call nextval.
+    pub fn may_use_sequence(&self) -> bool {
+        self.statements.iter().any(|one| {
+            one.effects.uses_sequence
+                || one.effects.unknown
+                || match &one.command {
+                    Command::Ordinary(verb) => !matches!(
+                        verb,
+                        Verb::Select | Verb::Explain { analyze: false } | Verb::Copy(CopyDirection::ToStdout)
+                    ),
+                    Command::Session(SessionCommand::Execute { .. }) => true,
+                    _ => false,
+                }
+        })
+    }
+
+    /// If a statement reads what sequences gave to this session.
+    pub fn reads_sequence(&self) -> bool {
+        self.statements.iter().any(|one| one.effects.reads_sequence)
     }
 
     /// If every statement may run on a replica.

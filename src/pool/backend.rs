@@ -31,6 +31,18 @@ pub struct Backend {
     pub created: Instant,
     /// The worker whose runtime watches its socket.
     pub worker: usize,
+    /// The session whose use of sequences currval and lastval tell of on this connection.
+    pub sequences: SequenceOwner,
+}
+
+/// Whose sequences a connection remembers: a server can't be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SequenceOwner {
+    Nobody,
+    /// Everything that currval and lastval know there is of this session, by its number.
+    Session(u64),
+    /// The last use was of this session, but earlier ones of others are remembered as well.
+    After(u64),
 }
 
 /// Where a cancel request for it goes.

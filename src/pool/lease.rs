@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::backend::{Backend, BackendKey, Condition};
+use super::backend::{Backend, BackendKey, Condition, SequenceOwner};
 use super::connect::{ConnectError, Login, connect};
 use super::node::{Node, NodeRole};
 use super::prepared::Prepared;
@@ -96,6 +96,17 @@ impl NodePool {
             }
             lease.condition = Condition::Broken;
         }
+    }
+
+    /// A particular connection, if it is free.
+    pub fn lease_again(&self, key: &Arc<BackendKey>) -> Option<Lease> {
+        let backend = self.inner.shelf.take_that(|backend| Arc::ptr_eq(&backend.key, key))?;
+        let mut lease = self.inner.lend(backend);
+        if !lease.is_alive() {
+            lease.condition = Condition::Broken;
+            return None;
+        }
+        lease.come_here()
     }
 
     /// # Errors
@@ -225,6 +236,7 @@ impl Inner {
             unanswered: 0,
             created: Instant::now(),
             worker: worker::here(),
+            sequences: SequenceOwner::Nobody,
         }))
     }
 

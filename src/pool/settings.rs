@@ -74,6 +74,7 @@ impl Settings {
             // PostgreSQL resets the role with it.
             values.remove("role");
         }
+        let value = if name == "datestyle" { date_style(values.get(name), value) } else { value };
         values.insert(name.to_owned(), value);
         Self::from_values(values)
     }
@@ -110,6 +111,10 @@ impl Settings {
             if !is_identity(name) && wanted.get(name).is_none() {
                 push_reset(&mut sql, name);
             } else if !is_identity(name) && wanted.get(name) != Some(value) {
+                if name == "datestyle" {
+                    // The new value may leave a part as it is.
+                    push_reset(&mut sql, name);
+                }
                 push_set(&mut sql, name, wanted.get(name).expect("checked by the branch before"));
             }
         }
@@ -126,6 +131,48 @@ impl Settings {
             }
         }
         if sql.is_empty() { None } else { Some(sql) }
+    }
+}
+
+/// DateStyle is two settings in one, the output's style and the order of day and month: a value with only one of
+/// them leaves the other as it was (PostgreSQL, check_datestyle).
+fn date_style(before: Option<&SettingValue>, value: SettingValue) -> SettingValue {
+    let Some(new) = DateStyle::of(&value) else { return value };
+    let old = before.and_then(DateStyle::of).unwrap_or_default();
+    SettingValue::List([new.style.or(old.style), new.order.or(old.order)].into_iter().flatten().collect())
+}
+
+#[derive(Default)]
+struct DateStyle {
+    style: Option<String>,
+    order: Option<String>,
+}
+
+impl DateStyle {
+    /// `None` for DEFAULT and for what PostgreSQL won't take.
+    fn of(value: &SettingValue) -> Option<Self> {
+        let text = match value {
+            SettingValue::List(parts) => parts.join(","),
+            SettingValue::Text(text) => text.clone(),
+        };
+        let mut parts = Self::default();
+        for word in text.split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()) {
+            let order = match word.as_str() {
+                "ymd" => "ymd",
+                _ if word == "dmy" || word.starts_with("euro") => "dmy",
+                _ if word == "mdy" || word == "us" || word.starts_with("noneuro") => "mdy",
+                _ if ["iso", "sql", "postgres", "german"].iter().any(|style| word.starts_with(style)) => {
+                    parts.style = Some(word);
+                    continue;
+                }
+                _ => return None,
+            };
+            parts.order = Some(order.to_owned());
+        }
+        if parts.order.is_none() && parts.style.as_ref().is_some_and(|style| style.starts_with("german")) {
+            parts.order = Some("dmy".to_owned());
+        }
+        Some(parts)
     }
 }
 
@@ -227,6 +274,18 @@ mod tests {
             Settings::none().difference(&wanted).as_deref(),
             Some("SELECT pg_catalog.set_config('my.x',  E'o''\\\\', false);")
         );
+    }
+
+    #[test]
+    fn the_parts_of_a_date_style_are_kept_apart() {
+        let style = |values: &[&[&str]]| {
+            let settings = values.iter().fold(Settings::none(), |all, value| all.with("datestyle", list(value)));
+            settings.get("datestyle").cloned()
+        };
+        assert_eq!(style(&[&["Postgres, MDY"], &["ymd"]]), Some(list(&["postgres", "ymd"])));
+        assert_eq!(style(&[&["ISO", "YMD"], &["german"]]), Some(list(&["german", "dmy"])));
+        assert_eq!(style(&[&["German"], &["iso"]]), Some(list(&["iso", "dmy"])));
+        assert_eq!(style(&[&["sql"]]), Some(list(&["sql"])));
     }
 
     #[test]

@@ -97,6 +97,14 @@ impl<T, W> Shelf<T, W> {
         self.state().workers.get_mut(worker)?.free.pop().map(|free| free.item)
     }
 
+    /// A particular one, if it is free.
+    pub fn take_that(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        self.state().workers.iter_mut().find_map(|worker| {
+            let at = worker.free.iter().rposition(|free| is_it(&free.item))?;
+            Some(worker.free.remove(at).item)
+        })
+    }
+
     /// One that is free anywhere, the right to make one, or a place in the queue. `enqueue` makes the way to be
     /// told; `has_left` says which of those who wait don't any more.
     pub fn take_or_wait(&self, worker: usize, enqueue: impl FnOnce() -> W, has_left: impl Fn(&W) -> bool) -> Next<T> {

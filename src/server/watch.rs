@@ -47,7 +47,7 @@ async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database
             return;
         }
         watch.look(&current).await;
-        if watch.database.is_single() {
+        if watch.database.config.shards.len() == 1 {
             // Nothing waits for it: a script full of DDL isn't answered by as many looks.
             tokio::time::sleep(CATALOG_RETRY).await;
         }
@@ -91,6 +91,7 @@ impl Watch {
 
     async fn look(&mut self, current: &Current) {
         let Some(login) = control_login(current, &self.database.config.name) else { return };
+        let definitions_seen = self.database.planner.definitions_seen();
         let mut answers = self.ask_all(&login).await;
         let Some(catalog) = self.catalog(&mut answers).await else { return };
         for answer in &answers {
@@ -102,7 +103,7 @@ impl Watch {
                 return;
             }
         }
-        self.database.planner.adopt_catalog(catalog.clone());
+        self.database.planner.adopt_catalog(catalog.clone(), definitions_seen);
         for answer in answers.iter().filter(|answer| answer.node.role == NodeRole::Primary) {
             let configured = self.database.planner.record_for(&catalog, &answer.node.shard_name);
             let (Some(recorded), Some(configured)) = (&answer.recorded, configured) else { continue };

@@ -261,6 +261,11 @@ impl UserPools {
         pools.primary.lease().await
     }
 
+    /// A particular connection to a shard's primary, if it is free.
+    pub fn lease_again(&self, shard: ShardId, key: &Arc<crate::pool::BackendKey>) -> Option<Lease> {
+        self.shards.get(shard.index())?.primary.lease_again(key)
+    }
+
     /// Of replicas that are equally busy each gets its turn.
     fn least_busy<'a>(&self, replicas: &'a [NodePool]) -> Option<&'a NodePool> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);

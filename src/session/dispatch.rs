@@ -340,7 +340,13 @@ impl Session {
         if held.is_empty() {
             return;
         }
+        // A temporary schema and libraries stay with a connection even through DISCARD ALL.
+        let stays = self.state.pins.temporary_objects || self.state.pins.loaded;
         for mut held in held {
+            if stays && held.lease.is_at_rest() {
+                held.lease.condition = Condition::Broken;
+                continue;
+            }
             if !held.lease.is_at_rest() {
                 // Its statement may run on for long: nobody wants the answer any more.
                 let key = Arc::clone(&held.lease.key);

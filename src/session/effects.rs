@@ -29,6 +29,7 @@ pub enum Change {
     UnlistenAll,
     Temporary,
     DiscardTemporary,
+    DiscardSequences,
     AdvisoryLock,
     AdvisoryUnlockAll,
     Declare {
@@ -112,6 +113,7 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         SessionCommand::ResetAll => push(Change::ResetAll),
         SessionCommand::DiscardAll => push(Change::DiscardAll),
         SessionCommand::DiscardTemp => push(Change::DiscardTemporary),
+        SessionCommand::DiscardSequences => push(Change::DiscardSequences),
         SessionCommand::Prepare { .. } => push(Change::SqlPrepare),
         SessionCommand::Deallocate { name: None } => push(Change::DeallocateAll),
         SessionCommand::Declare { name, hold } => push(Change::Declare { name: name.clone(), hold: *hold }),
@@ -122,7 +124,6 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         SessionCommand::Show { .. }
         | SessionCommand::ShowAll
         | SessionCommand::DiscardPlans
-        | SessionCommand::DiscardSequences
         | SessionCommand::Execute { .. }
         | SessionCommand::Deallocate { .. }
         | SessionCommand::Fetch { .. }
@@ -298,6 +299,7 @@ impl Session {
                 self.state.pins = super::state::Pins::default();
                 self.statements.clear();
                 self.temporary.clear();
+                self.forget_sequences();
                 for held in self.transaction.held_mut() {
                     held.lease.prepared.forget_all();
                     held.lease.condition = Condition::Clean;
@@ -310,6 +312,7 @@ impl Session {
                 self.state.pins.temporary_objects = false;
                 self.temporary.clear();
             }
+            Change::DiscardSequences => self.forget_sequences(),
             Change::AdvisoryLock => self.state.pins.advisory_locks = true,
             Change::AdvisoryUnlockAll => self.state.pins.advisory_locks = false,
             Change::Declare { name, hold } => {

@@ -228,7 +228,10 @@ impl Session {
         };
         let access = super::simple::access_of(&statement.template);
         self.admit_write(shard, &statement.template).await?;
+        self.find_sequences(shard, &statement.template)?;
+        let ahead = self.segment.as_ref().is_none_or(|segment| segment.shard != shard);
         self.enter_segment(shard, access).await?;
+        self.own_sequences(shard, &statement.template, ahead);
         if let Some(segment) = &mut self.segment {
             segment.writes |= super::simple::writes(&statement.template);
         }

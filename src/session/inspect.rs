@@ -39,6 +39,7 @@ fn read(answer: &str) -> Option<Findings> {
         sql_prepared: flag(),
         // Another role can't be seen well enough to be taken on elsewhere.
         unknown: flag(),
+        sequences: false,
         loaded: false,
     };
     let pairs = settings.split('\u{1}').skip(1).filter_map(|pair| pair.split_once('\u{2}'));
@@ -98,7 +99,7 @@ impl Session {
             }
         }
         if let Some(pins) = all {
-            self.state.pins = Pins { loaded: self.state.pins.loaded, ..pins };
+            self.state.pins = Pins { loaded: self.state.pins.loaded, sequences: self.state.pins.sequences, ..pins };
         } else if !self.transaction.held().is_empty() {
             self.state.pins.unknown = false;
         }

@@ -17,6 +17,7 @@ pub mod own;
 pub mod planner;
 pub mod prepared;
 pub mod segment;
+pub mod sequences;
 pub mod several;
 pub mod simple;
 pub mod startup;

@@ -30,8 +30,12 @@ pub struct Planner {
     current: ArcSwapOption<Current>,
     /// Counts scenes: a template of an older one is looked up again.
     generation: AtomicU64,
+    /// A statement has named a sequence function: see [`super::sequences`].
+    watches_sequences: AtomicBool,
     /// DDL was seen: nothing is planned until the catalog has been read again.
     stale: AtomicBool,
+    /// How often DDL was seen: a catalog that was being read meanwhile is old when it comes.
+    definitions: AtomicU64,
     wanted: Notify,
     refreshed: Notify,
     /// Why nothing is planned at all: the file would place rows differently from the servers' record.
@@ -58,7 +62,9 @@ impl Planner {
             config: Arc::clone(config),
             current: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
+            watches_sequences: AtomicBool::new(false),
             stale: AtomicBool::new(false),
+            definitions: AtomicU64::new(0),
             wanted: Notify::new(),
             refreshed: Notify::new(),
             refused: ArcSwapOption::empty(),
@@ -101,14 +107,26 @@ impl Planner {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// To be asked before a catalog is read, and given back with it.
+    pub fn definitions_seen(&self) -> u64 {
+        self.definitions.load(Ordering::Acquire)
+    }
+
     /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
-    pub fn adopt_catalog(&self, catalog: Catalog) {
+    pub fn adopt_catalog(&self, catalog: Catalog, definitions_seen: u64) {
         if self.refused.swap(None).is_some() {
             tracing::info!(database = %self.config.name, "the placement is as recorded again");
         }
+        let is_old = self.definitions_seen() != definitions_seen;
+        if is_old && self.is_single() {
+            // The next one is on its way; until then everything goes to the primary.
+            return;
+        }
         self.take_over(catalog);
-        self.stale.store(false, Ordering::Release);
-        self.refreshed.notify_waiters();
+        if !is_old {
+            self.stale.store(false, Ordering::Release);
+            self.refreshed.notify_waiters();
+        }
     }
 
     fn take_over(&self, catalog: Catalog) {
@@ -130,9 +148,13 @@ impl Planner {
         }
     }
 
-    /// DDL was seen. With one node nothing can go to the wrong one meanwhile.
+    /// DDL was seen. With one shard nobody waits: what isn't known to be a read goes to the primary.
     pub fn invalidate(&self) {
-        if self.is_single() && self.config.shards.iter().all(|shard| shard.replicas.is_empty()) {
+        self.definitions.fetch_add(1, Ordering::AcqRel);
+        if self.is_single() {
+            if self.has_catalog() && self.config.shards.iter().any(|shard| !shard.replicas.is_empty()) {
+                self.enter_without_catalog();
+            }
             self.wanted.notify_one();
         } else if self.has_catalog() {
             self.stale.store(true, Ordering::Release);
@@ -278,7 +300,16 @@ impl Planner {
                 .hint("Try again in a moment.")
         };
         parsers().try_send(job).map_err(overwhelmed)?;
-        built.await.map_err(|_| ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned"))
+        let failed = |_| ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned");
+        let template = built.await.map_err(failed)?;
+        if template.statements.iter().any(|one| one.effects.uses_sequence || one.effects.reads_sequence) {
+            self.watches_sequences.store(true, Ordering::Release);
+        }
+        Ok(template)
+    }
+
+    pub fn watches_sequences(&self) -> bool {
+        self.watches_sequences.load(Ordering::Acquire)
     }
 }
 

@@ -215,10 +215,13 @@ impl Session {
         len: usize,
     ) -> Result<(), SessionEnd> {
         let access = access_of(template);
-        let ready = match self.admit_write(shard, template).await {
-            Ok(()) => self.reach(shard, access).await,
-            Err(error) => Err(error),
-        };
+        let mut ready = self.admit_write(shard, template).await;
+        if ready.is_ok() {
+            ready = self.find_sequences(shard, template);
+        }
+        if ready.is_ok() {
+            ready = self.reach(shard, access).await;
+        }
         if let Err(error) = ready {
             self.client.inbound.advance(len);
             self.expects.clear();
@@ -226,6 +229,7 @@ impl Session {
             self.say_ready();
             return Ok(());
         }
+        self.own_sequences(shard, template, true);
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         lease.framed.outbound.extend_from_slice(frame);

@@ -42,6 +42,8 @@ pub struct Pins {
     pub sql_prepared: bool,
     /// A procedure or a setting whose effect can't be followed: the connection is to be inspected.
     pub unknown: bool,
+    /// The client has asked for its sequences' last values.
+    pub sequences: bool,
     /// LOAD: a library can't be taken out again.
     pub loaded: bool,
 }

@@ -73,6 +73,10 @@ pub struct Session {
     pub(super) drain: Arc<Drain>,
     /// The shard whose completed statements are being applied, where it is not all that are held.
     pub(super) acting: Option<crate::types::ShardId>,
+    /// Tells sessions apart; never used twice.
+    pub(super) number: u64,
+    /// The connection that last used a sequence for this client.
+    pub(super) sequences: Option<Arc<crate::pool::BackendKey>>,
 }
 
 /// Tells sessions that the server wants to stop.

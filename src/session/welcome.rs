@@ -2,6 +2,7 @@
 //! would report, and its cancel key.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use super::cancel::{CancelKeys, Cancellable};
@@ -17,6 +18,8 @@ use crate::protocol::backend::{self, Severity, Status};
 use crate::transaction::Transaction;
 use crate::types::limits::GREETINGS_MAX;
 use crate::types::{ClientError, ShardId, SqlState};
+
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
 /// What a server says to a login with certain start-up settings.
 #[derive(Debug)]
@@ -106,6 +109,8 @@ pub async fn welcome(
         standard_conforming_strings,
         drain,
         acting: None,
+        number: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
+        sequences: None,
     };
     session.refresh_names();
     Some((session, guard))

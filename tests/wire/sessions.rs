@@ -38,6 +38,16 @@ fn settings_follow_their_client() {
     assert_eq!(b.value("SHOW work_mem"), "4MB");
     assert_eq!(a.value("SHOW work_mem"), "6MB");
 
+    // DateStyle is two settings: one without the other is kept.
+    a.run("SET DateStyle TO 'German, MDY'");
+    b.run("SET DateStyle TO postgres");
+    a.run("SET DateStyle TO ymd");
+    assert_eq!(b.value("SHOW DateStyle"), "Postgres, MDY");
+    assert_eq!(a.value("SHOW DateStyle"), "German, YMD");
+    b.run("SET DateStyle TO dmy");
+    a.run("RESET DateStyle");
+    assert_eq!(b.value("SHOW DateStyle"), "Postgres, DMY");
+
     // Lists, and a rolled back one.
     a.run("SET search_path TO kinds, \"$user\", public");
     a.run("BEGIN");
