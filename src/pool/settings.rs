@@ -157,20 +157,22 @@ impl DateStyle {
         };
         let mut parts = Self::default();
         for word in text.split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()) {
+            let style = [("iso", "ISO"), ("sql", "SQL"), ("postgres", "Postgres"), ("german", "German")];
             let order = match word.as_str() {
-                "ymd" => "ymd",
-                _ if word == "dmy" || word.starts_with("euro") => "dmy",
-                _ if word == "mdy" || word == "us" || word.starts_with("noneuro") => "mdy",
-                _ if ["iso", "sql", "postgres", "german"].iter().any(|style| word.starts_with(style)) => {
-                    parts.style = Some(word);
+                "ymd" => "YMD",
+                _ if word == "dmy" || word.starts_with("euro") => "DMY",
+                _ if word == "mdy" || word == "us" || word.starts_with("noneuro") => "MDY",
+                _ => {
+                    // As SHOW spells it.
+                    let (_, style) = style.iter().find(|(start, _)| word.starts_with(start))?;
+                    parts.style = Some((*style).to_owned());
                     continue;
                 }
-                _ => return None,
             };
             parts.order = Some(order.to_owned());
         }
-        if parts.order.is_none() && parts.style.as_ref().is_some_and(|style| style.starts_with("german")) {
-            parts.order = Some("dmy".to_owned());
+        if parts.order.is_none() && parts.style.as_deref() == Some("German") {
+            parts.order = Some("DMY".to_owned());
         }
         Some(parts)
     }
@@ -282,10 +284,10 @@ mod tests {
             let settings = values.iter().fold(Settings::none(), |all, value| all.with("datestyle", list(value)));
             settings.get("datestyle").cloned()
         };
-        assert_eq!(style(&[&["Postgres, MDY"], &["ymd"]]), Some(list(&["postgres", "ymd"])));
-        assert_eq!(style(&[&["ISO", "YMD"], &["german"]]), Some(list(&["german", "dmy"])));
-        assert_eq!(style(&[&["German"], &["iso"]]), Some(list(&["iso", "dmy"])));
-        assert_eq!(style(&[&["sql"]]), Some(list(&["sql"])));
+        assert_eq!(style(&[&["Postgres, MDY"], &["ymd"]]), Some(list(&["Postgres", "YMD"])));
+        assert_eq!(style(&[&["ISO", "YMD"], &["german"]]), Some(list(&["German", "DMY"])));
+        assert_eq!(style(&[&["German"], &["iso"]]), Some(list(&["ISO", "DMY"])));
+        assert_eq!(style(&[&["sql"]]), Some(list(&["SQL"])));
     }
 
     #[test]
