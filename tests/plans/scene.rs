@@ -322,6 +322,7 @@ fn effects(effects: &Effects) -> String {
         (effects.creates_temporary, "creates temporary"),
         (effects.unknown, "unknown"),
         (effects.uses_sequence, "uses a sequence"),
+        (effects.reads_sequence, "asks for a sequence's last value"),
         (effects.needs_primary, "needs the primary"),
     ];
     let mut found: Vec<String> = flags.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()).collect();
