@@ -4,6 +4,7 @@
 //!
 //! Knows nothing of shards, of the configuration or of the servers' catalogs.
 
+pub mod clauses;
 pub mod command;
 pub mod lexer;
 pub mod parse;

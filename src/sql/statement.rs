@@ -55,6 +55,50 @@ pub struct Scope {
     /// The select list, as far as it is known by position: ends before the first `*`.
     pub outputs: Vec<Operand>,
     pub features: Features,
+    pub shape: Shape,
+}
+
+/// The lists of a SELECT, item by item; [`super::clauses`] finds them in its text.
+#[derive(Debug, Default)]
+pub struct Shape {
+    pub items: Vec<Item>,
+    /// How many expressions GROUP BY has.
+    pub group_by: usize,
+    /// GROUP BY, as far as its items are columns or constants.
+    pub groups: Vec<Operand>,
+    pub order_by: Vec<Order>,
+    /// LIMIT, but for LIMIT ALL.
+    pub limit: Option<Operand>,
+    pub offset: Option<Operand>,
+    pub fetch: Option<Fetch>,
+}
+
+/// Of a select list.
+#[derive(Debug)]
+pub enum Item {
+    /// `*` or `table.*`.
+    Star,
+    Value {
+        operand: Operand,
+        alias: Option<Name>,
+    },
+}
+
+/// Of an ORDER BY.
+#[derive(Debug)]
+pub struct Order {
+    pub operand: Operand,
+    pub descending: bool,
+    pub nulls_first: Option<bool>,
+    /// USING.
+    pub by_operator: bool,
+}
+
+#[derive(Debug)]
+pub struct Fetch {
+    /// Without one it is one row.
+    pub quantity: Option<Operand>,
+    pub with_ties: bool,
 }
 
 /// The enclosing scope and which of its relations can be seen from here.

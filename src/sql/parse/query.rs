@@ -3,7 +3,7 @@
 use sqlparser::ast::{self, Expr, SetExpr};
 
 use super::{Lowered, Lowering, NotParsed, names, predicate};
-use crate::sql::statement::{Features, Operand, Parent, Place};
+use crate::sql::statement::{Features, Fetch, Item, Operand, Order, Parent, Place};
 
 impl Lowering {
     /// The scope of the query's body.
@@ -37,6 +37,7 @@ impl Lowering {
             Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(order), interpolate: None }) => {
                 self.order(order, &at)?;
                 self.scope(scope).features.order_by = true;
+                self.scope(scope).shape.order_by = order.iter().map(ordered).collect();
             }
             Some(_) => return Err(NotParsed),
         }
@@ -46,12 +47,20 @@ impl Lowering {
                 self.walk_option(limit.as_ref(), &at)?;
                 self.walk_option(offset.as_ref().map(|offset| &offset.value), &at)?;
                 self.scope(scope).features.limit = true;
+                let shape = &mut self.scope(scope).shape;
+                shape.limit = limit.as_ref().map(predicate::operand);
+                shape.offset = offset.as_ref().map(|offset| predicate::operand(&offset.value));
             }
             Some(_) => return Err(NotParsed),
         }
         if let Some(fetch) = fetch {
             self.walk_option(fetch.quantity.as_ref(), &at)?;
             self.scope(scope).features.limit = true;
+            if fetch.percent {
+                return Err(NotParsed);
+            }
+            let quantity = fetch.quantity.as_ref().map(predicate::operand);
+            self.scope(scope).shape.fetch = Some(Fetch { quantity, with_ties: fetch.with_ties });
         }
         let features = &mut self.scope(scope).features;
         features.locking |= !locks.is_empty();
@@ -205,6 +214,9 @@ impl Lowering {
         }
         let at = self.at(scope, Place::Other);
         self.walk_all(expressions, &at)?;
+        let shape = &mut self.scope(scope).shape;
+        shape.group_by = expressions.len();
+        shape.groups = expressions.iter().map(predicate::operand).collect();
         Ok(!expressions.is_empty())
     }
 
@@ -213,15 +225,13 @@ impl Lowering {
         let at = self.at(scope, Place::Output);
         let mut by_position = true;
         for item in items {
-            let expression: &Expr = match item {
-                ast::SelectItem::UnnamedExpr(expression) => expression,
-                ast::SelectItem::ExprWithAlias { expr, alias } => {
-                    names::fold(alias)?;
-                    expr
-                }
+            let (expression, alias): (&Expr, _) = match item {
+                ast::SelectItem::UnnamedExpr(expression) => (expression, None),
+                ast::SelectItem::ExprWithAlias { expr, alias } => (expr, Some(names::fold(alias)?)),
                 ast::SelectItem::Wildcard(options) => {
                     plain_wildcard(options)?;
                     by_position = false;
+                    self.scope(scope).shape.items.push(Item::Star);
                     continue;
                 }
                 ast::SelectItem::QualifiedWildcard(kind, options) => {
@@ -230,6 +240,7 @@ impl Lowering {
                         self.walk(expression, &at)?;
                     }
                     by_position = false;
+                    self.scope(scope).shape.items.push(Item::Star);
                     continue;
                 }
                 ast::SelectItem::ExprWithAliases { .. } => return Err(NotParsed),
@@ -239,6 +250,8 @@ impl Lowering {
                 let output: Operand = predicate::operand(expression);
                 self.scope(scope).outputs.push(output);
             }
+            let operand = predicate::operand(expression);
+            self.scope(scope).shape.items.push(Item::Value { operand, alias });
         }
         Ok(())
     }
@@ -258,4 +271,18 @@ fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Lowered<()> {
         return Err(NotParsed);
     };
     Ok(())
+}
+
+fn ordered(item: &ast::OrderByExpr) -> Order {
+    let (descending, by_operator) = match &item.options.sort {
+        None | Some(ast::OrderBySort::Asc) => (false, false),
+        Some(ast::OrderBySort::Desc) => (true, false),
+        Some(ast::OrderBySort::Using(_)) => (false, true),
+    };
+    Order {
+        operand: predicate::operand(&item.expr),
+        descending,
+        nulls_first: item.options.nulls_first,
+        by_operator,
+    }
 }
