@@ -1,7 +1,7 @@
 //! Queries of the proxy's own on a data connection, between a client's turns: ROLLBACK, COMMIT on
 //! several shards, DISCARD ALL, and a failure on purpose.
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use thiserror::Error;
 
 use super::replies::{ClientFrame, without_fatal};
@@ -59,6 +59,40 @@ pub struct Answer {
     pub value: Option<String>,
     /// Parameters that the server reported meanwhile.
     pub parameters: Vec<(String, String)>,
+    /// ParameterDescription.
+    pub takes: Option<Box<[u32]>>,
+    /// RowDescription.
+    pub gives: Option<Bytes>,
+}
+
+/// Has the server describe a statement, under no name.
+///
+/// # Errors
+/// The server's error, or a lost connection.
+pub async fn describe(backend: &mut Backend, sql: &[u8], types: &[u8]) -> Result<Answer, OwnError> {
+    let out = &mut backend.framed.outbound;
+    encode::parse(out, b"", sql, types);
+    encode::describe_statement(out, b"");
+    encode::sync(out);
+    converse(backend).await
+}
+
+/// Runs a statement with NULL for each parameter.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_without_values(backend: &mut Backend, sql: &[u8], types: &[u8]) -> Result<Answer, OwnError> {
+    let out = &mut backend.framed.outbound;
+    encode::parse(out, b"", sql, types);
+    let count = u16::try_from(types.len() / 4).expect("types were counted in 16 bits");
+    let mut tail = vec![0, 0];
+    tail.extend_from_slice(&count.to_be_bytes());
+    tail.extend(std::iter::repeat_n(0xff, usize::from(count) * 4));
+    tail.extend_from_slice(&[0, 0]);
+    encode::bind(out, b"", b"", &tail);
+    encode::execute(out, b"", 0);
+    encode::sync(out);
+    converse(backend).await
 }
 
 /// Makes the server's transaction fail, as an error of a statement that never reached it would have.
@@ -135,6 +169,10 @@ async fn answer(backend: &mut Backend) -> Result<Answer, OwnError> {
             Some(&tag::DATA_ROW) if answer.value.is_none() => {
                 answer.value = backend::first_text(frame).map(str::to_owned);
             }
+            Some(&tag::PARAMETER_DESCRIPTION) => {
+                answer.takes = backend::parameter_types(frame).ok();
+            }
+            Some(&tag::ROW_DESCRIPTION) => answer.gives = Some(Bytes::copy_from_slice(frame)),
             Some(&tag::PARAMETER_STATUS) => {
                 if let Ok((name, value)) = backend::parameter_status(frame) {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -124,10 +124,13 @@ impl Relay<'_> {
             }
         }
         loop {
-            while let Some(&Expect::Owed(tag)) = self.expects.front() {
+            while let Some(Expect::Owed(_) | Expect::Say(_)) = self.expects.front() {
                 self.show_seen();
-                backend::empty(&mut self.client.outbound, tag);
-                self.expects.pop_front();
+                match self.expects.pop_front() {
+                    Some(Expect::Owed(tag)) => backend::empty(&mut self.client.outbound, tag),
+                    Some(Expect::Say(frame)) => self.client.outbound.extend_from_slice(&frame),
+                    _ => {}
+                }
             }
             if self.expects.is_empty() {
                 return Ok(Progress::Done);
@@ -261,10 +264,15 @@ impl Relay<'_> {
         self.outcome.note_error(frame);
         // What the client still sends of its copy is ignored, as a server would.
         self.copying = None;
+        let own = matches!(self.expects.front(), Some(Expect::Parse { shown: true, .. }));
+        let changed = self.part.shown_error(frame, own);
         if self.part.hides_errors() {
             self.hide(header.len);
         } else if self.part.moves().is_some() {
             self.show_moved(header.len);
+        } else if let Some(changed) = changed {
+            self.hide(header.len);
+            self.client.outbound.extend_from_slice(&changed);
         } else {
             self.seen += header.len;
         }
@@ -284,6 +292,10 @@ impl Relay<'_> {
     }
 
     fn ready(&mut self, header: Header, status: Status) -> Result<(), RelayError> {
+        // Of a statement that failed unseen.
+        while self.part.is_silent() && matches!(self.expects.front(), Some(Expect::Execute)) {
+            self.expects.pop_front();
+        }
         let shown = match self.expects.pop_front() {
             Some(Expect::OwnQuery) => false,
             Some(Expect::Query { shown_ready }) => shown_ready,
@@ -374,26 +386,30 @@ impl Relay<'_> {
         }
     }
 
-    /// Ready when the client has gone. What it sends ahead is kept, up to a bound.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        while self.watches_client {
-            match self.client.stream.poll_read_ready(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::ClientGone(error)),
-                Poll::Ready(Ok(())) => {}
-            }
-            match self.client.try_fill_now() {
-                Ok(None) => {}
-                Ok(Some(0)) => {
-                    let gone = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "closed during a statement");
-                    return Poll::Ready(Event::ClientGone(gone));
-                }
-                Ok(Some(_)) => self.watches_client = self.client.inbound.len() < CLIENT_AHEAD_BYTES_MAX,
-                Err(error) => return Poll::Ready(Event::ClientGone(error)),
-            }
-        }
-        Poll::Pending
+        poll_client(self.client, &mut self.watches_client, cx).map(Event::ClientGone)
     }
+}
+
+/// Ready when the client has gone. What it sends ahead is kept, up to a bound; then it isn't watched any more.
+pub(super) fn poll_client(client: &mut Framed, watches: &mut bool, cx: &mut Context<'_>) -> Poll<std::io::Error> {
+    while *watches {
+        match client.stream.poll_read_ready(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(error),
+            Poll::Ready(Ok(())) => {}
+        }
+        match client.try_fill_now() {
+            Ok(None) => {}
+            Ok(Some(0)) => {
+                let gone = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "closed during a statement");
+                return Poll::Ready(gone);
+            }
+            Ok(Some(_)) => *watches = client.inbound.len() < CLIENT_AHEAD_BYTES_MAX,
+            Err(error) => return Poll::Ready(error),
+        }
+    }
+    Poll::Pending
 }
 
 enum Event {

@@ -17,6 +17,8 @@ pub enum Expect {
     OwnQuery,
     /// Nothing was sent; the client is owed this empty message (ParseComplete, CloseComplete).
     Owed(u8),
+    /// Nothing was sent; the client is told this.
+    Say(Box<[u8]>),
     /// ParseComplete; on an error the backend forgets the statement.
     Parse {
         shown: bool,

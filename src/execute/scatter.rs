@@ -3,8 +3,9 @@
 //! held back: a backend whose turn hasn't come is slowed down by its own socket.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::relay::relay_part;
@@ -35,6 +36,20 @@ pub struct Part {
     preface: Option<BytesMut>,
     /// How the text that the server got differs from the client's.
     moved: Option<Moved>,
+    /// RowDescriptions are kept from the client, and here.
+    described: Option<Vec<Bytes>>,
+    /// Where errors of a statement that was made of the client's are in the client's.
+    remap: Option<Remap>,
+}
+
+/// From a position in the statement that a server was given to one in the client's.
+#[derive(Clone)]
+pub struct Remap(pub Arc<dyn Fn(usize) -> Option<usize> + Send + Sync>);
+
+impl std::fmt::Debug for Remap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Remap")
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +76,20 @@ impl Part {
             notices: Vec::new(),
             preface: None,
             moved: None,
+            described: None,
+            remap: None,
         }
+    }
+
+    /// Nothing is for the client.
+    pub(super) fn silent() -> Self {
+        Self { role: Role::Silent, ..Self::whole() }
+    }
+
+    /// The error as the client is to see it; `own`: of its own statement.
+    pub(super) fn shown_error(&self, frame: &[u8], own: bool) -> Option<Vec<u8>> {
+        let Remap(remap) = self.remap.as_ref().filter(|_| !own)?;
+        Some(backend::repositioned(frame, &**remap))
     }
 
     /// For EXPLAIN: these rows come before the server's.
@@ -124,6 +152,10 @@ impl Part {
         match (self.role, tag) {
             (Role::Whole, _) => Ok(true),
             (Role::Silent | Role::Echo, _) => Ok(false),
+            (_, tag::ROW_DESCRIPTION) if self.described.is_some() => {
+                self.described.get_or_insert_default().push(Bytes::copy_from_slice(frame));
+                Ok(false)
+            }
             (_, tag::COMMAND_COMPLETE) => {
                 let text = backend::command_tag(frame)?;
                 self.rows += backend::tag_rows(text);
@@ -189,6 +221,10 @@ pub enum Merge {
     Concatenate,
     /// The same command on each: the first one's answer stands for all.
     Echo,
+    /// Descriptions aren't shown, they are given back; `quiet`: nothing is shown but errors and notices.
+    Prologue {
+        quiet: bool,
+    },
 }
 
 /// One backend of a scatter, with what it owes.
@@ -206,6 +242,8 @@ pub struct Scattered {
     pub outcome: Outcome,
     /// The tag of the whole answer, if statements completed.
     pub tag: Option<String>,
+    /// RowDescriptions that weren't shown, in order.
+    pub described: Vec<Bytes>,
 }
 
 /// Passes on the answers of all pieces; the CommandComplete for all is left to the caller.
@@ -216,23 +254,19 @@ pub async fn scatter(
     client: &mut Framed,
     pieces: &mut [Piece<'_>],
     merge: Merge,
+    remap: Option<Remap>,
 ) -> Result<Scattered, (usize, RelayError)> {
-    for (position, piece) in pieces.iter_mut().enumerate() {
-        // All work at once; a server that doesn't take its request now gets the rest when it is read.
-        if let Err(error) = piece.backend.framed.try_flush_now() {
-            piece.backend.condition = Condition::Broken;
-            let error = RelayError::Backend { reason: error.to_string(), last_words: None };
-            silence(client, pieces, None).await;
-            return Err((position, error));
-        }
+    flush(client, pieces).await?;
+    let mut part = Part { remap, ..Part::first() };
+    if let Merge::Prologue { .. } = merge {
+        part.described = Some(Vec::new());
     }
-    let mut part = Part::first();
     let mut first: Option<Outcome> = None;
     for position in 0..pieces.len() {
         let Some(piece) = pieces.get_mut(position) else { break };
         if merge == Merge::Echo {
             part.role = if position == 0 { Role::First } else { Role::Echo };
-        } else if position > 0 {
+        } else if position > 0 || merge == (Merge::Prologue { quiet: true }) {
             part.role = Role::Later;
         }
         part.preface = piece.preface.take();
@@ -254,7 +288,24 @@ pub async fn scatter(
     }
     let outcome = first.unwrap_or_default();
     let tag = part.tag.map(|tag| if tag.starts_with("SELECT ") { format!("SELECT {}", part.rows) } else { tag });
-    Ok(Scattered { outcome, tag })
+    Ok(Scattered { outcome, tag, described: part.described.unwrap_or_default() })
+}
+
+/// Sends what is queued: all work at once. A server that doesn't take its request now gets the rest when it is
+/// read.
+///
+/// # Errors
+/// As [`scatter`].
+pub(super) async fn flush(client: &mut Framed, pieces: &mut [Piece<'_>]) -> Result<(), (usize, RelayError)> {
+    for (position, piece) in pieces.iter_mut().enumerate() {
+        if let Err(error) = piece.backend.framed.try_flush_now() {
+            piece.backend.condition = Condition::Broken;
+            let error = RelayError::Backend { reason: error.to_string(), last_words: None };
+            silence(client, pieces, None).await;
+            return Err((position, error));
+        }
+    }
+    Ok(())
 }
 
 /// Cancels and reads to their ends the pieces behind `after`, whose rows nobody wants any more.
@@ -264,15 +315,19 @@ async fn silence(client: &mut Framed, pieces: &mut [Piece<'_>], after: Option<us
         if piece.backend.condition == Condition::Broken {
             continue;
         }
-        let key = std::sync::Arc::clone(&piece.backend.key);
-        let cancel = send_cancel(&key.node.config, key.process_id, &key.secret_key);
-        // Uncancelled, it is read to its end all the same.
-        let _ = tokio::time::timeout(CANCEL_WAIT_MAX, cancel).await;
-        let mut part = Part { role: Role::Silent, ..Part::whole() };
+        cancel(piece.backend).await;
+        let mut part = Part::silent();
         if let Err(error) = relay_part(client, piece.backend, piece.expects, &mut part).await {
             tracing::debug!(%error, "a shard of a failed scatter was lost");
         }
     }
+}
+
+/// Uncancelled, it is read to its end all the same.
+pub(super) async fn cancel(backend: &Backend) {
+    let key = Arc::clone(&backend.key);
+    let cancel = send_cancel(&key.node.config, key.process_id, &key.secret_key);
+    let _ = tokio::time::timeout(CANCEL_WAIT_MAX, cancel).await;
 }
 
 /// One backend's share of an Execute with a row limit: its rows, and whether it has more.

@@ -1,6 +1,9 @@
 //! One call: its values choose among the routes of a template.
 
+use std::sync::Arc;
+
 use super::evaluate::Call;
+use super::merge::Amounts;
 use super::plan::{Plan, Refusal, Why};
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
@@ -183,9 +186,26 @@ impl Binding<'_> {
             None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
             Some(shards) => match (shards.single(), &keyed.spread) {
                 (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
-                (None, Spread::Concatenate) => Ok(Plan::Scatter { shards }),
-                (None, Spread::Refused(refusal)) => Err(refusal.clone()),
+                (None, spread) => self.spread(spread, shards),
             },
+        }
+    }
+
+    fn spread(&self, spread: &Spread, shards: ShardSet) -> Result<Plan, Refusal> {
+        match spread {
+            Spread::Concatenate => Ok(Plan::Scatter { shards }),
+            Spread::Merge(merge, otherwise) => match merge.amounts(&self.call) {
+                Amounts::Window(window) => Ok(Plan::Merge {
+                    otherwise: Box::new(self.spread(otherwise, shards.clone())),
+                    shards,
+                    merge: Arc::clone(merge),
+                    window,
+                }),
+                // Any server says what is wrong with it.
+                Amounts::Negative => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
+                Amounts::Unknown => self.spread(otherwise, shards),
+            },
+            Spread::Refused(refusal) => Err(refusal.clone()),
         }
     }
 
@@ -206,7 +226,7 @@ impl Binding<'_> {
                 (_, Plan::Single { .. }) => {
                     return Err(refusal::batch("must all concern the same shard"));
                 }
-                (_, Plan::Scatter { .. }) | (Plan::Scatter { .. }, _) => {
+                (_, Plan::Scatter { .. } | Plan::Merge { .. }) | (Plan::Scatter { .. } | Plan::Merge { .. }, _) => {
                     return Err(refusal::batch("can't go to several shards"));
                 }
             };

@@ -71,6 +71,10 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
             format!("shards {} (rows of each, one after the other)", names.join(", "))
         }
+        Plan::Merge { shards, merge, .. } => {
+            let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
+            format!("shards {} ({})", names.join(", "), merge.shown)
+        }
         Plan::Touched => "the shards of the transaction".to_owned(),
     }
 }

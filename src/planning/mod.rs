@@ -13,6 +13,7 @@ pub mod explain;
 pub mod functions;
 mod ids;
 mod keys;
+pub mod merge;
 pub mod plan;
 mod query;
 mod record;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::merge::{Merge, Window};
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
 /// Where one call goes. There is no default: a statement that can't be placed is an `Err(Refusal)`.
@@ -14,6 +15,9 @@ pub enum Plan {
     Any,
     /// Each of these shards gives a part; the answer is their concatenation.
     Scatter { shards: ShardSet },
+    /// Each of these shards gives a part; the parts are merged as they come. `otherwise` answers it where the
+    /// servers' types don't allow that.
+    Merge { shards: ShardSet, merge: Arc<Merge>, window: Window, otherwise: Box<Result<Plan, Refusal>> },
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
 }

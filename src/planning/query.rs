@@ -1,8 +1,11 @@
 //! The routes of queries and data-modifying commands. In: tokens and the scene. Out: a [`Routed`].
 
+use std::sync::Arc;
+
 use super::ddl::Suspects;
 use super::functions::Class;
 use super::keys::{Keys, Locations};
+use super::merge::{self, Way};
 use super::plan::Refusal;
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
@@ -35,7 +38,7 @@ pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
             _ => {}
         }
     }
-    let route = match planned(&statement, &locations, scene) {
+    let route = match planned(&statement, &locations, scene, (text, names)) {
         Ok(route) => route,
         Err((refusal, who)) => Route::Refused(refusal, who),
     };
@@ -102,7 +105,9 @@ fn is_call(statement: &Statement, locations: &Locations, scene: &Scene, attribut
 
 type Planned<T> = Result<T, (Refusal, Override)>;
 
-fn planned(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Route> {
+type Written<'a> = (Text<'a>, &'a Names);
+
+fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written: Written<'_>) -> Planned<Route> {
     let all = || locations.iter().flatten().flatten();
     if let Some((found, refusal)) = all().find_map(|found| Some((found, found.refusal.clone()?))) {
         let who = if found.stands_for.is_some() { Override::Key } else { Override::Shard };
@@ -141,7 +146,7 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene) -> Plann
     if statement.scopes.iter().any(|scope| scope.features.into) {
         return Err((refusal::makes_table("SELECT INTO"), Override::Shard));
     }
-    keyed(statement, locations, scene).map(Route::Keyed)
+    keyed(statement, locations, scene, written).map(Route::Keyed)
 }
 
 fn target<'a>(write: &Write, locations: &'a Locations) -> Option<&'a Found> {
@@ -191,7 +196,7 @@ fn check_triggers(statement: &Statement, locations: &Locations, scene: &Scene) -
     Ok(())
 }
 
-fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Keyed> {
+fn keyed(statement: &Statement, locations: &Locations, scene: &Scene, written: Written<'_>) -> Planned<Keyed> {
     let keys = Keys::of(statement, locations);
     if keys.nodes.len() > USES_MAX {
         return Err((refusal::too_many_relations(), Override::Shard));
@@ -210,7 +215,7 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
             not_null: false,
         });
     }
-    let mut spread = spread(statement, &keys, scene);
+    let mut spread = spread(statement, &keys, locations, scene, written);
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
             continue;
@@ -229,9 +234,20 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned
 }
 
 /// The chain of what several shards can do together, the cheapest first. The refusal is that of the first.
-fn spread(statement: &Statement, keys: &Keys, scene: &Scene) -> Spread {
-    match scatter::check(statement, keys, &scene.functions()) {
-        Ok(()) => Spread::Concatenate,
-        Err(refusal) => Spread::Refused(refusal),
+fn spread(
+    statement: &Statement,
+    keys: &Keys,
+    locations: &Locations,
+    scene: &Scene,
+    (text, names): Written<'_>,
+) -> Spread {
+    let Err(refusal) = scatter::check(statement, keys, &scene.functions()) else {
+        return Spread::Concatenate;
+    };
+    let otherwise = Spread::Refused(refusal);
+    match merge::build(statement, keys, locations, scene, names, text) {
+        Some(Way::Concatenate) => Spread::Concatenate,
+        Some(Way::Merge(merge)) => Spread::Merge(Arc::from(merge), Box::new(otherwise)),
+        None => otherwise,
     }
 }

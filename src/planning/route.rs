@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::evaluate::{Call, Value};
 use super::keys::{self, Test};
+use super::merge::Merge;
 use super::plan::{Refusal, Why};
 use super::refusal;
 use crate::routing::{NoPlace, Sharded};
@@ -54,6 +55,8 @@ pub struct Keyed {
 pub enum Spread {
     /// Each gives a part of the answer; the parts one after the other are the whole.
     Concatenate,
+    /// The parts are merged as they come; where the servers' types don't allow that, the next of the chain.
+    Merge(Arc<Merge>, Box<Spread>),
     Refused(Refusal),
 }
 

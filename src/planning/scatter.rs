@@ -15,6 +15,16 @@ pub fn check(statement: &Statement, keys: &Keys, functions: &Functions<'_>) -> R
         return Err(unbound(keys));
     }
     clauses(root)?;
+    rows(statement, keys, functions, false)
+}
+
+/// If each row of FROM and WHERE comes from one shard, whatever is then done with the rows; `aggregates`: they
+/// may be fed to aggregates.
+///
+/// # Errors
+/// The first reason found.
+pub fn rows(statement: &Statement, keys: &Keys, functions: &Functions<'_>, aggregates: bool) -> Result<(), Refusal> {
+    let root = statement.scopes.get(statement.root).ok_or_else(refusal::not_parsed)?;
     // Every use of a sharded table is in the outermost FROM.
     if let Some(node) = keys.nodes.iter().find(|node| node.place.scope != statement.root) {
         return Err(refusal::unbound(&node.display, &node.sharded.key));
@@ -35,7 +45,12 @@ pub fn check(statement: &Statement, keys: &Keys, functions: &Functions<'_>) -> R
     if statement.dated_output {
         return Err(refusal::not_concatenable("a cast to a date or time in the select list"));
     }
-    statement.calls.iter().try_for_each(|call| function(statement, call, functions))?;
+    for call in &statement.calls {
+        let is_aggregate = call.is_aggregate || functions.class(call.schema.as_deref(), &call.name) == Class::Aggregate;
+        if !(aggregates && is_aggregate && !call.is_window && call.scope == statement.root) {
+            function(statement, call, functions)?;
+        }
+    }
     joins(statement, root, keys)
 }
 

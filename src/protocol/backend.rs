@@ -92,6 +92,70 @@ pub fn parameter_types(frame: &[u8]) -> Result<Box<[u32]>, FrameError> {
     (0..count).map(|_| fields.u32()).collect()
 }
 
+/// Reads a RowDescription: for each column its name, type OID, size, modifier and format.
+pub fn columns(frame: &[u8], mut each: impl FnMut(&[u8], u32, i16, i32, i16)) -> Result<(), FrameError> {
+    let mut fields = Fields::of(frame)?;
+    for _ in 0..fields.count()? {
+        let name = fields.cstr()?;
+        // The table's OID and the column's number.
+        fields.bytes(6)?;
+        each(name, fields.u32()?, fields.i16()?, fields.i32()?, fields.i16()?);
+    }
+    Ok(())
+}
+
+/// Copies a RowDescription, its columns in these formats: none is text, one is for all, else one each.
+pub fn with_formats(out: &mut BytesMut, description: &[u8], formats: &[[u8; 2]]) -> Result<(), FrameError> {
+    let mut fields = Fields::of(description)?;
+    let start = out.len();
+    out.extend_from_slice(description);
+    let mut at = 7;
+    for column in 0..fields.count()? {
+        let name = fields.cstr()?;
+        fields.bytes(18)?;
+        at += name.len() + 1 + 18;
+        let format = match formats {
+            [] => [0, 0],
+            [all] => *all,
+            each => each.get(column).copied().unwrap_or([0, 0]),
+        };
+        if let Some(place) = out.get_mut(start + at - 2..start + at) {
+            place.copy_from_slice(&format);
+        }
+    }
+    Ok(())
+}
+
+/// Copies an ErrorResponse or NoticeResponse with another position in the statement, or with none.
+pub fn repositioned(frame: &[u8], position: impl Fn(usize) -> Option<usize>) -> Vec<u8> {
+    let mut copy = frame.get(..5).unwrap_or_default().to_vec();
+    let mut rest = frame.get(5..).unwrap_or_default();
+    while let Some((field, behind)) =
+        rest.iter().position(|&byte| byte == 0).and_then(|end| rest.split_at_checked(end + 1))
+    {
+        rest = behind;
+        match field {
+            [b'P', digits @ .., 0] => {
+                let old = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                if let Some(new) = old.and_then(&position) {
+                    copy.push(b'P');
+                    copy.extend_from_slice(new.to_string().as_bytes());
+                    copy.push(0);
+                }
+            }
+            _ => copy.extend_from_slice(field),
+        }
+        if field == [0] {
+            break;
+        }
+    }
+    let len = u32::try_from(copy.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    if let Some(place) = copy.get_mut(1..5) {
+        place.copy_from_slice(&len.to_be_bytes());
+    }
+    copy
+}
+
 /// One field of an ErrorResponse or NoticeResponse (55.8): `b'C'` is the SQLSTATE, `b'M'` the message.
 pub fn error_field(frame: &[u8], wanted: u8) -> Option<&[u8]> {
     let mut fields = Fields::of(frame).ok()?;

@@ -57,6 +57,10 @@ pub struct Bind<'a> {
     pub statement: &'a [u8],
     /// Everything behind the two names, as it came: what is sent on when a name is replaced.
     pub tail: &'a [u8],
+    /// The part of `tail` that is about the parameters.
+    pub given: &'a [u8],
+    /// Formats of the columns, two bytes each.
+    pub result_formats: &'a [u8],
     formats: &'a [u8],
     values: Fields<'a>,
     value_count: usize,
@@ -84,10 +88,11 @@ impl<'a> Bind<'a> {
         for _ in 0..value_count {
             value_bytes(&mut fields)?;
         }
+        let given = tail.get(..tail.len() - fields.rest().len()).unwrap_or_default();
         let result_formats = fields.count()?;
-        fields.bytes(result_formats * 2)?;
+        let result_formats = fields.bytes(result_formats * 2)?;
         fields.end()?;
-        Ok(Self { portal, statement, tail, formats, values, value_count })
+        Ok(Self { portal, statement, tail, given, result_formats, formats, values, value_count })
     }
 
     pub fn value_count(&self) -> usize {
@@ -219,6 +224,17 @@ pub mod encode {
     /// `tail` is [`super::Bind::tail`].
     pub fn bind(out: &mut BytesMut, portal: &[u8], statement: &[u8], tail: &[u8]) {
         frame(out, super::tag::BIND, &[portal, b"\0", statement, b"\0", tail]);
+    }
+
+    /// As [`bind`], with other formats of the columns; `given` is [`super::Bind::given`].
+    pub fn bind_with_formats(out: &mut BytesMut, portal: &[u8], statement: &[u8], given: &[u8], formats: &[u8]) {
+        let count = u16::try_from(formats.len() / 2).expect("a statement has fewer columns");
+        let body = &[portal, b"\0", statement, b"\0", given, &count.to_be_bytes(), formats];
+        frame(out, super::tag::BIND, body);
+    }
+
+    pub fn describe_portal(out: &mut BytesMut, portal: &[u8]) {
+        frame(out, super::tag::DESCRIBE, &[b"P", portal, b"\0"]);
     }
 
     pub fn describe_statement(out: &mut BytesMut, statement: &[u8]) {

@@ -27,7 +27,7 @@ impl Session {
                 let first = self.transaction.held().first().map(|held| held.shard);
                 Some(current.or(first).unwrap_or(self.database.config.home))
             }
-            Plan::Scatter { .. } => None,
+            Plan::Scatter { .. } | Plan::Merge { .. } => None,
         }
     }
 
@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    fn lost_ahead(&mut self, shard: ShardId, error: RelayError) -> ClientError {
+    pub(super) fn lost_ahead(&mut self, shard: ShardId, error: RelayError) -> ClientError {
         self.expects.clear();
         self.drop_lease(shard);
         let message = match error {

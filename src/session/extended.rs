@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Buf, Bytes};
 
 use super::effects::{self, Change};
+use super::merged::MergeCall;
 use super::prepared::{ClientStatement, Place, Portal};
 use super::segment::{End, Failure, Ran};
 use super::turn::{Session, SessionEnd, violation};
@@ -153,6 +154,7 @@ impl Session {
             lexed,
             types: OnceLock::new(),
             filled: OnceLock::new(),
+            merged: OnceLock::new(),
         });
         let previous = self.statements.insert(name, Arc::clone(&statement));
         self.unplaced.push(Unplaced { statement, previous });
@@ -219,12 +221,25 @@ impl Session {
         if explains {
             self.note_explain(&statement.template, &statement.sql, &plan);
         }
+        let plan = match plan {
+            Plan::Merge { .. } if self.shard_of(&plan).is_none() => {
+                self.leave_segment().await?;
+                let sql = statement.sql.clone();
+                let (plan, verdict) = self.settle_merge(plan, &sql, &statement.declared, &statement.template).await?;
+                if let (Plan::Merge { shards, merge, window, .. }, Some(verdict)) = (&plan, verdict) {
+                    let call = MergeCall { shards: shards.clone(), merge: Arc::clone(merge), window: *window, verdict };
+                    return self.bind_merge(portal, statement, call, changes, len).await;
+                }
+                plan
+            }
+            other => other,
+        };
         let plan = self.wherever_held(plan, &statement);
         let Some(shard) = self.shard_of(&plan) else {
             let Plan::Scatter { shards } = plan else {
                 return Err(ClientError::new(SqlState::INTERNAL_ERROR, "a plan without a place").into());
             };
-            return self.bind_scatter(portal, statement, shards, changes, len).await;
+            return self.bind_scatter(portal, statement, shards, changes, len, None).await;
         };
         let access = super::simple::access_of(&statement.template);
         self.admit_write(shard, &statement.template).await?;
@@ -292,6 +307,7 @@ impl Session {
             lexed: old.lexed.clone(),
             types: old.types.clone(),
             filled: OnceLock::new(),
+            merged: OnceLock::new(),
         });
         self.statements.insert(old.name.clone(), Arc::clone(&fresh));
         for waiting in &mut self.unplaced {
@@ -407,6 +423,10 @@ impl Session {
                     let name: Box<[u8]> = name.into();
                     self.describe_scatter(&name, len).await
                 }
+                Some(Place::Merged(merged)) => {
+                    let name: Box<[u8]> = name.into();
+                    self.describe_merge(&name, &merged).await
+                }
                 place => self.pass_message(place, len, Expect::DescribePortal).await,
             },
         }
@@ -446,6 +466,10 @@ impl Session {
             (Some(Place::Scatter { .. }), _) => {
                 let name: Box<[u8]> = message.portal.into();
                 self.execute_scatter(&name, len).await
+            }
+            (Some(Place::Merged(merged)), _) => {
+                let name: Box<[u8]> = message.portal.into();
+                self.execute_merge(&name, &merged, len).await
             }
             (place, portal) => {
                 let changes = portal.map(|portal| std::mem::take(&mut portal.changes)).unwrap_or_default();
@@ -534,7 +558,7 @@ impl Session {
                         let previous = self.portals.remove(&name);
                         self.undo.push(Undo::Portal { name, previous });
                     }
-                    Some(Place::Scatter { .. }) => {
+                    Some(Place::Scatter { .. } | Place::Merged(_)) => {
                         self.close_scatter(&name, len).await?;
                         let previous = self.portals.remove(&name);
                         self.undo.push(Undo::Portal { name, previous });

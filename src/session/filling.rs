@@ -133,6 +133,7 @@ impl Session {
             lexed,
             types: OnceLock::new(),
             filled: OnceLock::new(),
+            merged: OnceLock::new(),
         })
     }
 }

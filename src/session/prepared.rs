@@ -1,11 +1,14 @@
 //! A client's prepared statements and portals, which outlive the connection that they were made on.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 
 use super::effects::Change;
+use crate::execute::merge::Progress;
+use crate::execute::scatter::Remap;
 use crate::planning::Template;
+use crate::planning::merge::Verdict;
 use crate::pool::Statement;
 use crate::sql::Lexed;
 use crate::types::{ShardId, ShardSet};
@@ -28,6 +31,15 @@ pub struct ClientStatement {
     pub types: OnceLock<Box<[u32]>>,
     /// The same with a parameter for each id that the proxy serves, once it was bound.
     pub filled: OnceLock<Arc<ClientStatement>>,
+    /// What shards are asked instead, where their rows are merged.
+    pub merged: OnceLock<Arc<Derived>>,
+}
+
+/// A statement that was made of a client's.
+#[derive(Debug)]
+pub struct Derived {
+    pub statement: Arc<ClientStatement>,
+    pub remap: Remap,
 }
 
 #[derive(Debug)]
@@ -50,4 +62,24 @@ pub enum Place {
         shards: ShardSet,
         position: usize,
     },
+    /// Rows of several shards, merged.
+    Merged(Arc<MergedPortal>),
 }
+
+#[derive(Debug)]
+pub struct MergedPortal {
+    pub shards: ShardSet,
+    pub verdict: Arc<Verdict>,
+    pub remap: Remap,
+    /// The client's formats of the columns.
+    pub formats: Box<[[u8; 2]]>,
+    pub progress: Mutex<Progress>,
+}
+
+impl PartialEq for MergedPortal {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for MergedPortal {}

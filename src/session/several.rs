@@ -11,21 +11,38 @@ use super::prepared::{ClientStatement, Place, Portal};
 use super::segment::Failure;
 use super::turn::{Session, SessionEnd};
 use super::undo::{Undo, Unplaced};
-use crate::execute::scatter::{Merge, Piece, fetch, scatter};
+use crate::execute::scatter::{Merge, Piece, Remap, fetch, scatter};
 use crate::execute::{Expect, RelayError};
+use crate::planning::merge::Verdict;
 use crate::planning::{Access, Template};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frontend::{Bind, Execute, encode};
 use crate::sql::Command;
 use crate::sql::command::Verb;
+use crate::transaction::Transaction;
 use crate::types::{ClientError, ShardId, ShardSet, SqlState};
 
 /// A scatter of the extended protocol whose Sync is still to come.
 #[derive(Debug)]
 pub struct ScatterSegment {
     pub portal: Box<[u8]>,
-    merge: Merge,
-    shards: Vec<(ShardId, VecDeque<Expect>)>,
+    pub(super) how: How,
+    pub(super) shards: Vec<(ShardId, VecDeque<Expect>)>,
+}
+
+/// How the answers become one.
+#[derive(Clone, Debug)]
+pub(super) struct How {
+    pub merge: Merge,
+    /// The columns that every shard is to describe.
+    pub expected: Option<Arc<Verdict>>,
+    pub remap: Option<Remap>,
+}
+
+impl How {
+    pub(super) fn of(merge: Merge) -> Self {
+        Self { merge, expected: None, remap: None }
+    }
 }
 
 impl ScatterSegment {
@@ -37,6 +54,28 @@ impl ScatterSegment {
     }
 }
 
+/// The connections that these expectations are of, in their order.
+pub(super) fn pieces<'a>(
+    transaction: &'a mut Transaction,
+    waiting: &'a mut [(ShardId, VecDeque<Expect>)],
+    explaining: Option<&str>,
+) -> Vec<Piece<'a>> {
+    let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
+    let mut queues: Vec<(ShardId, &mut VecDeque<Expect>)> =
+        waiting.iter_mut().map(|(shard, expects)| (*shard, expects)).collect();
+    let mut pieces: Vec<(usize, Piece<'_>)> = Vec::with_capacity(order.len());
+    for held in transaction.held_mut() {
+        if let Some(at) = queues.iter().position(|(shard, _)| *shard == held.shard) {
+            let (shard, expects) = queues.swap_remove(at);
+            let rank = order.iter().position(|&other| other == shard).unwrap_or(usize::MAX);
+            let preface = super::explain::preface(explaining, &held.lease);
+            pieces.push((rank, Piece { preface, backend: &mut held.lease, expects }));
+        }
+    }
+    pieces.sort_by_key(|(rank, _)| *rank);
+    pieces.into_iter().map(|(_, piece)| piece).collect()
+}
+
 impl Session {
     /// A Query on several shards.
     pub(super) async fn run_on_several(
@@ -45,6 +84,7 @@ impl Session {
         template: &Template,
         changes: Vec<(usize, Change)>,
         len: usize,
+        instead: Option<(Vec<u8>, Remap)>,
     ) -> Result<(), SessionEnd> {
         let merge = match &template.statements[..] {
             [only] if matches!(only.command, Command::Ordinary(_)) => Merge::Concatenate,
@@ -67,13 +107,17 @@ impl Session {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         for (shard, _) in &waiting {
             let lease = self.transaction.lease_mut(*shard).expect("reached above");
-            lease.framed.outbound.extend_from_slice(frame);
+            match &instead {
+                Some((sql, _)) => encode::query(&mut lease.framed.outbound, sql),
+                None => lease.framed.outbound.extend_from_slice(frame),
+            }
             lease.unanswered += 1;
             lease.unnamed = None;
         }
         self.client.inbound.advance(len);
         self.state.start_implicit();
-        match self.scatter(&mut waiting, merge).await {
+        let how = How { remap: instead.map(|(_, remap)| remap), ..How::of(merge) };
+        match self.scatter(&mut waiting, &how).await {
             Ok((failed, completed, tag)) => {
                 if !failed {
                     self.say_tag(tag);
@@ -88,7 +132,7 @@ impl Session {
 
     /// Connections that were reached for a scatter which doesn't take place: what was queued on them was
     /// not sent, so they can't be used again.
-    fn abandon(&mut self, waiting: &[(ShardId, VecDeque<Expect>)]) {
+    pub(super) fn abandon(&mut self, waiting: &[(ShardId, VecDeque<Expect>)]) {
         self.expects.clear();
         for (shard, _) in waiting {
             let unsent = self.transaction.lease_mut(*shard).is_some_and(|lease| !lease.is_at_rest());
@@ -98,47 +142,35 @@ impl Session {
         }
     }
 
-    async fn scatter(
+    pub(super) async fn scatter(
         &mut self,
         waiting: &mut [(ShardId, VecDeque<Expect>)],
-        merge: Merge,
+        how: &How,
     ) -> Result<(bool, usize, Option<String>), (ShardId, RelayError)> {
         let explaining = self.explaining.take();
         let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
-        let mut queues: Vec<(ShardId, &mut VecDeque<Expect>)> =
-            waiting.iter_mut().map(|(shard, expects)| (*shard, expects)).collect();
-        let mut pieces: Vec<(usize, Piece<'_>)> = Vec::with_capacity(order.len());
-        for held in self.transaction.held_mut() {
-            if let Some(at) = queues.iter().position(|(shard, _)| *shard == held.shard) {
-                let (shard, expects) = queues.swap_remove(at);
-                let rank = order.iter().position(|&other| other == shard).unwrap_or(usize::MAX);
-                pieces.push((
-                    rank,
-                    Piece {
-                        preface: super::explain::preface(explaining.as_deref(), &held.lease),
-                        backend: &mut held.lease,
-                        expects,
-                    },
-                ));
-            }
-        }
-        pieces.sort_by_key(|(rank, _)| *rank);
-        let mut pieces: Vec<Piece<'_>> = pieces.into_iter().map(|(_, piece)| piece).collect();
-        match scatter(&mut self.client, &mut pieces, merge).await {
+        let mut pieces = pieces(&mut self.transaction, waiting, explaining.as_deref());
+        let home = self.database.config.home;
+        let at = |position: usize| order.get(position).copied().unwrap_or(home);
+        match scatter(&mut self.client, &mut pieces, how.merge, how.remap.clone()).await {
             Ok(scattered) => {
                 drop(pieces);
                 self.settle_names(&scattered.outcome);
                 self.note_parameters(&scattered.outcome);
+                if !scattered.outcome.failed
+                    && let Some(verdict) = &how.expected
+                    && let Some(position) = super::merged::stranger(verdict, &scattered.described)
+                {
+                    let text = "a shard has other columns than were expected of it".to_owned();
+                    return Err((at(position), RelayError::Disagree(text)));
+                }
                 Ok((scattered.outcome.failed, scattered.outcome.completed, scattered.tag))
             }
-            Err((position, error)) => {
-                let shard = order.get(position).copied().unwrap_or(self.database.config.home);
-                Err((shard, error))
-            }
+            Err((position, error)) => Err((at(position), error)),
         }
     }
 
-    fn say_tag(&mut self, tag: Option<String>) {
+    pub(super) fn say_tag(&mut self, tag: Option<String>) {
         if let Some(tag) = tag {
             backend::command_complete(&mut self.client.outbound, &tag);
         }
@@ -152,6 +184,7 @@ impl Session {
         shards: ShardSet,
         changes: Vec<Change>,
         len: usize,
+        remap: Option<Remap>,
     ) -> Result<(), Failure> {
         self.leave_segment().await?;
         let is_ordinary =
@@ -184,11 +217,11 @@ impl Session {
         }
         let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes });
         self.undo.push(Undo::Portal { name: portal.clone(), previous });
-        self.scattering = Some(ScatterSegment { portal, merge, shards: waiting });
+        self.scattering = Some(ScatterSegment { portal, how: How { remap, ..How::of(merge) }, shards: waiting });
         Ok(())
     }
 
-    fn open_part(&mut self, shard: ShardId) {
+    pub(super) fn open_part(&mut self, shard: ShardId) {
         if let Some(lease) = self.transaction.lease_mut(shard) {
             lease.unanswered += 1;
         }
@@ -196,13 +229,15 @@ impl Session {
     }
 
     /// Takes up again a portal of an earlier turn: only in a transaction does it live that long.
-    async fn resume_scatter(&mut self, portal: &[u8]) -> Result<(), Failure> {
+    pub(super) async fn resume_scatter(&mut self, portal: &[u8]) -> Result<(), Failure> {
         if self.scattering.as_ref().is_some_and(|segment| *segment.portal == *portal) {
             return Ok(());
         }
         self.leave_segment().await?;
-        let Some(Place::Scatter { shards, .. }) = self.portals.get(portal).map(|portal| portal.place.clone()) else {
-            return Err(ClientError::new(SqlState::INVALID_CURSOR_NAME, "portal does not exist").into());
+        let (shards, how) = match self.portals.get(portal).map(|portal| portal.place.clone()) {
+            Some(Place::Scatter { shards, .. }) => (shards, How::of(Merge::Concatenate)),
+            Some(Place::Merged(merged)) => (merged.shards.clone(), How::of(Merge::Prologue { quiet: false })),
+            _ => return Err(ClientError::new(SqlState::INVALID_CURSOR_NAME, "portal does not exist").into()),
         };
         let mut waiting = Vec::new();
         for &shard in shards.as_slice() {
@@ -213,7 +248,7 @@ impl Session {
             self.open_part(shard);
             waiting.push((shard, std::mem::take(&mut self.expects)));
         }
-        self.scattering = Some(ScatterSegment { portal: portal.into(), merge: Merge::Concatenate, shards: waiting });
+        self.scattering = Some(ScatterSegment { portal: portal.into(), how, shards: waiting });
         Ok(())
     }
 
@@ -308,7 +343,7 @@ impl Session {
                 encode::flush(&mut lease.framed.outbound);
             }
         }
-        let result = self.scatter(&mut segment.shards, segment.merge).await;
+        let result = self.scatter(&mut segment.shards, &segment.how.clone()).await;
         self.scattering = Some(segment);
         match result {
             Ok((false, _, _)) => Ok(()),
@@ -326,7 +361,7 @@ impl Session {
                 expects.push_back(Expect::Sync { shown: false });
             }
         }
-        match self.scatter(&mut segment.shards, segment.merge).await {
+        match self.scatter(&mut segment.shards, &segment.how.clone()).await {
             Ok((failed, _, tag)) => {
                 if failed {
                     self.state.fail_implicit();
@@ -344,7 +379,7 @@ impl Session {
         }
     }
 
-    async fn lose_scatter(&mut self, shard: ShardId, error: RelayError) -> Failure {
+    pub(super) async fn lose_scatter(&mut self, shard: ShardId, error: RelayError) -> Failure {
         // The other shards still owe replies that nobody will read.
         let owing: Vec<ShardId> = self
             .transaction

@@ -165,6 +165,29 @@ impl Session {
             self.say_ready();
             return Ok(());
         }
+        let plan = match plan {
+            Plan::Merge { .. } if self.shard_of(&plan).is_none() => {
+                let frame = self.client.inbound.get(..len).unwrap_or_default();
+                let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
+                match self.settle_merge(plan, &sql, b"", &template).await {
+                    Ok((Plan::Merge { shards, merge, window, .. }, Some(verdict))) => {
+                        let call = super::merged::MergeCall { shards, merge, window, verdict };
+                        return self.run_merged(call, &template, changes, &sql, len).await;
+                    }
+                    Ok((plan, _)) => plan,
+                    Err(super::segment::Failure::Client(error)) => {
+                        self.client.inbound.advance(len);
+                        self.expects.clear();
+                        self.refuse(&error).await;
+                        self.say_ready();
+                        return Ok(());
+                    }
+                    Err(super::segment::Failure::End(end)) => return Err(end),
+                    Err(super::segment::Failure::Told) => return Ok(()),
+                }
+            }
+            other => other,
+        };
         if let Plan::Single { .. } | Plan::Any = plan
             && let Some(shard) = self.shard_of(&plan)
         {
@@ -173,7 +196,7 @@ impl Session {
         let targets = self.targets(&plan, &template);
         match targets.as_slice() {
             [shard] => self.run_on(*shard, &template, changes, len).await,
-            _ => self.run_on_several(targets, &template, changes, len).await,
+            _ => self.run_on_several(targets, &template, changes, len, None).await,
         }
     }
 

@@ -109,8 +109,8 @@ impl Clauses {
             && self.having.is_empty() != features.having
             && distinct == features.distinct
             && (!self.limit.is_empty() && !all) == shape.limit.is_some()
-            && !self.offset.is_empty() == shape.offset.is_some()
-            && !self.fetch.is_empty() == shape.fetch.is_some()
+            && self.offset.is_empty() == shape.offset.is_none()
+            && self.fetch.is_empty() == shape.fetch.is_none()
     }
 }
 
@@ -138,9 +138,8 @@ impl Text<'_> {
     /// SELECT.
     fn keyword(&self, at: usize) -> Result<Option<(Kind, usize)>, ()> {
         let before = at.checked_sub(1);
-        let named = before.is_some_and(|before| {
-            self.is(before, "as") || matches!(self.kind(before), Some(TokenKind::Punct(b'.')))
-        });
+        let named = before
+            .is_some_and(|before| self.is(before, "as") || matches!(self.kind(before), Some(TokenKind::Punct(b'.'))));
         if named {
             return Ok(None);
         }
@@ -169,7 +168,7 @@ impl Text<'_> {
                 return Ok(Some((Kind::OrderBy, 2)));
             }
         }
-        if self.is_any(at, &["union", "intersect", "except", "into", "for", "with"]) {
+        if self.is_any(at, &["union", "intersect", "except", "into", "for"]) {
             return Err(());
         }
         Ok(None)

@@ -229,3 +229,6 @@ pub const ID_BLOCK_BUSY: Duration = Duration::from_millis(100);
 
 /// Ids of one statement: rows of a multi-row INSERT. Their values travel as parameters, of which there are 65,535.
 pub const IDS_OF_STATEMENT_MAX: usize = 65_535;
+/// Bytes of merged rows that are collected before they are sent on: as much as a read brings, so that there are
+/// as few writes as reads.
+pub const MERGE_FLUSH_BYTES: usize = 64 << 10;

@@ -279,10 +279,5 @@ fn ordered(item: &ast::OrderByExpr) -> Order {
         Some(ast::OrderBySort::Desc) => (true, false),
         Some(ast::OrderBySort::Using(_)) => (false, true),
     };
-    Order {
-        operand: predicate::operand(&item.expr),
-        descending,
-        nulls_first: item.options.nulls_first,
-        by_operator,
-    }
+    Order { operand: predicate::operand(&item.expr), descending, nulls_first: item.options.nulls_first, by_operator }
 }

@@ -1,0 +1,97 @@
+//! SELECTs over several shards that are answered while the shards' rows stream by: merged by ORDER BY, cut by
+//! LIMIT, or groups put together. In: a statement, its keys and its text. Out: what each shard is asked, and
+//! how the answers become one; or nothing wherever that isn't known to be right.
+//!
+//! Types and collations are the servers' to say: what depends on them is decided by the first call
+//! ([`Verdict`]), which asks one.
+
+mod amount;
+mod build;
+mod facts;
+mod ordered;
+mod splice;
+mod verdict;
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+pub use amount::Amounts;
+pub use build::Way;
+pub use build::build;
+pub use facts::{Fact, Facts, answer, question};
+pub use splice::{Splice, Spliced, tokens};
+pub use verdict::{Described, Description, KeyOrder, Native, OrderKind, Verdict, needs_facts, ordered};
+
+use amount::Amount;
+
+/// A statement that several shards answer together.
+#[derive(Debug)]
+pub struct Merge {
+    /// What each shard is asked.
+    pub shard: Splice,
+    /// Tokens before the statement: those of an EXPLAIN.
+    pub base: usize,
+    pub task: Task,
+    limit: Option<Amount>,
+    offset: Option<Amount>,
+    /// What the first call learnt of the types.
+    pub verdict: OnceLock<Arc<Verdict>>,
+    /// For EXPLAIN.
+    pub shown: String,
+}
+
+#[derive(Debug)]
+pub enum Task {
+    /// Behind the client's columns each row has one for each key; rows come sorted.
+    Ordered { keys: Vec<Key>, has_unnamed: bool },
+}
+
+/// A key of ORDER BY.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    pub descending: bool,
+    pub nulls_first: bool,
+    /// Written as a name alone, and taken for an input column since no output is known to be called so.
+    pub input: Option<Box<str>>,
+}
+
+/// Which rows of the whole are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    pub skip: u64,
+    pub take: Option<u64>,
+}
+
+/// A plan is compared with others in tests and never by its parts.
+impl PartialEq for Merge {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Merge {}
+
+impl Merge {
+    /// What each shard is asked by a call with this text, and by its EXPLAIN where it is one.
+    pub fn render(&self, sql: &[u8], tokens: &[Range<usize>], explains: bool) -> Option<Spliced> {
+        let before = Splice::default().client(0..if explains { self.base } else { 0 });
+        before.all(&self.shard).render(sql, tokens)
+    }
+
+    /// The client's statement without EXPLAIN.
+    pub fn statement<'a>(&self, sql: &'a [u8], tokens: &[Range<usize>]) -> Option<&'a [u8]> {
+        sql.get(tokens.get(self.base)?.start..)
+    }
+
+    /// How many columns of the proxy's own each shard gives.
+    pub fn hidden(&self) -> usize {
+        match &self.task {
+            Task::Ordered { keys, .. } => keys.len(),
+        }
+    }
+}
+
+/// The name of a column of the proxy's own.
+pub fn column(number: usize) -> String {
+    format!("\"shardway {number}\"")
+}
