@@ -26,6 +26,7 @@ use crate::session::welcome::welcome;
 use crate::types::limits::REAP_INTERVAL;
 use crate::types::{ClientError, SqlState};
 
+mod deadlocks;
 mod recovery;
 mod watch;
 mod workers;
@@ -94,6 +95,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     let mut background = JoinSet::new();
     background.spawn(watch::watch_catalogs(Arc::clone(&shared)));
     background.spawn(recovery::watch_transactions(Arc::clone(&shared)));
+    background.spawn(deadlocks::watch_waits(Arc::clone(&shared)));
     background.spawn(reap(Arc::clone(&shared)));
     for address in listeners.tcp_addresses() {
         tracing::info!(%address, "listening");

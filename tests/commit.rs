@@ -10,6 +10,8 @@ mod bank;
 mod client;
 #[path = "commit/crashes.rs"]
 mod crashes;
+#[path = "commit/deadlocks.rs"]
+mod deadlocks;
 #[allow(dead_code)]
 #[path = "wire/message.rs"]
 mod message;

@@ -3,17 +3,18 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
 use tokio::io::AsyncWriteExt;
 
 use super::copy::{CopyIn, copy_in};
-use super::replies::{Expect, Outcome, RelayError, without_fatal};
+use super::replies::{Expect, Outcome, RelayError, deadlock, without_fatal};
 use super::scatter::Part;
 use crate::net::Framed;
 use crate::pool::{Backend, Condition};
-use crate::protocol::backend::{self, Status, tag};
+use crate::protocol::backend::{self, Severity, Status, tag};
 use crate::protocol::frame::{self, Header};
 use crate::types::limits::{CLIENT_AHEAD_BYTES_MAX, FRAME_BYTES_MAX, RELAY_COPY_BYTES_MAX};
 
@@ -268,6 +269,9 @@ impl Relay<'_> {
         let changed = self.part.shown_error(frame, own);
         if self.part.hides_errors() {
             self.hide(header.len);
+        } else if self.gives_way() {
+            self.hide(header.len);
+            backend::error(&mut self.client.outbound, Severity::Error, &deadlock());
         } else if self.part.moves().is_some() {
             self.show_moved(header.len);
         } else if let Some(changed) = changed {
@@ -289,6 +293,12 @@ impl Relay<'_> {
             self.expects.pop_front();
         }
         Ok(())
+    }
+
+    /// Whether the error was a cancel that breaks a deadlock over several shards.
+    fn gives_way(&mut self) -> bool {
+        self.outcome.sqlstate == Some(*b"57014")
+            && self.backend.gives_way.take().is_some_and(|chosen| chosen.load(Ordering::Acquire))
     }
 
     fn ready(&mut self, header: Header, status: Status) -> Result<(), RelayError> {

@@ -175,6 +175,13 @@ pub fn lost(backend: &Backend, reason: &str, may_have_committed: bool) -> Client
     }
 }
 
+/// What a client is told whose statement was cancelled to break a deadlock over several shards.
+pub(super) fn deadlock() -> ClientError {
+    ClientError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
+        .detail("Transactions over several shards wait for each other, and this one is the youngest.")
+        .hint("The transaction can be tried again. Transactions that lock rows in the same order don't run into this.")
+}
+
 /// The status of a client's session over all connections of its transaction.
 pub fn combine(statuses: impl Iterator<Item = Status>) -> Status {
     let mut all = Status::Idle;

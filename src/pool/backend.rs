@@ -1,6 +1,7 @@
 //! One connection to a server, and everything the proxy knows of its session.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::node::Node;
@@ -29,6 +30,9 @@ pub struct Backend {
     /// ReadyForQuery messages still to come.
     pub unanswered: u32,
     pub created: Instant,
+    /// Set when its statement was chosen to break a deadlock over several shards: the cancel that ends it is told
+    /// as that.
+    pub gives_way: Option<Arc<AtomicBool>>,
     /// The worker whose runtime watches its socket.
     pub worker: usize,
     /// The session whose use of sequences currval and lastval tell of on this connection.

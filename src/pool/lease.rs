@@ -235,6 +235,7 @@ impl Inner {
             condition: Condition::Clean,
             unanswered: 0,
             created: Instant::now(),
+            gives_way: None,
             worker: worker::here(),
             sequences: SequenceOwner::Nobody,
         }))

@@ -78,6 +78,8 @@ impl Session {
     /// if committed { say the CommandComplete }        // otherwise the client has been told an error
     /// say_ready() or wait for Sync; settle()
     /// ```
+    /// Relays of its parts stand between [`Self::watch_waiting`] and [`Self::end_waiting`], so that deadlocks over several
+    /// shards are found; `scatter` in `session::several` does so.
     /// Between the two every way out, `refuse()` included, must come by `end_spread(true)`. `survive()` has ended it
     /// already; `end_spread` then does nothing and answers false.
     ///

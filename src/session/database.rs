@@ -30,6 +30,7 @@ pub struct Database {
     /// Somebody left a prepared transaction behind, or found one.
     pub recovery: tokio::sync::Notify,
     in_doubt: arc_swap::ArcSwap<Vec<InDoubt>>,
+    pub waiters: Arc<super::waits::Waiters>,
 }
 
 #[derive(Debug)]
@@ -95,6 +96,7 @@ impl Database {
             successor: arc_swap::ArcSwapOption::empty(),
             recovery: tokio::sync::Notify::new(),
             in_doubt: arc_swap::ArcSwap::default(),
+            waiters: Arc::default(),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod state;
 pub mod turn;
 pub mod two_phase;
 pub mod undo;
+pub mod waits;
 pub mod welcome;
 
 pub use turn::{Session, SessionEnd};

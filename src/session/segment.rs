@@ -244,6 +244,9 @@ impl Session {
                 self.expects.push_back(Expect::Sync { shown });
             }
         }
+        let waiting = self.watch_waiting();
+        let Some(segment) = &mut self.segment else { return Ok(Ran::Answered) };
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
         let explaining = if segment.executes.is_empty() { None } else { self.explaining.take() };
         let preface = explaining.and_then(|plan| super::explain::preface(Some(&plan), lease));
         match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
@@ -257,6 +260,7 @@ impl Session {
                     let _ = statement.map(|statement| statement.types.set(types.clone()));
                 }
                 let executes = std::mem::take(&mut segment.executes);
+                self.end_waiting(waiting);
                 self.settle_names(&outcome);
                 self.note_parameters(&outcome);
                 let changes = executes.into_iter().enumerate();

@@ -147,6 +147,7 @@ impl Session {
         waiting: &mut [(ShardId, VecDeque<Expect>)],
         how: &How,
     ) -> Result<(bool, usize, Option<String>), (ShardId, RelayError)> {
+        let watched = self.watch_waiting();
         let explaining = self.explaining.take();
         let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
         let mut pieces = pieces(&mut self.transaction, waiting, explaining.as_deref());
@@ -155,6 +156,7 @@ impl Session {
         match scatter(&mut self.client, &mut pieces, how.merge, how.remap.clone()).await {
             Ok(scattered) => {
                 drop(pieces);
+                self.end_waiting(watched);
                 self.settle_names(&scattered.outcome);
                 self.note_parameters(&scattered.outcome);
                 if !scattered.outcome.failed

@@ -262,11 +262,14 @@ impl Session {
         let resets = changes.iter().any(|(_, change)| change.resets());
         self.expects.push_back(Expect::Query { shown_ready: !resets });
         self.state.start_implicit();
+        let waiting = self.watch_waiting();
+        let lease = self.transaction.lease_mut(shard).expect("reached above");
         let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
         let mut part = Part::prefaced(preface).moved(self.moved.take());
         match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
+                self.end_waiting(waiting);
                 self.note_parameters(&outcome);
                 self.acting = Some(shard);
                 self.complete(changes, outcome.completed, outcome.failed);

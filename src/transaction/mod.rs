@@ -1,6 +1,7 @@
 //! Who is in a client's transaction: the connections it holds, what a shard that joins later must be
 //! told first, and which shard was written. Pure bookkeeping; `session` does the talking.
 
+pub mod deadlock;
 pub mod failpoint;
 pub mod gid;
 pub mod records;
@@ -18,6 +19,8 @@ pub struct Transaction {
     block: Block,
     /// The shards that this transaction may have written, in the order of their first write.
     writers: Vec<ShardId>,
+    /// Its name among those that wait, once it has had to have one.
+    pub waiter: Option<deadlock::WaiterId>,
 }
 
 /// One shard in the transaction.
@@ -60,7 +63,7 @@ struct Entry {
 
 impl Transaction {
     pub fn none() -> Self {
-        Self { held: Vec::with_capacity(1), block: Block::Outside, writers: Vec::new() }
+        Self { held: Vec::with_capacity(1), block: Block::Outside, writers: Vec::new(), waiter: None }
     }
 
     pub fn held(&self) -> &[Held] {
@@ -124,6 +127,7 @@ impl Transaction {
     pub fn end(&mut self) {
         self.block = Block::Outside;
         self.writers.clear();
+        self.waiter = None;
     }
 
     /// COMMIT AND CHAIN: a new block with the same characteristics.
@@ -136,6 +140,7 @@ impl Transaction {
         }
         self.tell(None);
         self.writers.clear();
+        self.waiter = None;
     }
 
     pub fn fail(&mut self) {

@@ -215,6 +215,19 @@ pub const RECOVERY_AGE_MIN: Duration = Duration::from_millis(500);
 /// How soon recovery looks again while something is in doubt.
 pub const RECOVERY_RETRY: Duration = Duration::from_secs(1);
 
+/// How long a statement of a transaction over several shards runs before it is looked whether it is in a deadlock:
+/// servers look for those of their own after one second.
+pub const DEADLOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// How often it is looked while such statements run.
+pub const DEADLOCK_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A cycle must still be there after this.
+pub const DEADLOCK_REREAD_AFTER: Duration = Duration::from_millis(100);
+
+/// How long statements of transactions over several shards may wait while no server can be asked for whom.
+pub const DEADLOCK_BLIND_MAX: Duration = Duration::from_secs(10);
+
 /// Between two attempts to reach a server that has to be asked, or to finish what another is busy with.
 pub const TWO_PHASE_RETRY: Duration = Duration::from_millis(100);
 /// Ids that are fetched in stock at most: with them a round trip to the home shard is spread over a thousand rows.
