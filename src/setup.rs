@@ -1,6 +1,7 @@
 //! `shardway setup`: creates the schema `shardway` on each shard and records the placement in it. Can be
 //! run again at any time: what is recorded isn't changed, and a file that differs is reported.
 
+mod scratch;
 mod transactions;
 
 use std::path::Path;
@@ -48,6 +49,12 @@ async fn set_up(config: &Config) -> Result<(), String> {
         println!("{place}: placement of {} tables is recorded", configured.tables.len() - 1);
         if let Some(lacks) = transactions::set_up(&client).await.map_err(|error| format!("{place}: {error}"))? {
             println!("{place}: {lacks}");
+        }
+    }
+    for (name, database) in &config.databases {
+        let user = control_user(config, name).ok_or_else(|| format!("no user may use database {name}"))?;
+        if let Some(made) = scratch::set_up(database, &login_of(user)).await? {
+            println!("database {name}: {made}");
         }
     }
     Ok(())

@@ -33,9 +33,10 @@ struct Answers {
     indexes: Vec<Row>,
     sequence_owners: Vec<Row>,
     functions: Vec<Row>,
+    definitions: Vec<Row>,
 }
 
-/// Reads everything but temporary relations. Eleven queries, pipelined; they may see different moments,
+/// Reads everything but temporary relations. Twelve queries, pipelined; they may see different moments,
 /// and what one of them doesn't know is left out.
 ///
 /// # Errors
@@ -60,6 +61,7 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         indexes,
         sequence_owners,
         functions,
+        definitions,
     ) = tokio::try_join!(
         query("relations", queries::RELATIONS),
         query("system relations", queries::SYSTEM_RELATIONS),
@@ -72,6 +74,7 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         query("names of indexes", queries::INDEXES),
         query("owners of sequences", queries::SEQUENCE_OWNERS),
         query("functions", queries::FUNCTIONS),
+        query("definitions", super::scratch::DEFINITIONS),
     )?;
     Ok(Answers {
         relations,
@@ -85,6 +88,7 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         indexes,
         sequence_owners,
         functions,
+        definitions,
     })
 }
 
@@ -153,7 +157,8 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
     }
     let functions = answers.functions.iter().map(function).collect::<Result<_, _>>()?;
     let system = answers.system_relations.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-    Ok(Catalog::new(relations, functions).with_system_relations(system))
+    let definitions = answers.definitions.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+    Ok(Catalog::new(relations, functions).with_system_relations(system).with_definitions(definitions))
 }
 
 fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error> {
@@ -167,6 +172,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
         _ => return Ok(None),
     };
     let mut relation = Relation::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?, kind);
+    relation.oid = row.try_get(0)?;
     relation.row_security = row.try_get(4)?;
     relation.has_rules = row.try_get(5)?;
     relation.has_triggers = row.try_get(6)?;
@@ -189,7 +195,15 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
     // A generated column's expression stands where a default would.
     let default = row.try_get::<_, Option<String>>(8)?.filter(|_| !generated);
     let type_has_default: bool = row.try_get(9)?;
+    let type_name: String = row.try_get(3)?;
+    let qualified_type = match row.try_get::<_, Option<String>>(15)? {
+        Some(schema) => format!("{schema}.{type_name}"),
+        None => type_name.clone(),
+    };
     Ok(Column {
+        qualified_type,
+        qualified_collation: row.try_get(16)?,
+        number: row.try_get(17)?,
         key_type: key_type(type_oid, type_modifier, is_deterministic),
         type_modifier,
         collation: row.try_get(5)?,
@@ -203,7 +217,7 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
             .zip(row.try_get::<_, Option<String>>(14)?)
             .map(|(schema, name)| QualifiedName::new(schema, name)),
         generated,
-        ..Column::other(row.try_get::<_, String>(1)?, type_oid, row.try_get::<_, String>(3)?)
+        ..Column::other(row.try_get::<_, String>(1)?, type_oid, type_name)
     })
 }
 

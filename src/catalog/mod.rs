@@ -9,6 +9,7 @@ use crate::types::KeyType;
 
 mod load;
 pub mod record;
+pub mod scratch;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,8 @@ pub enum RelationKind {
 pub struct Relation {
     pub schema: String,
     pub name: String,
+    /// Of this server; 0 where it wasn't loaded from one.
+    pub oid: u32,
     pub kind: RelationKind,
     /// In attnum order, which is the order of `SELECT *`; dropped columns left out.
     pub columns: Vec<Column>,
@@ -76,10 +79,14 @@ pub struct Relation {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Column {
     pub name: String,
+    /// `pg_attribute.attnum`; 0 where it wasn't loaded from a server.
+    pub number: i16,
     /// Of this server: OIDs of user-defined types differ between servers.
     pub type_oid: u32,
     /// As `format_type` prints it: `character varying(40)`.
     pub type_name: String,
+    /// The same with its schema, where it isn't built in: means this type whatever search_path is.
+    pub qualified_type: String,
     /// `pg_attribute.atttypmod`; `None`: no length, precision or scale.
     pub type_modifier: Option<i32>,
     /// `Some` when the column can be a shard key. `None` for domains, citext, char(n) and text under a
@@ -88,6 +95,8 @@ pub struct Column {
     pub key_type: Option<KeyType>,
     /// The collation's name, for types that have one; `default` is the database's.
     pub collation: Option<String>,
+    /// Its schema and name, quoted; `None`: that of the type or of the database.
+    pub qualified_collation: Option<String>,
     pub not_null: bool,
     /// Filled when left out: a default of its own or of its domain, or an identity column.
     pub has_default: bool,
@@ -169,6 +178,8 @@ pub struct Catalog {
     functions_by_name: HashMap<String, Vec<usize>>,
     /// Names in pg_catalog, which PostgreSQL searches first unless search_path says otherwise.
     system_relations: std::collections::HashSet<String>,
+    /// See [`Catalog::definitions`].
+    definitions: String,
 }
 
 impl QualifiedName {
@@ -194,7 +205,26 @@ impl Catalog {
         for (position, function) in functions.iter().enumerate() {
             functions_by_name.entry(function.name.clone()).or_default().push(position);
         }
-        Self { relations, by_name, functions, functions_by_name, system_relations: std::collections::HashSet::new() }
+        Self {
+            relations,
+            by_name,
+            functions,
+            functions_by_name,
+            system_relations: std::collections::HashSet::new(),
+            definitions: String::new(),
+        }
+    }
+
+    /// Identifies what is defined beside relations: types, functions, collations, extensions, and settings of
+    /// the database. Equal texts, equal definitions.
+    pub fn definitions(&self) -> &str {
+        &self.definitions
+    }
+
+    #[must_use]
+    pub fn with_definitions(mut self, definitions: String) -> Self {
+        self.definitions = definitions;
+        self
     }
 
     /// Names of the relations in pg_catalog.
@@ -262,6 +292,7 @@ impl Relation {
         Self {
             schema: schema.into(),
             name: name.into(),
+            oid: 0,
             kind,
             columns: Vec::new(),
             reads: Vec::new(),
@@ -330,13 +361,17 @@ impl Column {
 
     /// A nullable column without a default that can't be a shard key.
     pub fn other(name: impl Into<String>, type_oid: u32, type_name: impl Into<String>) -> Self {
+        let type_name = type_name.into();
         Self {
             name: name.into(),
+            number: 0,
             type_oid,
-            type_name: type_name.into(),
+            qualified_type: type_name.clone(),
+            type_name,
             type_modifier: None,
             key_type: None,
             collation: None,
+            qualified_collation: None,
             not_null: false,
             has_default: false,
             default: None,

@@ -3,6 +3,7 @@
 //! doesn't know the client's session beyond its stream.
 
 pub mod copy;
+pub mod gather;
 pub mod merge;
 pub mod own;
 pub mod relay;

@@ -233,13 +233,17 @@ impl Relay<'_> {
         let range = self.seen..self.seen + header.len;
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let shown = shown && self.part.take(tag, frame)?;
+        let replacement = if shown { self.part.replacement(tag, frame)? } else { None };
         if meets {
             self.expects.pop_front();
         }
-        if shown {
-            self.seen += header.len;
-        } else {
-            self.hide(header.len);
+        match replacement {
+            Some(replacement) => {
+                self.hide(header.len);
+                self.client.outbound.extend_from_slice(&replacement);
+            }
+            None if shown => self.seen += header.len,
+            None => self.hide(header.len),
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::net::Framed;
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
+use crate::protocol::description::Renumbering;
 use crate::protocol::frame::Fields;
 use crate::protocol::moved::Moved;
 use crate::types::limits::{CANCEL_WAIT_MAX, NOTICES_MAX};
@@ -36,6 +37,7 @@ pub struct Part {
     preface: Option<BytesMut>,
     /// How the text that the server got differs from the client's.
     moved: Option<Moved>,
+    renumbering: Option<Arc<Renumbering>>,
     /// RowDescriptions are kept from the client, and here.
     described: Option<Vec<Bytes>>,
     /// Where errors of a statement that was made of the client's are in the client's.
@@ -78,6 +80,21 @@ impl Part {
             moved: None,
             described: None,
             remap: None,
+            renumbering: None,
+        }
+    }
+
+    /// Descriptions of rows say other numbers.
+    #[must_use]
+    pub fn renumbered(self, renumbering: Option<Arc<Renumbering>>) -> Self {
+        Self { renumbering, ..self }
+    }
+
+    /// What the client gets instead of the frame.
+    pub(super) fn replacement(&self, tag: u8, frame: &[u8]) -> Result<Option<BytesMut>, RelayError> {
+        match &self.renumbering {
+            Some(renumbering) if tag == tag::ROW_DESCRIPTION => Ok(Some(renumbering.apply(frame)?)),
+            _ => Ok(None),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::evaluate::Call;
+use super::gather::{self, Gather, Source};
 use super::merge::Amounts;
 use super::plan::{Plan, Refusal, Why};
 use super::refusal;
@@ -151,6 +152,9 @@ impl Binding<'_> {
         }
         let shard = shard.ok_or_else(refusal::hint_not_applicable)?;
         if let Route::Keyed(keyed) = &routed.route {
+            if keyed.home && shard != self.template.map.home() {
+                return Err(refusal::hint_and_home());
+            }
             keyed.uses.iter().try_for_each(|uses| self.agrees(uses, shard))?;
         }
         Ok(Plan::Single { shard, why: Why::Hint })
@@ -168,45 +172,64 @@ impl Binding<'_> {
 
     fn keyed(&self, keyed: &Keyed) -> Result<Plan, Refusal> {
         if let [only] = &*keyed.uses
+            && !keyed.home
             && let Some((shard, value)) = only.one_key(&self.call)
         {
             return Ok(Plan::Single { shard, why: only.why(Some(value)) });
         }
-        let mut shards = Vec::new();
+        let mut shards: Vec<ShardId> = keyed.home.then(|| self.template.map.home()).into_iter().collect();
         let mut why = None;
+        let mut reached_by = Vec::with_capacity(keyed.uses.len());
         for uses in &keyed.uses {
             let reached = uses.reach(&self.call)?;
             if why.is_none() && !reached.shards.is_empty() {
                 why = Some(uses.why(reached.key));
             }
-            shards.extend(reached.shards);
+            shards.extend(&reached.shards);
+            reached_by.push(reached.shards);
         }
         match ShardSet::from_shards(shards) {
             // Nothing can be found on any shard, which one of them may say.
             None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
             Some(shards) => match (shards.single(), &keyed.spread) {
                 (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
-                (None, spread) => self.spread(spread, shards),
+                (None, spread) => self.spread(spread, shards, &reached_by),
             },
         }
     }
 
-    fn spread(&self, spread: &Spread, shards: ShardSet) -> Result<Plan, Refusal> {
+    fn spread(&self, spread: &Spread, shards: ShardSet, reached_by: &[Vec<ShardId>]) -> Result<Plan, Refusal> {
         match spread {
             Spread::Concatenate => Ok(Plan::Scatter { shards }),
             Spread::Merge(merge, otherwise) => match merge.amounts(&self.call) {
                 Amounts::Window(window) => Ok(Plan::Merge {
-                    otherwise: Box::new(self.spread(otherwise, shards.clone())),
+                    otherwise: Box::new(self.spread(otherwise, shards.clone(), reached_by)),
                     shards,
                     merge: Arc::clone(merge),
                     window,
                 }),
                 // Any server says what is wrong with it.
                 Amounts::Negative => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
-                Amounts::Unknown => self.spread(otherwise, shards),
+                Amounts::Unknown => self.spread(otherwise, shards, reached_by),
             },
+            Spread::Gather(gather) => Ok(self.gather(gather, reached_by)),
             Spread::Refused(refusal) => Err(refusal.clone()),
         }
+    }
+
+    fn gather(&self, gather: &Arc<Gather>, reached_by: &[Vec<ShardId>]) -> Plan {
+        let home = self.template.map.home();
+        let pull = |table: &gather::Table| match &table.source {
+            Source::Home | Source::Any => vec![home],
+            Source::Shards(uses) => {
+                let mut shards: Vec<ShardId> =
+                    uses.iter().filter_map(|uses| reached_by.get(*uses)).flatten().copied().collect();
+                shards.sort_unstable();
+                shards.dedup();
+                shards
+            }
+        };
+        Plan::Gather { pulls: gather.tables.iter().map(pull).collect(), gather: Arc::clone(gather) }
     }
 
     /// All statements of a text go to one shard; those that don't mind go along.
@@ -226,7 +249,8 @@ impl Binding<'_> {
                 (_, Plan::Single { .. }) => {
                     return Err(refusal::batch("must all concern the same shard"));
                 }
-                (_, Plan::Scatter { .. } | Plan::Merge { .. }) | (Plan::Scatter { .. } | Plan::Merge { .. }, _) => {
+                (_, Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. })
+                | (Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. }, _) => {
                     return Err(refusal::batch("can't go to several shards"));
                 }
             };

@@ -86,7 +86,7 @@ fn first_piece(pieces: &[Piece], span: &Range<usize>) -> usize {
     pieces.partition_point(|piece| piece.token.span.start < span.start)
 }
 
-fn within<'a>(pieces: &'a [Piece], span: &Range<usize>) -> &'a [Piece] {
+pub(super) fn within<'a>(pieces: &'a [Piece], span: &Range<usize>) -> &'a [Piece] {
     let start = first_piece(pieces, span);
     let end = pieces.partition_point(|piece| piece.token.span.start < span.end);
     pieces.get(start..end).unwrap_or_default()
@@ -301,7 +301,11 @@ fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Rou
     match recognise(text.sql, &tokens) {
         command @ (Command::Ordinary(_)
         | Command::Session(SessionCommand::Declare { .. } | SessionCommand::Execute { .. })) => {
-            route(inner, &command, scene, names, wrappers)
+            let mut routed = route(inner, &command, scene, names, wrappers);
+            if let Route::Keyed(keyed) = &mut routed.route {
+                keyed.spread.shift(at);
+            }
+            routed
         }
         _ => refused(refusal::not_parsed()),
     }

@@ -11,7 +11,7 @@ use crate::config::{DatabaseConfig, PlacementConfig, TableConfig, TableKind};
 use crate::routing::{ShardMap, key};
 use crate::sql::lexer::{LexOptions, lex};
 use crate::sql::{Command, Lexed};
-use crate::types::KeyType;
+use crate::types::{KeyType, ShardId};
 
 /// The plan of a statement without literals to come, by the configuration alone: no server is asked, so
 /// tables that it doesn't name are taken to be on the home shard, and keys of ranges and lists to be of a type
@@ -74,6 +74,16 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
         Plan::Merge { shards, merge, .. } => {
             let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
             format!("shards {} ({})", names.join(", "), merge.shown)
+        }
+        Plan::Gather { gather, pulls } => {
+            let pull = |(table, shards): (&super::gather::Table, &Vec<ShardId>)| {
+                let names: Vec<&str> = shards.iter().map(|shard| map.shard_name(*shard)).collect();
+                let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+                let from = if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") };
+                format!("{} ({}) from {from}", table.display, columns.join(", "))
+            };
+            let pulls: Vec<String> = gather.tables.iter().zip(pulls).map(pull).collect();
+            format!("gather {}", pulls.join("; "))
         }
         Plan::Touched => "the shards of the transaction".to_owned(),
     }

@@ -11,6 +11,7 @@ mod effects;
 mod evaluate;
 pub mod explain;
 pub mod functions;
+pub mod gather;
 mod ids;
 mod keys;
 pub mod merge;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::gather::Gather;
 use super::merge::{Merge, Window};
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
@@ -18,6 +19,12 @@ pub enum Plan {
     /// Each of these shards gives a part; the parts are merged as they come. `otherwise` answers it where the
     /// servers' types don't allow that.
     Merge { shards: ShardSet, merge: Arc<Merge>, window: Window, otherwise: Box<Result<Plan, Refusal>> },
+    /// PostgreSQL answers it on the scratch database, on rows that are gathered from the shards.
+    Gather {
+        gather: Arc<Gather>,
+        /// The shards that each of its tables is read from; none: no row of it can matter.
+        pulls: Vec<Vec<ShardId>>,
+    },
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
 }

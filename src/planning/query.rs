@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ddl::Suspects;
 use super::functions::Class;
+use super::gather;
 use super::keys::{Keys, Locations};
 use super::merge::{self, Way};
 use super::plan::Refusal;
@@ -126,9 +127,6 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
         let only_reference = home.is_none() && system.is_none() && all().next().is_some();
         return without_sharded(statement, scene, only_reference);
     };
-    if let Some(home) = home {
-        return Err((refusal::home_and_sharded(home, sharded), Override::Shard));
-    }
     if let Some(system) = system {
         return Err((refusal::system_and_sharded(system, sharded), Override::Shard));
     }
@@ -146,7 +144,13 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
     if statement.scopes.iter().any(|scope| scope.features.into) {
         return Err((refusal::makes_table("SELECT INTO"), Override::Shard));
     }
-    keyed(statement, locations, scene, written).map(Route::Keyed)
+    if let Some(home) = home
+        && (statement.kind != Kind::Select || !statement.writes.is_empty())
+    {
+        return Err((refusal::home_and_sharded(home, sharded), Override::Shard));
+    }
+    let apart = home.map(|home| refusal::home_and_sharded(home, sharded));
+    keyed(statement, locations, scene, written, apart).map(Route::Keyed)
 }
 
 fn target<'a>(write: &Write, locations: &'a Locations) -> Option<&'a Found> {
@@ -196,7 +200,14 @@ fn check_triggers(statement: &Statement, locations: &Locations, scene: &Scene) -
     Ok(())
 }
 
-fn keyed(statement: &Statement, locations: &Locations, scene: &Scene, written: Written<'_>) -> Planned<Keyed> {
+/// `apart`: why it isn't on one shard even where its keys are, since it reads home tables too.
+fn keyed(
+    statement: &Statement,
+    locations: &Locations,
+    scene: &Scene,
+    written: Written<'_>,
+    apart: Option<Refusal>,
+) -> Planned<Keyed> {
     let keys = Keys::of(statement, locations);
     if keys.nodes.len() > USES_MAX {
         return Err((refusal::too_many_relations(), Override::Shard));
@@ -215,7 +226,8 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene, written: W
             not_null: false,
         });
     }
-    let mut spread = spread(statement, &keys, locations, scene, written);
+    let home = apart.is_some();
+    let mut spread = spread(statement, &keys, locations, scene, written, apart);
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
             continue;
@@ -230,21 +242,37 @@ fn keyed(statement: &Statement, locations: &Locations, scene: &Scene, written: W
     if statement.kind == Kind::Merge && matches!(spread, Spread::Refused(_)) {
         spread = Spread::Refused(refusal::merge());
     }
-    Ok(Keyed { uses, spread })
+    Ok(Keyed { uses, home, spread })
 }
 
-/// The chain of what several shards can do together, the cheapest first. The refusal is that of the first.
+/// The chain of what several shards can do together, the cheapest first.
 fn spread(
     statement: &Statement,
     keys: &Keys,
     locations: &Locations,
     scene: &Scene,
     (text, names): Written<'_>,
+    apart: Option<Refusal>,
 ) -> Spread {
-    let Err(refusal) = scatter::check(statement, keys, &scene.functions()) else {
-        return Spread::Concatenate;
+    let is_apart = apart.is_some();
+    let refusal = match apart {
+        Some(apart) => apart,
+        None => match scatter::check(statement, keys, &scene.functions()) {
+            Ok(()) => return Spread::Concatenate,
+            Err(refusal) => refusal,
+        },
     };
-    let otherwise = Spread::Refused(refusal);
+    let otherwise = if scene.catalog.is_none() {
+        Spread::Refused(refusal)
+    } else {
+        match gather::plan(text, statement, keys, locations, scene) {
+            Ok(gather) => Spread::Gather(Arc::new(gather)),
+            Err(refusal) => Spread::Refused(refusal),
+        }
+    };
+    if is_apart {
+        return otherwise;
+    }
     match merge::build(statement, keys, locations, scene, names, text) {
         Some(Way::Concatenate) => Spread::Concatenate,
         Some(Way::Merge(merge)) => Spread::Merge(Arc::from(merge), Box::new(otherwise)),

@@ -23,6 +23,31 @@ pub fn not_concatenable(what: &str) -> Refusal {
     )
 }
 
+/// Why PostgreSQL can't answer a SELECT on rows gathered from several shards.
+pub fn not_gathered(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} over several shards is not supported"),
+        "The rows would be gathered from the shards and looked at in another database, where this means something else",
+        "Compare the shard key with a constant or a parameter (=, IN, = ANY), joined tables included; or leave this out.",
+    )
+}
+
+pub fn function_in_gather(function: &str) -> Refusal {
+    Refusal::new(
+        format!("{function}() over several shards is not supported"),
+        "Its value would be that of the database where the rows are gathered, or differs from shard to shard",
+        "Compare the shard key with a constant or a parameter, or pass the value as a parameter.",
+    )
+}
+
+pub fn cannot_gather_table(table: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} can't be used together with tables of other shards"),
+        "Its columns are not known, so that its rows can't be gathered",
+        "Use two statements.",
+    )
+}
+
 pub fn unbound(table: &str, key: &str) -> Refusal {
     Refusal::new(
         format!("table {table} is sharded, and the statement doesn't keep to one shard by its {key}"),
@@ -383,6 +408,14 @@ pub fn sequence_forgotten() -> Refusal {
         "what this session last got from a sequence is not known any more",
         "The server's connection that remembers it has served another client since",
         "Call currval or lastval in the same transaction, or write INSERT ... RETURNING.",
+    )
+}
+
+pub fn hint_and_home() -> Refusal {
+    Refusal::new(
+        "a key can't say where this statement belongs: it reads tables of the home shard as well",
+        "The key belongs to another shard, which doesn't have them",
+        "Leave the hint out.",
     )
 }
 

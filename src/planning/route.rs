@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::evaluate::{Call, Value};
+use super::gather::Gather;
 use super::keys::{self, Test};
 use super::merge::Merge;
 use super::plan::{Refusal, Why};
@@ -46,6 +47,8 @@ pub enum Override {
 #[derive(Debug)]
 pub struct Keyed {
     pub uses: Vec<Use>,
+    /// It reads tables of the home shard as well.
+    pub home: bool,
     /// What becomes of it where its rows are on several shards.
     pub spread: Spread,
 }
@@ -57,7 +60,22 @@ pub enum Spread {
     Concatenate,
     /// The parts are merged as they come; where the servers' types don't allow that, the next of the chain.
     Merge(Arc<Merge>, Box<Spread>),
+    /// Rows are gathered, and PostgreSQL answers the statement on them.
+    Gather(Arc<Gather>),
     Refused(Refusal),
+}
+
+impl Spread {
+    /// The query is a part of a statement, behind `before` other tokens.
+    pub(super) fn shift(&mut self, before: usize) {
+        match self {
+            Self::Merge(_, otherwise) => otherwise.shift(before),
+            Self::Gather(gather) => {
+                Arc::get_mut(gather).expect("made just now, and not shared yet").shift(before);
+            }
+            Self::Concatenate | Self::Refused(_) => {}
+        }
+    }
 }
 
 /// A use of a sharded table.

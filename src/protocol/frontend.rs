@@ -95,6 +95,21 @@ impl<'a> Bind<'a> {
         Ok(Self { portal, statement, tail, given, result_formats, formats, values, value_count })
     }
 
+    /// If the result's column at a position is asked for in binary.
+    pub fn wants_binary(&self) -> impl Fn(usize) -> bool + use<'a> {
+        let mut values = self.values;
+        for _ in 0..self.value_count {
+            let _ = value_bytes(&mut values);
+        }
+        let count = values.count().unwrap_or_default();
+        let formats = values.bytes(count * 2).unwrap_or_default().as_chunks::<2>().0;
+        move |position| match formats {
+            [] => false,
+            [all] => *all != [0, 0],
+            each => each.get(position).is_some_and(|format| *format != [0, 0]),
+        }
+    }
+
     pub fn value_count(&self) -> usize {
         self.value_count
     }

@@ -3,6 +3,7 @@
 //! encoded messages. Doesn't know of sockets, sessions or SQL.
 
 pub mod backend;
+pub mod description;
 pub mod frame;
 pub mod frontend;
 pub mod moved;

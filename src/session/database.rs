@@ -10,6 +10,7 @@ use crate::planning::Access;
 use crate::pool::connect::Login;
 use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole, Statements};
 use crate::transaction::recovery::InDoubt;
+use crate::types::limits::SCRATCH_CONNECTIONS_MAX;
 use crate::types::{NodeId, ShardId};
 
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct Database {
     pub statements: Statements,
     pub planner: super::planner::Planner,
     pub ids: super::ids::Ids,
+    pub scratch: super::scratch::Scratch,
     /// Those of the configuration that this database came with.
     all_users: Vec<UserConfig>,
     /// What replaces this database after a reload.
@@ -86,6 +88,7 @@ impl Database {
         Self {
             planner: super::planner::Planner::new(&config),
             ids: super::ids::Ids::default(),
+            scratch: super::scratch::Scratch::default(),
             is_single: config.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>() == 1,
             config,
             pool_config: pool_config.clone(),
@@ -179,6 +182,31 @@ impl Database {
         Some(self.pools(user))
     }
 
+    /// A user of the configuration that this database came with.
+    pub fn user(&self, name: &str) -> Option<&UserConfig> {
+        self.all_users.iter().find(|user| user.name == name)
+    }
+
+    /// The scratch database, on the home shard's primary.
+    ///
+    /// # Errors
+    /// When it isn't there and can't be made.
+    pub async fn attach_scratch(
+        &self,
+        definitions: &str,
+    ) -> Result<Arc<super::scratch::Attached>, crate::types::ClientError> {
+        let home = self.shards.get(self.config.home.index()).expect("the home shard is one of the configuration");
+        let site = super::scratch::Site {
+            home: &home.primary.config,
+            control: self.control_login(),
+            may_create: self.config.auto_setup,
+            pool: &self.pool_config,
+            size: SCRATCH_CONNECTIONS_MAX,
+            next_node: || NodeId::new(NEXT_NODE.fetch_add(1, Ordering::Relaxed)),
+        };
+        self.scratch.attach(site, definitions).await
+    }
+
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
         let pool =
@@ -204,6 +232,7 @@ impl Database {
         for pools in users.values() {
             pools.each(NodePool::reap);
         }
+        self.scratch.reap();
     }
 
     /// The database is configured no longer: idle connections close now, others with their lease.

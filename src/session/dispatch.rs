@@ -23,11 +23,11 @@ impl Session {
         match plan {
             Plan::Single { shard, .. } => Some(*shard),
             Plan::Any | Plan::Touched => {
-                let current = self.segment.as_ref().map(|segment| segment.shard);
+                let current = self.segment.as_ref().map(|segment| segment.shard).filter(|shard| !shard.is_scratch());
                 let first = self.transaction.held().first().map(|held| held.shard);
                 Some(current.or(first).unwrap_or(self.database.config.home))
             }
-            Plan::Scatter { .. } | Plan::Merge { .. } => None,
+            Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } => None,
         }
     }
 
@@ -37,6 +37,13 @@ impl Session {
     /// # Errors
     /// When no connection can be had, or the transaction can't be carried there.
     pub(super) async fn reach(&mut self, shard: ShardId, access: Access) -> Result<(), ClientError> {
+        if shard.is_scratch() {
+            // It was made ready when its rows were gathered.
+            return match self.transaction.lease_mut(shard) {
+                Some(_) => Ok(()),
+                None => Err(ClientError::new(SqlState::INVALID_CURSOR_NAME, "the portal is not open any more")),
+            };
+        }
         if access == Access::Write {
             self.leave_replica(shard).await;
         }
@@ -237,6 +244,11 @@ impl Session {
     /// error of PostgreSQL's own.
     pub(super) async fn refuse(&mut self, error: &ClientError) {
         self.say_error(error);
+        self.fail_block().await;
+    }
+
+    /// The client has been told of an error: whatever transaction it is in fails.
+    pub(super) async fn fail_block(&mut self) {
         let in_block = self.transaction.status() != Status::Idle;
         // What the client never saw begin is rolled back by whoever began it.
         let is_spread = self.transaction.is_spread();
@@ -277,6 +289,7 @@ impl Session {
 
     /// After a turn: gives connections back unless a transaction or a pin holds them.
     pub(super) async fn settle(&mut self) {
+        self.release_scratches().await;
         if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
             return;
         }

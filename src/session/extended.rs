@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Buf, Bytes};
 
 use super::effects::{self, Change};
+use super::gather::Gathering;
 use super::merged::MergeCall;
 use super::prepared::{ClientStatement, Place, Portal};
 use super::segment::{End, Failure, Ran};
@@ -235,6 +236,15 @@ impl Session {
             other => other,
         };
         let plan = self.wherever_held(plan, &statement);
+        if let Plan::Gather { gather, pulls } = &plan
+            && self.shard_of(&plan).is_none()
+        {
+            let spliced = self.splice(&statement.sql, gather);
+            let (original, types) = (statement.sql.clone(), statement.declared.clone());
+            let reads = Gathering::reads_rows(&statement.template);
+            let gathering = Gathering { gather, pulls, spliced, original, types, reads };
+            return Box::pin(self.bind_gather(portal, statement, gathering, changes, len)).await;
+        }
         let Some(shard) = self.shard_of(&plan) else {
             let Plan::Scatter { shards } = plan else {
                 return Err(ClientError::new(SqlState::INTERNAL_ERROR, "a plan without a place").into());
@@ -516,6 +526,10 @@ impl Session {
             Some(Place::Shard(shard)) => shard,
             _ => self.shard_of(&Plan::Touched).expect("session commands have a shard"),
         };
+        if shard.is_scratch() {
+            // It has no tables that other statements could be looked at with.
+            self.place_anywhere().await?;
+        }
         if self.segment.as_ref().is_none_or(|segment| segment.shard != shard) {
             self.leave_segment().await?;
             self.reach(shard, Access::Write).await?;
@@ -622,7 +636,8 @@ impl Session {
             let shard = self.segment.as_ref().map(|segment| segment.shard);
             let resets =
                 self.segment.as_ref().is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
-            let alone = self.transaction.held().len() == 1 && !resets;
+            let alone =
+                self.transaction.held().len() == 1 && !resets && !shard.is_some_and(crate::types::ShardId::is_scratch);
             let ran = self.run_segment(End::Sync { shown: alone }).await?;
             if ran == Ran::SyncIgnored {
                 return Ok(());
@@ -658,7 +673,7 @@ impl Session {
         if self.fails_locally() {
             return Err(super::block::aborted().into());
         }
-        if let Some(segment) = &self.segment {
+        if let Some(segment) = self.segment.as_ref().filter(|segment| !segment.shard.is_scratch()) {
             return Ok(segment.shard);
         }
         self.leave_segment().await?;

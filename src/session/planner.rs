@@ -231,6 +231,13 @@ impl Planner {
         self.refreshed.notify_waiters();
     }
 
+    /// What is defined beside relations; see [`Catalog::definitions`].
+    pub fn definitions(&self) -> String {
+        let current = self.current.load();
+        let catalog = current.as_ref().and_then(|current| current.scene.catalog.as_ref());
+        catalog.map(|catalog| catalog.definitions().to_owned()).unwrap_or_default()
+    }
+
     /// A plan in one line, with the names of shards.
     pub fn describe(&self, plan: &Plan) -> String {
         match self.current.load().as_ref() {

@@ -236,6 +236,7 @@ impl Session {
     pub(super) async fn run_segment(&mut self, end: End) -> Result<Ran, Failure> {
         let Some(segment) = &mut self.segment else { return Ok(Ran::Answered) };
         let shard = segment.shard;
+        let renumbering = if shard.is_scratch() { self.transaction.renumbering(shard) } else { None };
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
         match end {
             End::Flush => encode::flush(&mut lease.framed.outbound),
@@ -249,7 +250,8 @@ impl Session {
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
         let explaining = if segment.executes.is_empty() { None } else { self.explaining.take() };
         let preface = explaining.and_then(|plan| super::explain::preface(Some(&plan), lease));
-        match relay_part(&mut self.client, lease, &mut self.expects, &mut Part::prefaced(preface)).await {
+        let mut part = Part::prefaced(preface).renumbered(renumbering);
+        match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
                 if outcome.failed {
@@ -272,7 +274,11 @@ impl Session {
                     self.skipping |= outcome.failed;
                     return Ok(Ran::SyncIgnored);
                 }
-                if matches!(end, End::Sync { .. }) {
+                if shard.is_scratch() {
+                    if outcome.failed {
+                        self.fail_block().await;
+                    }
+                } else if matches!(end, End::Sync { .. }) {
                     self.adopt(status);
                 }
                 self.skipping |= outcome.failed && end != (End::Sync { shown: true });

@@ -3,6 +3,7 @@
 use bytes::Buf;
 
 use super::effects::{self, Change};
+use super::gather::Gathering;
 use super::turn::{Session, SessionEnd, violation};
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
@@ -193,6 +194,17 @@ impl Session {
         {
             return self.run_on(shard, &template, changes, len).await;
         }
+        if let Plan::Gather { gather, pulls } = &plan
+            && self.shard_of(&plan).is_none()
+        {
+            let frame = self.client.inbound.get(..len).unwrap_or_default();
+            let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
+            let spliced = self.splice(&sql, gather);
+            let reads = Gathering::reads_rows(&template);
+            let types = bytes::Bytes::new();
+            let gathering = Gathering { gather, pulls, spliced, original: sql, types, reads };
+            return Box::pin(self.run_gather(gathering, &template, changes, len)).await;
+        }
         let targets = self.targets(&plan, &template);
         match targets.as_slice() {
             [shard] => self.run_on(*shard, &template, changes, len).await,
@@ -259,21 +271,43 @@ impl Session {
         lease.unanswered += 1;
         lease.unnamed = None;
         self.client.inbound.advance(len);
+        self.relay_query(shard, changes, access).await
+    }
+
+    /// Relays the answer to a Query that was queued on that connection.
+    pub(super) async fn relay_query(
+        &mut self,
+        shard: ShardId,
+        changes: Vec<(usize, Change)>,
+        access: Access,
+    ) -> Result<(), SessionEnd> {
+        let renumbering = if shard.is_scratch() { self.transaction.renumbering(shard) } else { None };
         let resets = changes.iter().any(|(_, change)| change.resets());
-        self.expects.push_back(Expect::Query { shown_ready: !resets });
+        // The scratch connection is in a block of its own.
+        let hides_ready = resets || shard.is_scratch();
+        self.expects.push_back(Expect::Query { shown_ready: !hides_ready });
         self.state.start_implicit();
         let waiting = self.watch_waiting();
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
-        let mut part = Part::prefaced(preface).moved(self.moved.take());
+        let mut part = Part::prefaced(preface).moved(self.moved.take()).renumbered(renumbering);
         match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
                 self.end_waiting(waiting);
                 self.note_parameters(&outcome);
+                if shard.is_scratch() && outcome.failed {
+                    self.fail_block().await;
+                    self.say_ready();
+                    return Ok(());
+                }
                 self.acting = Some(shard);
                 self.complete(changes, outcome.completed, outcome.failed);
                 self.acting = None;
+                if shard.is_scratch() {
+                    self.say_ready();
+                    return Ok(());
+                }
                 self.adopt(status);
                 if resets {
                     self.restore_baseline(shard).await;

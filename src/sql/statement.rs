@@ -24,6 +24,12 @@ pub struct Statement {
     /// `table.name` in expressions: a column, or if there is none of that name, PostgreSQL calls a
     /// function of that name with the row (`users.count`).
     pub attributes: Vec<Attribute>,
+    /// Names without a qualifier in expressions: columns, or rows of relations by the relation's name.
+    pub bare_names: Vec<Name>,
+    /// Names of common table expressions.
+    pub common_names: Vec<Name>,
+    /// `*` or `t.*` stands in a select list, or `t.*` among arguments.
+    pub stars: bool,
     /// Names ctid, xmin, tableoid or another system column.
     pub system_columns: bool,
     /// A literal becomes a date or time in the output: `'now'::timestamp` differs from shard to shard.

@@ -6,9 +6,11 @@ pub mod failpoint;
 pub mod gid;
 pub mod records;
 pub mod recovery;
+use std::sync::Arc;
 
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
+use crate::protocol::description::Renumbering;
 use crate::sql::lexer::{LexOptions, TokenKind, Tokens};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -16,11 +18,23 @@ use crate::types::{ClientError, ShardId, SqlState};
 #[derive(Debug)]
 pub struct Transaction {
     held: Vec<Held>,
+    /// Connections to the scratch database, each with a portal, a cursor or a query of this transaction: they
+    /// are in no block of the client's, and end with it.
+    apart: Vec<Apart>,
     block: Block,
     /// The shards that this transaction may have written, in the order of their first write.
     writers: Vec<ShardId>,
     /// Its name among those that wait, once it has had to have one.
     pub waiter: Option<deadlock::WaiterId>,
+}
+
+/// A connection to the scratch database.
+#[derive(Debug)]
+pub struct Apart {
+    pub number: ShardId,
+    pub lease: Lease,
+    /// What descriptions of its rows are to say instead.
+    pub renumbering: Arc<Renumbering>,
 }
 
 /// One shard in the transaction.
@@ -63,7 +77,13 @@ struct Entry {
 
 impl Transaction {
     pub fn none() -> Self {
-        Self { held: Vec::with_capacity(1), block: Block::Outside, writers: Vec::new(), waiter: None }
+        Self {
+            held: Vec::with_capacity(1),
+            apart: Vec::new(),
+            block: Block::Outside,
+            writers: Vec::new(),
+            waiter: None,
+        }
     }
 
     pub fn held(&self) -> &[Held] {
@@ -75,7 +95,57 @@ impl Transaction {
     }
 
     pub fn lease_mut(&mut self, shard: ShardId) -> Option<&mut Lease> {
+        if shard.is_scratch() {
+            return self.apart.iter_mut().find(|apart| apart.number == shard).map(|apart| &mut apart.lease);
+        }
         self.held.iter_mut().find(|held| held.shard == shard).map(|held| &mut held.lease)
+    }
+
+    /// Holds a connection to the scratch database; the name it goes by from now on.
+    pub fn add_apart(&mut self, lease: Lease) -> ShardId {
+        let taken = |number: &u16| self.apart.iter().any(|apart| apart.number == ShardId::scratch(*number));
+        let number = (0..u16::MAX).find(|number| !taken(number)).expect("a client holds few scratch connections");
+        let number = ShardId::scratch(number);
+        self.apart.push(Apart { number, lease, renumbering: Arc::default() });
+        number
+    }
+
+    /// Puts back one that was taken out to work with.
+    pub fn put_apart(&mut self, apart: Apart) {
+        self.apart.push(apart);
+    }
+
+    pub fn take_apart(&mut self, number: ShardId) -> Option<Apart> {
+        let position = self.apart.iter().position(|apart| apart.number == number)?;
+        Some(self.apart.remove(position))
+    }
+
+    /// Those held apart.
+    pub fn apart(&self) -> &[Apart] {
+        &self.apart
+    }
+
+    /// How descriptions of rows from that connection are to be changed, if at all.
+    pub fn renumbering(&self, shard: ShardId) -> Option<Arc<Renumbering>> {
+        let apart = self.apart.iter().find(|apart| apart.number == shard)?;
+        Some(Arc::clone(&apart.renumbering))
+    }
+
+    /// What was set within the block and must hold on a connection apart as well, as statements.
+    ///
+    /// # Errors
+    /// When something happened in the block that can't be repeated elsewhere.
+    pub fn settings_in_block(&self) -> Result<Vec<&str>, ClientError> {
+        let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return Ok(Vec::new()) };
+        if journal.opaque {
+            return Err(opaque());
+        }
+        let sets = |entry: &&Entry| {
+            entry.savepoint.is_none()
+                && begins_with(&entry.sql, &["set", "reset"])
+                && !begins_behind(&entry.sql, &["transaction", "constraints"])
+        };
+        Ok(journal.entries.iter().skip(1).filter(sets).map(|entry| entry.sql.as_str()).collect())
     }
 
     pub fn add(&mut self, shard: ShardId, lease: Lease) -> &mut Lease {
@@ -84,6 +154,9 @@ impl Transaction {
     }
 
     pub fn remove(&mut self, shard: ShardId) -> Option<Lease> {
+        if shard.is_scratch() {
+            return self.take_apart(shard).map(|apart| apart.lease);
+        }
         let position = self.held.iter().position(|held| held.shard == shard)?;
         Some(self.held.remove(position).lease)
     }
@@ -315,6 +388,20 @@ impl Transaction {
             self.writers.clear();
         }
     }
+}
+
+fn word(sql: &str, position: usize) -> Option<&str> {
+    let options = LexOptions { standard_conforming_strings: true };
+    let token = Tokens::new(sql.as_bytes(), &options).nth(position)?;
+    (token.kind == TokenKind::Word).then(|| sql.get(token.span)).flatten()
+}
+
+fn begins_with(sql: &str, words: &[&str]) -> bool {
+    word(sql, 0).is_some_and(|first| words.iter().any(|word| first.eq_ignore_ascii_case(word)))
+}
+
+fn begins_behind(sql: &str, words: &[&str]) -> bool {
+    word(sql, 1).is_some_and(|second| words.iter().any(|word| second.eq_ignore_ascii_case(word)))
 }
 
 /// If the keywords follow each other somewhere in the statement, outside of comments and literals.

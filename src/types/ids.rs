@@ -15,6 +15,19 @@ impl ShardId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// Stands for a connection to the scratch database, which is no shard: the highest numbers, which no
+    /// configuration reaches.
+    pub const fn scratch(number: u16) -> Self {
+        Self(u16::MAX - number % Self::SCRATCHES)
+    }
+
+    /// If it was made by [`ShardId::scratch`].
+    pub const fn is_scratch(self) -> bool {
+        self.0 > u16::MAX - Self::SCRATCHES
+    }
+
+    const SCRATCHES: u16 = 1024;
 }
 
 /// One server, numbered over all databases of a configuration.

@@ -101,6 +101,14 @@ pub const CLIENT_AHEAD_BYTES_MAX: usize = 64 << 10;
 /// moving a connection to another worker costs as much as half a transaction.
 pub const PASSED_OVER_MAX: u32 = 8;
 
+/// Rows and bytes that one statement may gather from the shards: what a scratch database takes in within a
+/// minute or so.
+pub const GATHER_ROWS_MAX: u64 = 50_000_000;
+pub const GATHER_BYTES_MAX: u64 = 8 << 30;
+
+/// Scratch connections of one user: each may hold a large part of a table.
+pub const SCRATCH_CONNECTIONS_MAX: usize = 8;
+
 /// Bytes of a client's COPY queued for a server that reads slowly.
 pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
 

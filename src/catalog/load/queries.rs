@@ -30,18 +30,26 @@ SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
 WHERE n.nspname = 'pg_catalog' AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')";
 
 /// Relation, name, type, type as text, modifier, collation, its determinism, not null, default's text,
-/// if the type has a default, identity, generated, GENERATED ALWAYS, schema and name of the sequence that fills it. In
-/// attnum order.
+/// if the type has a default, identity, generated, GENERATED ALWAYS, schema and name of the sequence that fills it, the
+/// schema of the type (of its elements) where its text doesn't have it, the collation with its schema unless it is the
+/// type's, the number. In attnum order.
 pub(super) const COLUMNS: &str = r"
 SELECT a.attrelid, a.attname::text, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypmod,
        l.collname::text, l.collisdeterministic, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
-       t.typdefault IS NOT NULL, a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', q.schema, q.name
+       t.typdefault IS NOT NULL, a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', q.schema, q.name,
+       CASE WHEN tn.nspname <> 'pg_catalog' AND pg_catalog.pg_type_is_visible(t.oid)
+            THEN pg_catalog.quote_ident(tn.nspname) END,
+       CASE WHEN a.attcollation <> t.typcollation
+            THEN pg_catalog.quote_ident(ln.nspname) || '.' || pg_catalog.quote_ident(l.collname) END,
+       a.attnum
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
 LEFT JOIN LATERAL (
     SELECT sn.nspname::text AS schema, s.relname::text AS name FROM (
         SELECT o.objid AS oid FROM pg_catalog.pg_depend o

@@ -106,7 +106,8 @@ impl Lowering {
             };
             match arg {
                 ast::FunctionArgExpr::Expr(expression) => self.walk(expression, at)?,
-                ast::FunctionArgExpr::QualifiedWildcard(_) | ast::FunctionArgExpr::Wildcard => {}
+                ast::FunctionArgExpr::QualifiedWildcard(_) => self.out.stars = true,
+                ast::FunctionArgExpr::Wildcard => {}
                 ast::FunctionArgExpr::WildcardWithOptions(_) => return Err(NotParsed),
             }
         }

@@ -165,6 +165,7 @@ impl Lowering {
             }
         }
         self.out.system_columns |= SYSTEM_COLUMNS.contains(&&*name);
+        self.out.bare_names.push(name);
         Ok(())
     }
 
@@ -193,7 +194,10 @@ impl Lowering {
                 Ok(())
             }
             // `(row).*`
-            ast::AccessExpr::Dot(Expr::Wildcard(_)) => Ok(()),
+            ast::AccessExpr::Dot(Expr::Wildcard(_)) => {
+                self.out.stars = true;
+                Ok(())
+            }
             ast::AccessExpr::Dot(_) => Err(NotParsed),
             ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => self.walk(index, at),
             ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, stride: None }) => {

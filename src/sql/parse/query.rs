@@ -70,6 +70,9 @@ impl Lowering {
     }
 
     fn with(&mut self, with: &ast::With, parent: Option<&Parent>) -> Lowered<()> {
+        for cte in &with.cte_tables {
+            self.out.common_names.push(names::name(&cte.alias.name)?);
+        }
         // Under RECURSIVE each one sees all of them, itself included; otherwise those before it.
         if with.recursive {
             for cte in &with.cte_tables {
@@ -230,12 +233,14 @@ impl Lowering {
                 ast::SelectItem::ExprWithAlias { expr, alias } => (expr, Some(names::fold(alias)?)),
                 ast::SelectItem::Wildcard(options) => {
                     plain_wildcard(options)?;
+                    self.out.stars = true;
                     by_position = false;
                     self.scope(scope).shape.items.push(Item::Star);
                     continue;
                 }
                 ast::SelectItem::QualifiedWildcard(kind, options) => {
                     plain_wildcard(options)?;
+                    self.out.stars = true;
                     if let ast::SelectItemQualifiedWildcardKind::Expr(expression) = kind {
                         self.walk(expression, &at)?;
                     }

@@ -137,6 +137,7 @@ WITH o AS (SELECT * FROM orders) SELECT count(*) FROM o WHERE user_id = 1
 
 WITH o AS MATERIALIZED (SELECT * FROM orders) SELECT count(*) FROM o WHERE user_id = 1
 
+--! rows
 WITH o AS (SELECT * FROM orders LIMIT 50) SELECT count(*) FROM o WHERE user_id = 1
 
 WITH o AS (SELECT user_id, count(*) AS n FROM orders GROUP BY user_id) SELECT * FROM o WHERE user_id = 1

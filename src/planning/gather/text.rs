@@ -1,0 +1,86 @@
+//! The client's text as the scratch database gets it: its own bytes, but for the schemas of the tables, since
+//! temporary ones have none. A schema goes with its dot, and blanks take its place behind the name, so that
+//! positions in errors stay what they are.
+
+use std::ops::Range;
+
+use super::{Gather, Table};
+use crate::planning::build;
+use crate::planning::plan::Refusal;
+use crate::planning::refusal;
+use crate::planning::text::Text;
+use crate::sql::statement::{Statement, TableName};
+use crate::sql::{LexOptions, Lexed, lex};
+
+/// The positions of schemas that qualify the tables, each with the dot behind it.
+///
+/// # Errors
+/// Where a schema has the name of something else in the statement.
+pub(super) fn qualifiers(text: Text<'_>, statement: &Statement, tables: &[Table]) -> Result<Vec<usize>, Refusal> {
+    let mut found = Vec::new();
+    for at in 0..text.pieces.len() {
+        if !text.punct(at + 1, b'.') || at.checked_sub(1).is_some_and(|before| text.punct(before, b'.')) {
+            continue;
+        }
+        let (Some(schema), Some(name)) = (text.name(at), text.name(at + 2)) else { continue };
+        if !tables.iter().any(|table| table.schema == schema && table.name == name) || text.punct(at + 3, b'(') {
+            continue;
+        }
+        let qualifier = TableName { schema: None, name: schema.as_str().into() };
+        let is_relation =
+            statement.scopes.iter().flat_map(|scope| &scope.relations).any(|one| one.may_be_called(&qualifier));
+        // Without its schema the name would mean the common table expression.
+        if statement.common_names.iter().any(|common| **common == *name) {
+            return Err(refusal::not_gathered("a common table expression by the name of a table that is read"));
+        }
+        if is_relation {
+            return Err(refusal::not_gathered("a table by the name of a schema"));
+        }
+        found.extend([at, at + 1]);
+    }
+    Ok(found)
+}
+
+/// ONLY before a table, not at the end of FETCH FIRST.
+pub(super) fn has_only(text: Text<'_>) -> bool {
+    (1..text.pieces.len()).any(|at| text.is(at, "only") && !text.is_any(at - 1, &["row", "rows"]))
+}
+
+/// A statement as the scratch database gets it.
+#[derive(Debug)]
+pub struct Spliced {
+    pub whole: Vec<u8>,
+    /// The query alone, where the statement is an EXPLAIN or the like.
+    pub query: Vec<u8>,
+}
+
+/// The client's own bytes without the tokens that are left out. The text has one statement.
+pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather) -> Spliced {
+    let mut lexed = Lexed::default();
+    // The text was lexed before, without an error.
+    let _ = lex(sql, options, &mut lexed);
+    let pieces = build::pieces(sql, options);
+    let pieces = build::within(&pieces, &lexed.statements.first().cloned().unwrap_or(0..sql.len()));
+    let part = |range: Range<usize>| {
+        let pieces = pieces.get(range.clone()).unwrap_or_default();
+        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return Vec::new() };
+        let mut out = Vec::with_capacity(last.token.span.end.saturating_sub(first.token.span.start));
+        let mut at = first.token.span.start;
+        let mut owed = 0;
+        for (position, piece) in pieces.iter().enumerate() {
+            let span = &piece.token.span;
+            out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
+            at = span.end;
+            let token = sql.get(span.clone()).unwrap_or_default();
+            if gather.left_out.contains(&(range.start + position)) {
+                // Positions count characters.
+                owed += String::from_utf8_lossy(token).chars().count();
+                continue;
+            }
+            out.extend_from_slice(token);
+            out.extend(std::iter::repeat_n(b' ', std::mem::take(&mut owed)));
+        }
+        out
+    };
+    Spliced { whole: part(0..pieces.len()), query: part(gather.query.clone()) }
+}

@@ -1,0 +1,398 @@
+//! SELECTs that PostgreSQL answers on the scratch database: rows are pulled from the shards over the client's own
+//! connections, within its transaction, and the client's own text runs on them. The scratch connection is held
+//! apart: it is in no block of the client's, and goes when nothing of the client is left on it.
+
+use std::sync::Arc;
+
+mod fill;
+mod sql;
+
+use bytes::Bytes;
+
+use self::sql::{create, quote};
+use super::block::aborted;
+use super::effects::Change;
+use super::prepared::{ClientStatement, Place, Portal};
+use super::scratch::Attached;
+use super::segment::Failure;
+use super::turn::{Session, SessionEnd};
+use super::undo::Undo;
+use crate::execute::gather::{Checked, check};
+use crate::execute::{Expect, own};
+use crate::planning::gather::{self, Gather, Spliced, Table};
+use crate::planning::{Access, Template};
+use crate::pool::Condition;
+use crate::protocol::backend::Status;
+use crate::protocol::description::Renumbering;
+use crate::protocol::frontend::{Bind, encode};
+use crate::sql::Command;
+use crate::sql::command::Verb;
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// A statement to be answered so, and its text.
+pub(super) struct Gathering<'a> {
+    pub gather: &'a Gather,
+    pub pulls: &'a [Vec<ShardId>],
+    pub spliced: Spliced,
+    /// As the client sent it, for a server that has the tables.
+    pub original: Bytes,
+    /// Declared parameter types, four bytes each, as the client knows them.
+    pub types: Bytes,
+    /// False: EXPLAIN without ANALYZE, which reads no row.
+    pub reads: bool,
+}
+
+impl Gathering<'_> {
+    pub(super) fn reads_rows(template: &Template) -> bool {
+        !matches!(&template.statements[..], [only] if only.command == Command::Ordinary(Verb::Explain { analyze: false }))
+    }
+}
+
+/// A scratch connection with its tables filled.
+pub(super) struct Gathered {
+    pub scratch: ShardId,
+    /// Of the result.
+    pub columns: Vec<u32>,
+    pub attached: Arc<Attached>,
+}
+
+impl Session {
+    /// The one statement of a text, as the scratch database gets it.
+    pub(super) fn splice(&self, sql: &[u8], gather: &Gather) -> Spliced {
+        gather::splice(sql, &self.lex_options(), gather)
+    }
+
+    /// A Query: rows are gathered, then it runs on them.
+    pub(super) async fn run_gather(
+        &mut self,
+        gathering: Gathering<'_>,
+        template: &Template,
+        changes: Vec<(usize, Change)>,
+        len: usize,
+    ) -> Result<(), SessionEnd> {
+        use bytes::Buf;
+        self.client.inbound.advance(len);
+        let whole = gathering.spliced.whole.clone();
+        match self.gather(gathering, super::simple::access_of(template)).await {
+            Ok(gathered) => {
+                let scratch = gathered.scratch;
+                let lease = self.transaction.lease_mut(scratch).expect("held by the gather");
+                encode::query(&mut lease.framed.outbound, &whole);
+                lease.unanswered += 1;
+                self.relay_query(scratch, changes, Access::Read).await
+            }
+            Err(failure) => {
+                self.fail_gather(failure).await?;
+                self.say_ready();
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the client, unless it was, and fails its transaction.
+    async fn fail_gather(&mut self, failure: Failure) -> Result<(), SessionEnd> {
+        self.expects.clear();
+        match failure {
+            Failure::End(end) => return Err(end),
+            Failure::Client(error) => self.refuse(&error).await,
+            Failure::Told => self.fail_block().await,
+        }
+        Ok(())
+    }
+
+    /// Binds a portal on the scratch database, once the rows are there.
+    pub(super) async fn bind_gather(
+        &mut self,
+        portal: Box<[u8]>,
+        statement: Arc<ClientStatement>,
+        gathering: Gathering<'_>,
+        changes: Vec<Change>,
+        len: usize,
+    ) -> Result<(), Failure> {
+        // What came before is answered first; the text is looked at where its tables are.
+        if !self.unplaced.is_empty() {
+            let home = self.database.config.home;
+            let access = super::simple::access_of(&statement.template);
+            self.enter_segment(home, access).await?;
+            self.place_parses(home);
+        }
+        self.leave_segment().await?;
+        self.state.start_implicit();
+        let text = gathering.spliced.whole.clone();
+        let declared = gathering.types.clone();
+        let gathered = match self.gather(gathering, super::simple::access_of(&statement.template)).await {
+            Err(Failure::Told) => {
+                self.expects.clear();
+                self.fail_block().await;
+                return Err(Failure::Told);
+            }
+            outcome => outcome?,
+        };
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        binary_fits(&gathered, &message)?;
+        let types = scratch_types(&declared, &gathered.attached);
+        self.open_segment(gathered.scratch);
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        let lease = self.transaction.lease_mut(gathered.scratch).expect("held by the gather");
+        encode::parse(&mut lease.framed.outbound, b"", &text, &types);
+        lease.unnamed = None;
+        encode::bind(&mut lease.framed.outbound, message.portal, b"", message.tail);
+        self.expects.push_back(Expect::Parse { shown: false, statement: None });
+        self.expects.push_back(Expect::Bind);
+        let place = Place::Shard(gathered.scratch);
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes });
+        self.undo.push(Undo::Portal { name: portal, previous });
+        Ok(())
+    }
+
+    /// Fills temporary tables with the rows that a statement needs.
+    async fn gather(&mut self, gathering: Gathering<'_>, access: Access) -> Result<Gathered, Failure> {
+        if self.transaction.is_failed() {
+            return Err(aborted().into());
+        }
+        self.admit_gather(gathering.gather)?;
+        let attached = self.attach_scratch().await?;
+        check_definitions(gathering.gather, &attached)?;
+        let (scratch, columns) = self.open_scratch(&gathering, &attached, access).await?;
+        let filled = if gathering.reads { self.fill(&gathering, scratch, access).await } else { Ok(()) };
+        match filled {
+            Ok(()) => Ok(Gathered { scratch, columns, attached }),
+            Err(failure) => {
+                if let Some(mut lease) = self.transaction.remove(scratch) {
+                    lease.condition = Condition::Broken;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn admit_gather(&self, gather: &Gather) -> Result<(), ClientError> {
+        if gather.has_moment && self.transaction.in_block() {
+            let text = "the time of the transaction in a statement over several shards is not supported in a transaction block";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
+                .detail("The statement runs in a transaction of its own, on rows that are gathered from the shards, and the time would be that one's.")
+                .hint("Select now() by itself and pass it as a parameter, or run the statement outside of a block."));
+        }
+        Ok(())
+    }
+
+    async fn attach_scratch(&self) -> Result<Arc<Attached>, ClientError> {
+        let definitions = self.database.planner.definitions();
+        self.database.attach_scratch(&definitions).await
+    }
+
+    /// Takes a scratch connection, makes the tables and has the query looked at.
+    async fn open_scratch(
+        &mut self,
+        gathering: &Gathering<'_>,
+        attached: &Attached,
+        access: Access,
+    ) -> Result<(ShardId, Vec<u32>), Failure> {
+        let user = self.database.user(&self.user).ok_or_else(|| {
+            ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is not in the configuration any more")
+        })?;
+        let lease = match attached.lease(user).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                self.database.scratch.forget();
+                return Err(ClientError::from(error).into());
+            }
+        };
+        self.cancel.add(&lease);
+        let scratch = self.transaction.add_apart(lease);
+        let types = scratch_types(&gathering.types, attached);
+        for with_keys in [false, true] {
+            let preamble = match self.preamble(gathering.gather, scratch, with_keys) {
+                Ok(preamble) => preamble,
+                Err(error) => {
+                    self.transaction.remove(scratch);
+                    return Err(error.into());
+                }
+            };
+            let lease = self.transaction.lease_mut(scratch).expect("added above");
+            let checked =
+                check(lease, &preamble, gathering.gather.tables.len(), &gathering.spliced.query, &types).await;
+            let failure = match checked {
+                Ok(Checked::Fits { columns, tables }) => {
+                    self.renumber(gathering.gather, scratch, &tables, attached);
+                    return Ok((scratch, columns));
+                }
+                Ok(Checked::Wrong(frame)) if !with_keys && is_state(&frame.0, b"42803") => {
+                    // A column that depends on the primary key of its table, if there is one.
+                    continue;
+                }
+                Ok(Checked::Wrong(frame)) => self.ask_home(gathering, &frame.0, access).await,
+                Ok(Checked::Lacks(frame)) => lacks(&frame.0).into(),
+                Err(error) => self.gather_failure(error, &[]).await,
+            };
+            if let Some(mut lease) = self.transaction.remove(scratch) {
+                lease.condition = Condition::Broken;
+            }
+            return Err(failure);
+        }
+        Err(ClientError::new(SqlState::INTERNAL_ERROR, "the statement was looked at twice").into())
+    }
+
+    /// What makes the connection ready: the session's settings, a transaction, the tables.
+    fn preamble(&mut self, gather: &Gather, scratch: ShardId, with_keys: bool) -> Result<String, ClientError> {
+        let wanted = self.state.settings_at_begin().clone();
+        let in_block: Vec<String> = self.transaction.settings_in_block()?.into_iter().map(str::to_owned).collect();
+        let lease = self.transaction.lease_mut(scratch).expect("added by the caller");
+        let mut sql = String::new();
+        if lease.status != Status::Idle {
+            sql.push_str("ROLLBACK;");
+        }
+        if let Some(difference) = lease.settings.difference(&wanted) {
+            sql.push_str(&difference);
+            lease.settings = wanted;
+        }
+        sql.push_str("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;");
+        for setting in in_block {
+            sql.push_str(&setting);
+            sql.push(';');
+        }
+        for table in &gather.tables {
+            sql.push_str(&create(table, with_keys));
+            sql.push(';');
+        }
+        for table in &gather.tables {
+            let name = format!("pg_temp.{}", quote(&table.name));
+            sql.push_str(&format!("SELECT '{}'::pg_catalog.regclass::pg_catalog.oid;", name.replace('\'', "''")));
+        }
+        Ok(sql)
+    }
+
+    /// Descriptions of the result say what the home shard's would.
+    fn renumber(&mut self, gather: &Gather, scratch: ShardId, tables: &[u32], attached: &Attached) {
+        let numbers = |table: &Table| (table.oid, table.columns.iter().map(|column| column.number).collect());
+        let renumbering = Renumbering {
+            types: Arc::clone(&attached.copied.types),
+            tables: tables.iter().copied().zip(gather.tables.iter().map(numbers)).collect(),
+        };
+        if let Some(mut apart) = self.transaction.take_apart(scratch) {
+            apart.renumbering = Arc::new(renumbering);
+            self.transaction.put_apart(apart);
+        }
+    }
+
+    /// The scratch database finds the statement wrong: what does a server say that has the tables?
+    async fn ask_home(&mut self, gathering: &Gathering<'_>, frame: &[u8], access: Access) -> Failure {
+        let home = self.database.config.home;
+        if let Err(error) = self.reach(home, access).await {
+            self.expects.clear();
+            return error.into();
+        }
+        let lease = self.transaction.lease_mut(home).expect("reached above");
+        encode::parse(&mut lease.framed.outbound, b"", &gathering.original, &gathering.types);
+        encode::sync(&mut lease.framed.outbound);
+        lease.unanswered += 1;
+        lease.unnamed = None;
+        self.expects.push_back(Expect::Parse { shown: false, statement: None });
+        self.expects.push_back(Expect::Sync { shown: false });
+        match crate::execute::relay(&mut self.client, lease, &mut self.expects).await {
+            Ok(outcome) if outcome.failed => Failure::Told,
+            Ok(_) => lacks(frame).into(),
+            Err(error) => match self.survive(home, error, false).await {
+                Ok(()) => Failure::Told,
+                Err(end) => Failure::End(end),
+            },
+        }
+    }
+
+    /// Gives scratch connections back that have nothing of the client's left on them.
+    pub(super) async fn release_scratches(&mut self) {
+        if self.transaction.apart().is_empty() {
+            return;
+        }
+        let is_over = self.transaction.status() == Status::Idle && self.segment.is_none();
+        let in_use = |number: ShardId| {
+            self.segment.as_ref().is_some_and(|segment| segment.shard == number)
+                || self.portals.values().any(|portal| portal.place == Place::Shard(number))
+                || self.cursors.values().any(|shard| *shard == number)
+        };
+        let free: Vec<ShardId> = self
+            .transaction
+            .apart()
+            .iter()
+            .map(|apart| apart.number)
+            .filter(|number| is_over || !in_use(*number))
+            .collect();
+        if free.is_empty() {
+            return;
+        }
+        // No cancel may reach the connection once it is another client's.
+        self.cancel.clear().await;
+        for number in free {
+            let Some(mut lease) = self.transaction.remove(number) else { continue };
+            self.portals.retain(|_, portal| portal.place != Place::Shard(number));
+            if lease.is_at_rest() && lease.status != Status::Idle && own::run(&mut lease, "ROLLBACK").await.is_err() {
+                lease.condition = Condition::Broken;
+            }
+        }
+        for held in self.transaction.held() {
+            self.cancel.add(&held.lease);
+        }
+        for apart in self.transaction.apart() {
+            self.cancel.add(&apart.lease);
+        }
+    }
+}
+
+/// The scratch database must have what the statement calls.
+fn check_definitions(gather: &Gather, attached: &Attached) -> Result<(), ClientError> {
+    if attached.copied.has_operators {
+        let text = "a database with operators or casts of its own can't be queried over several shards in this way";
+        return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
+            .detail("They are not known to the scratch database, where the statement would be answered."));
+    }
+    match gather.functions.iter().find(|name| !attached.copied.functions.contains(*name)) {
+        None => Ok(()),
+        Some(name) => {
+            let text = format!("{name}() over several shards is not supported");
+            Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text).detail(
+                "The function could not be made on the scratch database, where the statement would be answered.",
+            ))
+        }
+    }
+}
+
+/// Something is missing on the scratch database that the servers have.
+fn lacks(frame: &[u8]) -> ClientError {
+    let message = crate::protocol::backend::error_field(frame, b'M').unwrap_or_default();
+    ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "this statement over several shards is not supported")
+        .detail(format!("It can't be answered on the scratch database: {}.", String::from_utf8_lossy(message)))
+        .hint("Compare the shard key with a constant or a parameter (=, IN, = ANY), joined tables included.")
+}
+
+fn is_state(frame: &[u8], state: &[u8]) -> bool {
+    crate::protocol::backend::error_field(frame, b'C') == Some(state)
+}
+
+/// Declared types as the scratch database numbers them.
+fn scratch_types(declared: &[u8], attached: &Attached) -> Vec<u8> {
+    let mut types = Vec::with_capacity(declared.len());
+    for oid in declared.as_chunks::<4>().0 {
+        let home = u32::from_be_bytes(*oid);
+        let there = attached.copied.types.iter().find(|(_, known)| **known == home).map(|(there, _)| *there);
+        types.extend_from_slice(&there.unwrap_or(home).to_be_bytes());
+    }
+    types
+}
+
+/// Values in binary that hold OIDs would hold those of the scratch database.
+fn binary_fits(gathered: &Gathered, message: &Bind<'_>) -> Result<(), ClientError> {
+    const FIRST_USER_OID: u32 = 16_384;
+    let wants_binary = message.wants_binary();
+    for (position, oid) in gathered.columns.iter().enumerate() {
+        let holds_oids =
+            *oid >= FIRST_USER_OID && gathered.attached.copied.nested.contains(oid) || HOLD_OIDS.contains(oid);
+        if holds_oids && wants_binary(position) {
+            let text = "the result has values in binary that hold OIDs, which differ from server to server";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text).hint("Ask for text results."));
+        }
+    }
+    Ok(())
+}
+
+/// record, record[], and the types of names in the catalogs.
+const HOLD_OIDS: &[u32] = &[2249, 2287, 24, 26, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191];

@@ -1,0 +1,120 @@
+//! The rows' way from the shards into the scratch tables, over the client's own connections, and what becomes of
+//! them all when something fails on it.
+
+use super::sql::{copy_in, copy_out};
+use super::{Failure, Gathering, Session, SessionEnd};
+use crate::execute::gather::{GatherError, Limits, Pull, Source, pull};
+use crate::execute::{RelayError, own};
+use crate::planning::Access;
+use crate::protocol::backend::Status;
+use crate::protocol::frontend::encode;
+use crate::session::turn::ends_session;
+use crate::types::limits::{GATHER_BYTES_MAX, GATHER_ROWS_MAX};
+use crate::types::{ClientError, ShardId, SqlState};
+
+impl Session {
+    /// Pulls the rows from the shards.
+    pub(super) async fn fill(
+        &mut self,
+        gathering: &Gathering<'_>,
+        scratch: ShardId,
+        access: Access,
+    ) -> Result<(), Failure> {
+        let mut shards: Vec<ShardId> = gathering.pulls.iter().flatten().copied().collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let mut waiting = Vec::new();
+        for &shard in &shards {
+            if let Err(error) = self.reach(shard, access).await {
+                self.abandon(&waiting);
+                return Err(error.into());
+            }
+            waiting.push((shard, std::mem::take(&mut self.expects)));
+        }
+        let in_block = self.transaction.in_block();
+        let mut plans: Vec<(ShardId, usize, Vec<usize>)> = Vec::new();
+        for (shard, expects) in &waiting {
+            let tables: Vec<usize> = (0..gathering.pulls.len())
+                .filter(|table| gathering.pulls.get(*table).is_some_and(|from| from.contains(shard)))
+                .collect();
+            let lease = self.transaction.lease_mut(*shard).expect("reached above");
+            let sql = copy_out(gathering.gather, &tables, !in_block && lease.status == Status::Idle);
+            encode::query(&mut lease.framed.outbound, sql.as_bytes());
+            lease.unanswered += 1;
+            lease.unnamed = None;
+            plans.push((*shard, expects.len(), tables));
+        }
+        self.state.start_implicit();
+        let pulls: Vec<Pull> = gathering.gather.tables.iter().map(|table| Pull { copy_in: copy_in(table) }).collect();
+        let limits = Limits { rows: GATHER_ROWS_MAX, bytes: GATHER_BYTES_MAX };
+        let (client, transaction) = (&mut self.client, &mut self.transaction);
+        let Some(mut apart) = transaction.take_apart(scratch) else {
+            return Err(ClientError::new(SqlState::INTERNAL_ERROR, "the scratch connection is held").into());
+        };
+        let mut sources: Vec<Source<'_>> = Vec::with_capacity(plans.len());
+        let mut order = Vec::with_capacity(plans.len());
+        for held in transaction.held_mut() {
+            if let Some((shard, ahead, tables)) = plans.iter().find(|(shard, _, _)| *shard == held.shard) {
+                sources.push(Source::new(&mut held.lease, *ahead, tables.clone()));
+                order.push(*shard);
+            }
+        }
+        let pulled = pull(client, &mut apart.lease, &mut sources, &pulls, limits).await;
+        drop(sources);
+        self.transaction.put_apart(apart);
+        match pulled {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                if !in_block {
+                    self.end_own_blocks(&shards).await;
+                }
+                Err(self.gather_failure(error, &order).await)
+            }
+        }
+    }
+
+    /// Outside of the client's blocks the rows were read in a transaction of the proxy's own.
+    async fn end_own_blocks(&mut self, shards: &[ShardId]) {
+        for shard in shards {
+            if let Some(lease) = self.transaction.lease_mut(*shard)
+                && lease.status != Status::Idle
+                && lease.is_at_rest()
+            {
+                let _ = own::run(lease, "ROLLBACK").await;
+            }
+        }
+    }
+
+    pub(super) async fn gather_failure(&mut self, error: GatherError, order: &[ShardId]) -> Failure {
+        match error {
+            GatherError::Own(error) => error.into(),
+            GatherError::Client(error) => Failure::End(SessionEnd::Lost(error)),
+            GatherError::Refused(frame) => {
+                self.client.outbound.extend_from_slice(&frame.0);
+                Failure::Told
+            }
+            GatherError::Lost { source, reason } => {
+                let lost: Vec<ShardId> = source.and_then(|source| order.get(source)).copied().into_iter().collect();
+                match lost.as_slice() {
+                    [shard] => {
+                        let error = RelayError::Backend { reason, last_words: None };
+                        if let Some(end) = ends_session(&error) {
+                            return Failure::End(end);
+                        }
+                        match self.survive(*shard, error, false).await {
+                            Ok(()) => Failure::Told,
+                            Err(end) => Failure::End(end),
+                        }
+                    }
+                    _ => ClientError::new(
+                        SqlState::CONNECTION_FAILURE,
+                        "the connection to the scratch database was lost",
+                    )
+                    .detail(reason)
+                    .hint("The statement can be tried again.")
+                    .into(),
+                }
+            }
+        }
+    }
+}

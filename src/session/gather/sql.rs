@@ -1,0 +1,51 @@
+//! The proxy's own statements of a gather: tables on the scratch database, and the COPYs between it and the shards.
+
+use crate::planning::gather::{Gather, Table};
+
+pub(super) fn create(table: &Table, with_key: bool) -> String {
+    let mut sql = format!("CREATE TEMPORARY TABLE pg_temp.{} (", quote(&table.name));
+    for (position, column) in table.columns.iter().enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        sql.push_str(&format!("{separator}{} {}", quote(&column.name), column.type_name));
+        if let Some(collation) = &column.collation {
+            sql.push_str(&format!(" COLLATE {collation}"));
+        }
+    }
+    if with_key && !table.primary_key.is_empty() {
+        let columns: Vec<String> = table.primary_key.iter().map(|column| quote(column)).collect();
+        sql.push_str(&format!(", PRIMARY KEY ({})", columns.join(", ")));
+    }
+    sql.push_str(") ON COMMIT DROP");
+    sql
+}
+
+fn columns(table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+    columns.join(", ")
+}
+
+pub(super) fn copy_in(table: &Table) -> String {
+    format!("COPY pg_temp.{} ({}) FROM STDIN (FORMAT binary)", quote(&table.name), columns(table))
+}
+
+/// The rows of all these tables, as one query string: in one transaction, and of one moment where it isn't the
+/// client's.
+pub(super) fn copy_out(gather: &Gather, tables: &[usize], own_block: bool) -> String {
+    let copies: Vec<String> = tables
+        .iter()
+        .filter_map(|table| gather.tables.get(*table))
+        .map(|table| {
+            let from = format!("{}.{}", quote(&table.schema), quote(&table.name));
+            format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", columns(table))
+        })
+        .collect();
+    if own_block && copies.len() > 1 {
+        format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{};COMMIT", copies.join(";"))
+    } else {
+        copies.join(";")
+    }
+}
+
+pub(super) fn quote(name: &str) -> String {
+    crate::catalog::scratch::quote_name(name)
+}
