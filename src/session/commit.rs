@@ -239,10 +239,9 @@ impl Session {
 
     /// Every one of them is prepared, or none.
     async fn prepare_on(&mut self, shards: &[ShardId], gid: &Gid, reported: &mut Reported) -> Result<(), Failure> {
-        let sql = format!("PREPARE TRANSACTION '{gid}'");
         let mut prepared = Vec::new();
         let mut failed = None;
-        for (shard, answer) in self.try_all(shards, &sql, Point::PreparedSome).await {
+        for (shard, answer) in self.try_all("PREPARE TRANSACTION", (shards, gid), Point::PreparedSome).await {
             let Some(lease) = self.transaction.lease_mut(shard) else { continue };
             match answer {
                 Ok(answer) if answer.tag == "PREPARE TRANSACTION" => {
@@ -309,9 +308,8 @@ impl Session {
 
     /// It is decided: whatever happens now, the participants will commit.
     async fn finish_on(&mut self, participants: &[ShardId], gid: &Gid) {
-        let sql = format!("COMMIT PREPARED '{gid}'");
         let mut open = Vec::new();
-        for (shard, answer) in self.try_all(participants, &sql, Point::FinishedSome).await {
+        for (shard, answer) in self.try_all("COMMIT PREPARED", (participants, gid), Point::FinishedSome).await {
             if !answer.is_ok_and(|answer| answer.tag == "COMMIT PREPARED") {
                 open.push(shard);
             }
@@ -324,8 +322,7 @@ impl Session {
 
     /// The anchor has aborted, or will.
     async fn take_back_on(&mut self, prepared: &[ShardId], gid: &Gid) {
-        let sql = format!("ROLLBACK PREPARED '{gid}'");
-        for (_, answer) in self.try_each(prepared.iter().map(|&shard| (shard, sql.clone())).collect()).await {
+        for (_, answer) in self.try_each(self.on_parts("ROLLBACK PREPARED", prepared, gid)).await {
             if answer.is_err() {
                 self.database.recovery.notify_one();
             }
@@ -378,20 +375,19 @@ impl Session {
         shards.into_iter().zip(answers).collect()
     }
 
-    /// The same text on all, at once unless a test wants to get between them: then the first one has the text
+    /// The same command on all, at once unless a test wants to get between them: then the first one has the command
     /// alone, and its answer may get lost.
     async fn try_all(
         &mut self,
-        shards: &[ShardId],
-        sql: &str,
+        command: &str,
+        (shards, gid): (&[ShardId], &Gid),
         between: Point,
     ) -> Vec<(ShardId, Result<Answer, OwnError>)> {
-        let texts = |shards: &[ShardId]| shards.iter().map(|&shard| (shard, sql.to_owned())).collect();
         if !failpoint::is_set(between) {
-            return self.try_each(texts(shards)).await;
+            return self.try_each(self.on_parts(command, shards, gid)).await;
         }
         let (first, rest) = shards.split_at(shards.len().min(1));
-        let mut answers = self.try_each(texts(first)).await;
+        let mut answers = self.try_each(self.on_parts(command, first, gid)).await;
         if failpoint::pass(between).await {
             for (shard, answer) in &mut answers {
                 if let Some(lease) = self.transaction.lease_mut(*shard) {
@@ -400,8 +396,14 @@ impl Session {
                 *answer = Err(OwnError::Lost("lost on purpose".to_owned()));
             }
         }
-        answers.extend(self.try_each(texts(rest)).await);
+        answers.extend(self.try_each(self.on_parts(command, rest, gid)).await);
         answers
+    }
+
+    /// The command for each shard's part of the transaction, under the name that it has there.
+    fn on_parts(&self, command: &str, shards: &[ShardId], gid: &Gid) -> Vec<(ShardId, String)> {
+        let text = |shard| format!("{command} '{}'", gid.prepared_on(self.shard_name(shard)));
+        shards.iter().map(|&shard| (shard, text(shard))).collect()
     }
 
     fn shard_name(&self, shard: ShardId) -> &str {

@@ -90,6 +90,7 @@ impl Database {
 
     async fn finish(&self, shard: ShardId, gid: &Gid, login: &str) -> bool {
         let node = self.primary(shard);
+        let name = self.config.shards.get(shard.index()).map_or("", |shard| shard.name.as_str());
         for login in self.logins_for(login) {
             let client = match connect_control(&node.config, &login).await {
                 Ok((client, _)) => client,
@@ -98,7 +99,7 @@ impl Database {
                     continue;
                 }
             };
-            match records::finish(&client, gid, true, None).await {
+            match records::finish(&client, (gid, name), true, None).await {
                 Ok(Finished::Done) => return true,
                 Ok(Finished::Lost) => {
                     // Nothing can be done about it here; recovery keeps the record.

@@ -26,11 +26,18 @@ impl Gid {
         Self(gid)
     }
 
-    /// `None` unless it is a Shardway transaction of that cluster.
-    pub fn parse(text: &str, cluster: &str) -> Option<Self> {
+    /// The name under which that shard prepares its part. Each has one of its own: a server knows prepared
+    /// transactions by name over all of its databases, and several of them may be shards.
+    pub fn prepared_on(&self, shard: &str) -> String {
+        format!("{self}:{}", plain(shard))
+    }
+
+    /// The transaction that a prepared one is a part of; `None` unless it is Shardway's, of that cluster.
+    pub fn of_prepared(text: &str, cluster: &str) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte);
-        (text.starts_with(&Self::prefix(cluster)) && text.split(':').count() == 5 && text.bytes().all(is_plain))
-            .then(|| Self(text.to_owned()))
+        let (gid, _) = text.rsplit_once(':')?;
+        (text.starts_with(&Self::prefix(cluster)) && gid.split(':').count() == 5 && text.bytes().all(is_plain))
+            .then(|| Self(gid.to_owned()))
     }
 
     /// What all of a cluster begin with.
@@ -79,13 +86,16 @@ mod tests {
         let long = "s".repeat(63);
         for (cluster, anchor) in [("shop", "a"), ("it's", "b-1"), (long.as_str(), long.as_str())] {
             let gid = Gid::new(cluster, anchor);
-            assert!(gid.as_str().len() < GID_BYTES_MAX, "{gid}");
-            assert_eq!(Gid::parse(gid.as_str(), cluster).as_ref(), Some(&gid));
+            let prepared = gid.prepared_on(&"t".repeat(63));
+            assert!(prepared.len() < GID_BYTES_MAX, "{prepared}");
+            assert_eq!(Gid::of_prepared(&prepared, cluster).as_ref(), Some(&gid));
+            assert_ne!(gid.prepared_on("a"), gid.prepared_on("b"));
             assert!(gid.is_anchored_at(anchor) && !gid.is_anchored_at("other"));
-            assert_eq!(Gid::parse(gid.as_str(), "elsewhere"), None);
-            assert!(!gid.as_str().contains('\''));
+            assert_eq!(Gid::of_prepared(&prepared, "elsewhere"), None);
+            assert_eq!(Gid::of_prepared(gid.as_str(), cluster), None);
+            assert!(!prepared.contains('\''));
         }
         assert_ne!(Gid::new("shop", "a"), Gid::new("shop", "a"));
-        assert_eq!(Gid::parse("swy:shop:a:b';--:c", "shop"), None);
+        assert_eq!(Gid::of_prepared("swy:shop:a:b:c';--:d", "shop"), None);
     }
 }

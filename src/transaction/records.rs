@@ -165,25 +165,26 @@ pub enum Finished {
     Busy,
 }
 
-/// Finishes a prepared transaction as the anchor decided; `owner` is the role that prepared it. Only that
+/// Finishes a shard's part of a transaction as the anchor decided; `owner` is the role that prepared it. Only that
 /// role or a superuser may.
 ///
 /// # Errors
 /// The server's or the connection's: to be tried again.
 pub async fn finish(
     client: &Client,
-    gid: &Gid,
+    (gid, shard): (&Gid, &str),
     commit: bool,
     owner: Option<&str>,
 ) -> Result<Finished, tokio_postgres::Error> {
     let verb = if commit { "COMMIT" } else { "ROLLBACK" };
-    let sql = format!("{verb} PREPARED '{gid}'");
+    let name = gid.prepared_on(shard);
+    let sql = format!("{verb} PREPARED '{name}'");
     let mut outcome = client.batch_execute(&sql).await;
     let forbidden = |error: &tokio_postgres::Error| error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
     if outcome.as_ref().is_err_and(forbidden) {
         let owner = match owner {
             Some(owner) => Some(owner.to_owned()),
-            None => owner_of(client, gid).await?,
+            None => owner_of(client, &name).await?,
         };
         if let Some(owner) = owner {
             client.batch_execute(&format!("SET ROLE \"{}\"", owner.replace('"', "\"\""))).await?;
@@ -202,8 +203,8 @@ pub async fn finish(
     }
 }
 
-async fn owner_of(client: &Client, gid: &Gid) -> Result<Option<String>, tokio_postgres::Error> {
-    let query = format!("SELECT owner::text FROM pg_catalog.pg_prepared_xacts WHERE gid = '{gid}'");
+async fn owner_of(client: &Client, name: &str) -> Result<Option<String>, tokio_postgres::Error> {
+    let query = format!("SELECT owner::text FROM pg_catalog.pg_prepared_xacts WHERE gid = '{name}'");
     client.query_opt(&query, &[]).await?.map(|row| row.try_get(0)).transpose()
 }
 

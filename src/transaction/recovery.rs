@@ -153,7 +153,7 @@ impl Recovery<'_> {
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let (gid, owner, age): (String, String, f64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            let Some(gid) = Gid::parse(&gid, self.cluster) else {
+            let Some(gid) = Gid::of_prepared(&gid, self.cluster) else {
                 tracing::warn!(gid, "a prepared transaction has a name like Shardway's, but isn't");
                 continue;
             };
@@ -222,10 +222,11 @@ impl Recovery<'_> {
     }
 
     async fn finish(&self, shard: &Shard, part: &Prepared, commit: bool) -> Result<Finished, String> {
-        let mut refused = match records::finish(&shard.client, &part.gid, commit, Some(&part.owner)).await {
-            Ok(finished) => return Ok(finished),
-            Err(error) => describe(&error),
-        };
+        let mut refused =
+            match records::finish(&shard.client, (&part.gid, &shard.name), commit, Some(&part.owner)).await {
+                Ok(finished) => return Ok(finished),
+                Err(error) => describe(&error),
+            };
         // The control plane's user may not be the one that prepared it, nor able to become it.
         for login in (self.logins_for)(&part.owner).into_iter().filter(|login| *login != self.control) {
             let client = match connect_control(&shard.node.config, &login).await {
@@ -235,7 +236,7 @@ impl Recovery<'_> {
                     continue;
                 }
             };
-            match records::finish(&client, &part.gid, commit, Some(&part.owner)).await {
+            match records::finish(&client, (&part.gid, &shard.name), commit, Some(&part.owner)).await {
                 Ok(finished) => return Ok(finished),
                 Err(error) => refused = describe(&error),
             }

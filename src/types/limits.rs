@@ -196,7 +196,7 @@ pub const GID_BYTES_MAX: usize = 200;
 /// Bytes that a cluster's or a shard's name may take in it; longer ones are hashed.
 pub const GID_NAME_BYTES_MAX: usize = 48;
 
-const _: () = assert!("swy:".len() + 2 * (GID_NAME_BYTES_MAX + 1) + "01234567:".len() + 32 < GID_BYTES_MAX);
+const _: () = assert!("swy:".len() + 3 * (GID_NAME_BYTES_MAX + 1) + "01234567:".len() + 32 < GID_BYTES_MAX);
 
 /// How long a client whose COMMIT lost its answer waits for the anchor to say what became of it. Rows of
 /// `shardway.txn` are kept for much longer.

@@ -59,7 +59,8 @@ async fn sweep_anchored(cluster: &str, anchor: &Shard, shards: &[Shard], pass: &
     for (position, gids) in &wanted {
         let Some(shard) = shards.get(*position) else { continue };
         // In this order: what is committed in between shows in one of them.
-        let open = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE gid = ANY($1) AND database = pg_catalog.current_database()";
+        let open = "SELECT gid FROM (SELECT pg_catalog.regexp_replace(gid, ':[^:]*$', '') AS gid
+            FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()) part WHERE gid = ANY($1)";
         prepared.insert(&shard.name, gids_of(shard, open, gids).await?);
         done.insert(
             &shard.name,
