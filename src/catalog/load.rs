@@ -23,6 +23,7 @@ pub struct LoadError {
 /// The answers, as rows.
 struct Answers {
     relations: Vec<Row>,
+    schemas: Vec<Row>,
     system_relations: Vec<Row>,
     columns: Vec<Row>,
     inheritance: Vec<Row>,
@@ -51,6 +52,7 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         async |what: &'static str, sql: &'static str| client.query(sql, &[]).await.map_err(|error| (what, error));
     let (
         relations,
+        schemas,
         system_relations,
         columns,
         inheritance,
@@ -64,6 +66,7 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
         definitions,
     ) = tokio::try_join!(
         query("relations", queries::RELATIONS),
+        query("schemas", queries::SCHEMAS),
         query("system relations", queries::SYSTEM_RELATIONS),
         query("columns", queries::COLUMNS),
         query("inheritance", queries::INHERITANCE),
@@ -78,6 +81,7 @@ async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::
     )?;
     Ok(Answers {
         relations,
+        schemas,
         system_relations,
         columns,
         inheritance,
@@ -158,7 +162,11 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
     let functions = answers.functions.iter().map(function).collect::<Result<_, _>>()?;
     let system = answers.system_relations.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
     let definitions = answers.definitions.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
-    Ok(Catalog::new(relations, functions).with_system_relations(system).with_definitions(definitions))
+    let schemas = answers.schemas.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    Ok(Catalog::new(relations, functions)
+        .with_system_relations(system)
+        .with_schemas(schemas)
+        .with_definitions(definitions))
 }
 
 fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error> {

@@ -180,6 +180,7 @@ pub struct Catalog {
     system_relations: std::collections::HashSet<String>,
     /// See [`Catalog::definitions`].
     definitions: String,
+    schemas: std::collections::HashSet<String>,
 }
 
 impl QualifiedName {
@@ -205,12 +206,14 @@ impl Catalog {
         for (position, function) in functions.iter().enumerate() {
             functions_by_name.entry(function.name.clone()).or_default().push(position);
         }
+        let schemas = by_name.keys().cloned().chain(["public".to_owned()]).collect();
         Self {
             relations,
             by_name,
             functions,
             functions_by_name,
             system_relations: std::collections::HashSet::new(),
+            schemas,
             definitions: String::new(),
         }
     }
@@ -232,6 +235,17 @@ impl Catalog {
     pub fn with_system_relations(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.system_relations = names.into_iter().collect();
         self
+    }
+
+    /// Every schema there is; without this, those that have a relation, and public.
+    #[must_use]
+    pub fn with_schemas(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.schemas = names.into_iter().collect();
+        self
+    }
+
+    pub fn has_schema(&self, name: &str) -> bool {
+        self.schemas.contains(name)
     }
 
     /// The key type of a column, if it may be a shard key.

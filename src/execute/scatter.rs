@@ -133,6 +133,16 @@ impl Part {
         self.preface.take()
     }
 
+    /// One backend whose CommandComplete is held back: see [`Part::into_tag`].
+    pub fn without_tag() -> Self {
+        Self::first()
+    }
+
+    /// The tag of the first statement that completed.
+    pub fn into_tag(self) -> Option<String> {
+        self.tag
+    }
+
     fn first() -> Self {
         Self { role: Role::First, ..Self::whole() }
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::evaluate::Call;
 use super::gather::{self, Gather, Source};
 use super::merge::Amounts;
-use super::plan::{Plan, Refusal, Why};
+use super::plan::{Definition, Plan, Refusal, Step, Way, Why};
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
 use crate::routing::key;
-use crate::sql::Lexed;
+use crate::sql::{Command, Lexed};
 use crate::types::{KeyType, ShardId, ShardSet};
 
 pub fn bind(
@@ -63,7 +63,6 @@ impl Binding<'_> {
     }
 
     fn is_touched(&self) -> bool {
-        use crate::sql::Command;
         use crate::sql::command::SessionCommand as Session;
         self.template.statements.iter().all(|statement| match &statement.command {
             Command::Empty | Command::Transaction(_) => true,
@@ -129,7 +128,7 @@ impl Binding<'_> {
         let overridable = match &routed.route {
             Route::Keyed(_) | Route::Refused(_, Override::Key) => true,
             Route::Refused(refusal, _) => return Err(refusal.clone()),
-            Route::Touched | Route::Home | Route::Any => false,
+            Route::Touched | Route::Home | Route::Any | Route::Everywhere(_) => false,
         };
         if !overridable {
             return self.route(routed);
@@ -165,6 +164,7 @@ impl Binding<'_> {
             Route::Touched => Ok(Plan::Touched),
             Route::Home => Ok(Plan::Single { shard: self.template.map.home(), why: Why::Home }),
             Route::Any => Ok(Plan::Any),
+            Route::Everywhere(way) => Ok(Plan::Definition(Definition { steps: vec![Step::Everywhere(*way)] })),
             Route::Refused(refusal, _) => Err(refusal.clone()),
             Route::Keyed(keyed) => self.keyed(keyed),
         }
@@ -232,10 +232,37 @@ impl Binding<'_> {
         Plan::Gather { pulls: gather.tables.iter().map(pull).collect(), gather: Arc::clone(gather) }
     }
 
+    /// A text with a definition runs statement by statement.
+    fn definition(&self, plan: impl Fn(&Routed) -> Result<Plan, Refusal>) -> Result<Plan, Refusal> {
+        let mut steps = Vec::with_capacity(self.template.routes.len());
+        for (routed, statement) in self.template.routes.iter().zip(&self.template.statements) {
+            steps.push(match (plan(routed)?, &statement.command) {
+                (Plan::Definition(definition), _) => match definition.steps[..] {
+                    [Step::Everywhere(Way::Apart)] => {
+                        return Err(refusal::batch("can't contain one that runs shard by shard"));
+                    }
+                    [step] => step,
+                    _ => return Err(refusal::batch("can't go to several shards")),
+                },
+                (Plan::Single { shard, .. }, _) => Step::One(shard),
+                (Plan::Any, _) => Step::One(self.template.map.home()),
+                (Plan::Touched, Command::Transaction(_) | Command::Empty) => Step::Touched,
+                (Plan::Touched, _) => return Err(refusal::batch("can't change settings beside definitions")),
+                (Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. }, _) => {
+                    return Err(refusal::batch("can't go to several shards"));
+                }
+            });
+        }
+        Ok(Plan::Definition(Definition { steps }))
+    }
+
     /// All statements of a text go to one shard; those that don't mind go along.
     fn combine(&self, plan: impl Fn(&Routed) -> Result<Plan, Refusal>) -> Result<Plan, Refusal> {
         if let [only] = &*self.template.routes {
             return plan(only);
+        }
+        if self.template.routes.iter().any(|routed| matches!(routed.route, Route::Everywhere(_))) {
+            return self.definition(plan);
         }
         let mut all = Plan::Touched;
         for routed in &self.template.routes {
@@ -249,8 +276,8 @@ impl Binding<'_> {
                 (_, Plan::Single { .. }) => {
                     return Err(refusal::batch("must all concern the same shard"));
                 }
-                (_, Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. })
-                | (Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. }, _) => {
+                (_, Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } | Plan::Definition(_))
+                | (Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } | Plan::Definition(_), _) => {
                     return Err(refusal::batch("can't go to several shards"));
                 }
             };

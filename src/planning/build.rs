@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ddl::{self, Definition, Suspects};
+use super::definitions;
 use super::effects;
 use super::ids::Filling;
-use super::plan::Refusal;
+use super::plan::{Refusal, Way};
 use super::query;
 use super::refusal;
 use super::route::{Override, Route, Routed, Spread};
@@ -47,9 +48,14 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         if several {
             fillings.extend(Filling::of(text, first_piece(&pieces, span), scene, names));
             let shadow = effects.creates_temporary.then(|| ddl::shadowed(text, &Suspects::new(scene, names))).flatten();
-            routes.push(match shadow {
+            let routed = match shadow {
                 Some(why) => refused(why),
                 None => route(text, &command, scene, names, WRAPPERS_MAX),
+            };
+            routes.push(match routed.route {
+                // Temporary objects are in a schema of their own.
+                Route::Everywhere(Way::AtHome) if effects.creates_temporary => Routed { route: Route::Home, ..routed },
+                _ => routed,
             });
         }
         let effects = Effects { needs_primary: effects::needs_primary(text, scene, names), ..effects };
@@ -243,8 +249,9 @@ fn ordinary(text: Text<'_>, verb: Verb, scene: &Scene, names: &Names, wrappers: 
             Some(wrappers) => explain(text, scene, names, wrappers),
             None => refused(refusal::explain()),
         },
-        Verb::Ddl => definition(text, scene, names),
+        Verb::Ddl => beside_own_schema(definition(text, scene, names), text, names),
         Verb::Procedure => refused(refusal::procedure(&text.name(0).unwrap_or_default().to_ascii_uppercase())),
+        Verb::Other if let Some(verdict) = definitions::maintenance(text, scene, names) => placed(verdict),
         Verb::Other => match ddl::other(text, &Suspects::new(scene, names)) {
             Ok(()) => routed(Route::Home),
             Err(refusal) => refused(refusal),
@@ -252,7 +259,27 @@ fn ordinary(text: Text<'_>, verb: Verb, scene: &Scene, names: &Names, wrappers: 
     }
 }
 
+/// What a role that is called as Shardway's schema creates would be in that schema.
+fn beside_own_schema(routed: Routed, text: Text<'_>, names: &Names) -> Routed {
+    let creates = matches!(routed.route, Route::Home) && text.is(0, "create");
+    if creates && names.search_path.iter().any(|schema| schema == tables::OWN_SCHEMA) {
+        return self::routed(Route::Everywhere(Way::AtHome));
+    }
+    routed
+}
+
+fn placed(verdict: Result<definitions::Definition, Refusal>) -> Routed {
+    match verdict {
+        Ok(definitions::Definition::Home) => routed(Route::Home),
+        Ok(definitions::Definition::Everywhere(way)) => routed(Route::Everywhere(way)),
+        Err(refusal) => refused(refusal),
+    }
+}
+
 fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    if let Some(verdict) = definitions::definition(text, scene, names) {
+        return placed(verdict);
+    }
     match ddl::definition(text, &Suspects::new(scene, names)) {
         Definition::Home => routed(Route::Home),
         Definition::Refused(refusal) => refused(refusal),
@@ -263,7 +290,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 // A copy of a reference table on the home shard is as good as any.
                 Route::Home | Route::Any => routed(Route::Home),
                 Route::Refused(..) => inner,
-                Route::Keyed(_) | Route::Touched => Routed {
+                Route::Keyed(_) | Route::Touched | Route::Everywhere(_) => Routed {
                     route: Route::Refused(refusal::makes_table(what), Override::Shard),
                     sharded: inner.sharded,
                 },

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::plan::{Plan, Refusal, Why};
+use super::plan::{Plan, Refusal, Step, Way, Why};
 use super::route::show;
 use super::scene::{Names, Scene};
 use super::template::Template;
@@ -84,6 +84,17 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             };
             let pulls: Vec<String> = gather.tables.iter().zip(pulls).map(pull).collect();
             format!("gather {}", pulls.join("; "))
+        }
+        Plan::Definition(definition) => {
+            let step = |step: &Step| match step {
+                Step::One(shard) => format!("shard {}", map.shard_name(*shard)),
+                Step::Touched => "the shards of the transaction".to_owned(),
+                Step::Everywhere(Way::AtHome) => format!("shard {}", map.shard_name(map.home())),
+                Step::Everywhere(Way::Apart) => "every shard, one after the other".to_owned(),
+                Step::Everywhere(Way::Bodies) => "every shard as one, the function's body as it is".to_owned(),
+                Step::Everywhere(Way::Together | Way::Table | Way::InBlock) => "every shard as one".to_owned(),
+            };
+            definition.steps.iter().map(step).collect::<Vec<_>>().join("; ")
         }
         Plan::Touched => "the shards of the transaction".to_owned(),
     }

@@ -7,6 +7,7 @@ mod bind;
 mod build;
 pub mod cache;
 mod ddl;
+mod definitions;
 mod effects;
 mod evaluate;
 pub mod explain;
@@ -34,7 +35,7 @@ mod tests;
 
 pub use cache::TemplateCache;
 pub use ids::Filling;
-pub use plan::{Access, Plan, Refusal, Why};
+pub use plan::{Access, Definition, Plan, Refusal, Step, Way, Why};
 pub use record::{record_differences, record_of};
 pub use scene::{Hint, Names, Scene};
 pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};

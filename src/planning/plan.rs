@@ -25,8 +25,45 @@ pub enum Plan {
         /// The shards that each of its tables is read from; none: no row of it can matter.
         pulls: Vec<Vec<ShardId>>,
     },
+    /// Definitions that every shard must have alike.
+    Definition(Definition),
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
+}
+
+/// A text with at least one statement that runs on every shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Definition {
+    /// One for each statement of the text.
+    pub steps: Vec<Step>,
+}
+
+/// One statement of a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// On one shard, within the transaction of the text.
+    One(ShardId),
+    /// BEGIN, COMMIT, SET CONSTRAINTS and the like: on the shards of the transaction.
+    Touched,
+    /// On every shard.
+    Everywhere(Way),
+}
+
+/// How a statement runs on every shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// In one transaction, which all commit or none.
+    Together,
+    /// The same, for a table: its sequences serve no numbers on other shards than the home shard.
+    Table,
+    /// The same, for a function: what its body reads need be on the home shard only.
+    Bodies,
+    /// On the home shard alone, but not into Shardway's own schema, which a role of that name has first in its path.
+    AtHome,
+    /// As [`Way::Together`], but only in a block of the client's: LOCK.
+    InBlock,
+    /// One shard after the other, outside of a transaction.
+    Apart,
 }
 
 /// For EXPLAIN, `shardway plan` and the logs.

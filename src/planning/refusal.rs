@@ -282,6 +282,88 @@ pub fn ddl(what: &str) -> Refusal {
     )
 }
 
+pub fn mixed_definition(what: &str, table: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} of {table} together with tables that are elsewhere is not supported"),
+        "Unsharded tables are on the home shard only, sharded and reference tables on every shard",
+        "Use a statement for each of them.",
+    )
+}
+
+pub fn unique_without_key(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("a unique constraint of the sharded table {table} must contain its shard key {key}"),
+        "Each shard would hold it for its own rows only, so that two shards could have the same value",
+        format!(
+            "Add {key} to its columns, or make it of one serial or identity column, whose values don't repeat. To have it on each shard all the same, run it on each with /* shardway: shard=NAME */ in front."
+        ),
+    )
+}
+
+pub fn exclusion(table: &str) -> Refusal {
+    Refusal::new(
+        format!("an exclusion constraint of the sharded table {table} is not supported"),
+        "Each shard would hold it for its own rows only",
+        NAME_ONE_SHARD,
+    )
+}
+
+pub fn foreign_key(table: &str, parent: &str, why: &str) -> Refusal {
+    Refusal::new(
+        format!("a foreign key from {table} to {parent} can't hold on several shards"),
+        format!("Each server checks its own rows: {why}"),
+        "A sharded table may refer to reference tables, and to a colocated table by columns that pair the two shard keys; a reference table to reference tables; an unsharded one to unsharded and reference tables. Leave the constraint out otherwise (Django: db_constraint=False).",
+    )
+}
+
+pub fn like(table: &str, source: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} can't be made like {source}"),
+        format!("{source} is not on every shard, or has unique indexes without the shard key"),
+        "Write its columns and constraints out.",
+    )
+}
+
+pub fn table_without_key(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("the sharded table {table} must have its shard key {key}"),
+        "The configuration says that its rows are placed by that column",
+        "Add the column, or change the configuration.",
+    )
+}
+
+pub fn key_altered(table: &str, key: &str, what: &str) -> Refusal {
+    Refusal::new(
+        format!("the shard key {key} of table {table} can't be {what}"),
+        "Rows are placed by it: they would no longer be where they are looked for",
+        "Make a new table and copy the rows.",
+    )
+}
+
+pub fn renamed_table(table: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} can't be renamed or moved to another schema"),
+        "The configuration places tables by their names",
+        "Rename it on each shard with /* shardway: shard=NAME */ in front, and in the configuration at the same time.",
+    )
+}
+
+pub fn filled_column(table: &str) -> Refusal {
+    Refusal::new(
+        format!("a column of {table} that servers fill by themselves can't be added to rows that are there"),
+        "Each shard would number, or compute, its own rows: the values would repeat or differ from copy to copy",
+        "Add the column without a default, fill it by UPDATE, and set the default then.",
+    )
+}
+
+pub fn partition(table: &str) -> Refusal {
+    Refusal::new(
+        format!("partitions of {table} can't be attached or detached on several shards"),
+        "A table by itself is on the home shard only, a partition where its table is",
+        "Create it with CREATE TABLE ... PARTITION OF, or drop it.",
+    )
+}
+
 pub fn maintenance(what: &str) -> Refusal {
     Refusal::new(
         format!("{what} of anything but unsharded tables is not supported on several shards"),

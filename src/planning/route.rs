@@ -8,7 +8,7 @@ use super::evaluate::{Call, Value};
 use super::gather::Gather;
 use super::keys::{self, Test};
 use super::merge::Merge;
-use super::plan::{Refusal, Why};
+use super::plan::{Refusal, Way, Why};
 use super::refusal;
 use crate::routing::{NoPlace, Sharded};
 use crate::sql::statement::Constant;
@@ -30,6 +30,8 @@ pub enum Route {
     /// Reference tables only.
     Any,
     Keyed(Keyed),
+    /// A definition that every shard must have.
+    Everywhere(Way),
     Refused(Refusal, Override),
 }
 

@@ -44,6 +44,10 @@ impl Found {
     }
 }
 
+/// Where Shardway's own tables are on the servers. A role of that name has it first in its search_path, but nobody's
+/// tables are there.
+pub const OWN_SCHEMA: &str = "shardway";
+
 pub fn display(schema: &str, name: &str) -> String {
     if schema.is_empty() || schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
 }
@@ -73,7 +77,7 @@ fn unqualified(scene: &Scene, names: &Names, name: &str) -> Found {
     if !explicit_catalog && is_system(scene, name) {
         return Found::at("pg_catalog", name, Location::System);
     }
-    for schema in &names.search_path {
+    for schema in names.search_path.iter().filter(|schema| *schema != OWN_SCHEMA) {
         let exists = match schema.as_str() {
             "pg_catalog" => is_system(scene, name),
             _ => match &scene.catalog {

@@ -72,6 +72,33 @@ impl Moved {
     }
 }
 
+/// Appends an ErrorResponse with a word on where it came from, in front of what the server says of that.
+pub fn with_context(out: &mut BytesMut, frame: &[u8], context: &str) {
+    let mut body = Vec::with_capacity(frame.len() + context.len());
+    let mut rest = frame.get(5..).unwrap_or_default();
+    let mut said = false;
+    while let Some((&kind, behind)) = rest.split_first() {
+        let Some(end) = behind.iter().position(|byte| *byte == 0).filter(|_| kind != 0) else { break };
+        body.push(kind);
+        if kind == b'W' {
+            body.extend_from_slice(context.as_bytes());
+            body.push(b'\n');
+            said = true;
+        }
+        body.extend_from_slice(behind.get(..=end).unwrap_or_default());
+        rest = behind.get(end + 1..).unwrap_or_default();
+    }
+    if !said {
+        body.push(b'W');
+        body.extend_from_slice(context.as_bytes());
+        body.push(0);
+    }
+    body.push(0);
+    out.put_u8(tag::ERROR);
+    out.put_u32(u32::try_from(body.len() + 4).unwrap_or(u32::MAX));
+    out.extend_from_slice(&body);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +111,16 @@ mod tests {
         moved.note(6, 1, 2);
         let original: Vec<usize> = (1..=8).map(|position| moved.original(position)).collect();
         assert_eq!(original, [1, 2, 3, 3, 3, 3, 4, 6]);
+    }
+
+    #[test]
+    fn a_context_is_added() {
+        let mut out = BytesMut::new();
+        with_context(&mut out, b"E\0\0\0\x10SERROR\0Mbad\0\0", "on shard b");
+        assert_eq!(out[5..], b"SERROR\0Mbad\0Won shard b\0\0"[..]);
+        out.clear();
+        with_context(&mut out, b"E\0\0\0\x10Wthere\0Mbad\0\0", "on shard b");
+        assert_eq!(out[5..], b"Won shard b\nthere\0Mbad\0\0"[..]);
     }
 
     #[test]

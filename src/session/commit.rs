@@ -362,7 +362,7 @@ impl Session {
         failed.map_or(Ok(answers), Err)
     }
 
-    async fn try_each(&mut self, texts: Vec<(ShardId, String)>) -> Vec<(ShardId, Result<Answer, OwnError>)> {
+    pub(super) async fn try_each(&mut self, texts: Vec<(ShardId, String)>) -> Vec<(ShardId, Result<Answer, OwnError>)> {
         let mut shards = Vec::with_capacity(texts.len());
         let mut queries = Vec::with_capacity(texts.len());
         for held in self.transaction.held_mut() {
@@ -406,7 +406,7 @@ impl Session {
         shards.iter().map(|&shard| (shard, text(shard))).collect()
     }
 
-    fn shard_name(&self, shard: ShardId) -> &str {
+    pub(super) fn shard_name(&self, shard: ShardId) -> &str {
         self.database.config.shards.get(shard.index()).map_or("", |shard| shard.name.as_str())
     }
 }

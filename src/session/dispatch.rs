@@ -27,7 +27,7 @@ impl Session {
                 let first = self.transaction.held().first().map(|held| held.shard);
                 Some(current.or(first).unwrap_or(self.database.config.home))
             }
-            Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } => None,
+            Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } | Plan::Definition(_) => None,
         }
     }
 

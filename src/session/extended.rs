@@ -199,7 +199,8 @@ impl Session {
         let (statement, len) = self.fill_bind(&statement, len).await?;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let (plan, changes) = self.plan_bind(&statement, &message)?;
-        let own = matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
+        let own = matches!(plan, Plan::Definition(_))
+            || matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
         if let Some(there) = self.portals.get(&portal).filter(|_| !portal.is_empty()) {
             // Where the server has it, it says so itself.
             let seen = !own && matches!((&there.place, self.shard_of(&plan)), (Place::Shard(a), Some(b)) if *a == b);
@@ -494,10 +495,15 @@ impl Session {
 
     async fn execute_local(&mut self, statement: &ClientStatement, changes: &[Change]) -> Result<(), Failure> {
         match &*statement.template.statements {
-            [only] if matches!(only.command, Command::Transaction(_)) => self.leave_segment().await?,
+            [only] if matches!(only.command, Command::Transaction(_) | Command::Ordinary(_)) => {
+                self.leave_segment().await?;
+            }
             _ => self.catch_up().await?,
         }
         let [only] = &*statement.template.statements else { return Ok(()) };
+        if matches!(only.command, Command::Ordinary(_)) {
+            return self.execute_definition(statement).await;
+        }
         let Command::Transaction(command) = &only.command else {
             let errors = self.client.outbound.len();
             self.answer_own(&only.command, changes, false);
@@ -515,6 +521,18 @@ impl Session {
         // An error is the last thing that was written; it makes the rest of the turn void.
         let written = self.client.outbound.get(errors..).unwrap_or_default();
         if last_is_error(written) { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    async fn execute_definition(&mut self, statement: &ClientStatement) -> Result<(), Failure> {
+        let template = &statement.template;
+        let plan = template.bind_hinted(&statement.sql, &statement.lexed, None, self.hint.as_ref());
+        let Plan::Definition(definition) = plan.map_err(ClientError::from)? else {
+            return Err(ClientError::new(SqlState::INTERNAL_ERROR, "not a definition").into());
+        };
+        let Ok(sql) = std::str::from_utf8(&statement.sql) else {
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "a definition that isn't in UTF-8").into());
+        };
+        if self.define(&definition, template, sql).await? { Ok(()) } else { Err(Failure::Told) }
     }
 
     /// A message that goes as it is to the shard of its portal.
@@ -693,7 +711,7 @@ fn unknown_statement(name: &[u8]) -> ClientError {
 }
 
 /// Whether the last whole frame of the proxy's own messages is an ErrorResponse.
-fn last_is_error(mut frames: &[u8]) -> bool {
+pub(super) fn last_is_error(mut frames: &[u8]) -> bool {
     let mut last = None;
     while let Ok(Some(header)) = frame::peek(frames, FRAME_BYTES_MAX + 1) {
         last = Some(header.tag);

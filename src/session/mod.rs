@@ -6,6 +6,7 @@ pub mod block;
 pub mod cancel;
 pub mod commit;
 pub mod database;
+pub mod definition;
 pub mod dispatch;
 pub mod effects;
 pub mod explain;

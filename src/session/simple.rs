@@ -159,6 +159,11 @@ impl Session {
             self.say_ready();
             return Ok(());
         }
+        if let Plan::Definition(definition) = &plan
+            && !self.transaction.is_failed()
+        {
+            return self.define_query(definition, &template, len).await;
+        }
         if self.ends_elsewhere(&plan, &template) {
             self.client.inbound.advance(len);
             let error = refusal::batch("can't end or divide a transaction that is on several shards");

@@ -29,6 +29,9 @@ pub(super) const SYSTEM_RELATIONS: &str = r"
 SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'pg_catalog' AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S')";
 
+pub(super) const SCHEMAS: &str =
+    "SELECT n.nspname::text FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'";
+
 /// Relation, name, type, type as text, modifier, collation, its determinism, not null, default's text,
 /// if the type has a default, identity, generated, GENERATED ALWAYS, schema and name of the sequence that fills it, the
 /// schema of the type (of its elements) where its text doesn't have it, the collation with its schema unless it is the

@@ -1,0 +1,250 @@
+//! CREATE, DROP, COMMENT and GRANT of objects, by their kind.
+
+use super::super::ddl;
+use super::super::plan::{Refusal, Way};
+use super::super::refusal;
+use super::super::text::Text;
+use super::eyes::{Eyes, Table, apart_if};
+use super::{Definition, Verdict, table};
+use crate::sql::statement::TableName;
+
+/// What every shard has, whatever tables there are; each by the words behind CREATE, ALTER and DROP.
+const GLOBAL: &[&[&str]] = &[
+    &["aggregate"],
+    &["cast"],
+    &["collation"],
+    &["conversion"],
+    &["domain"],
+    &["extension"],
+    &["function"],
+    &["language"],
+    &["operator"],
+    &["procedure"],
+    &["routine"],
+    &["schema"],
+    &["text", "search"],
+    &["transform"],
+    &["type"],
+];
+
+/// If an object of this kind is named here.
+pub fn is_global(text: Text<'_>, at: usize) -> bool {
+    let at = at + usize::from(text.is_any(at, &["trusted", "procedural", "default"]));
+    GLOBAL.iter().any(|words| words.iter().enumerate().all(|(position, word)| text.is(at + position, word)))
+}
+
+pub fn create(eyes: &Eyes<'_>) -> Verdict {
+    let text = eyes.text;
+    let mut at = 1;
+    let (mut unique, mut temporary) = (false, false);
+    while text
+        .is_any(at, &["or", "replace", "unlogged", "unique", "constraint", "global", "local", "temp", "temporary"])
+    {
+        unique |= text.is(at, "unique");
+        temporary |= text.is_any(at, &["temp", "temporary"]);
+        at += 1;
+    }
+    if temporary || text.name(at).is_some_and(|_| is_temporary_name(eyes, at)) {
+        return None;
+    }
+    if text.is(at, "table") {
+        return table::create_table(eyes, at + 1);
+    }
+    if text.is(at, "index") {
+        return table::create_index(eyes, at + 1, unique);
+    }
+    if text.is(at, "sequence") {
+        return match owner_of_sequence(eyes) {
+            Some(owner) => owner.place.verdict(),
+            None => super::everywhere(),
+        };
+    }
+    if text.is(at, "trigger") {
+        let on = Eyes::find(text, at, "on")?;
+        return on_table(eyes, on + 1);
+    }
+    if text.is(at, "policy") {
+        // What a policy's expressions read isn't looked at: they are the same on every shard.
+        let on = Eyes::find(text, at, "on")?;
+        let verdict = on_table(eyes, on + 1);
+        return if reads_tables(text) { None } else { verdict };
+    }
+    if text.is(at, "statistics") {
+        let from = Eyes::find(text, at, "from")?;
+        return on_table(eyes, from + 1);
+    }
+    if text.is(at, "schema") && (at + 1..eyes.end()).any(|at| text.is_any(at, &["create", "grant"])) {
+        return super::refused(refusal::ddl("CREATE SCHEMA with the objects in it"));
+    }
+    if text.is_any(at, &["function", "procedure"]) {
+        return Some(Ok(Definition::Everywhere(Way::Bodies)));
+    }
+    if is_global(text, at) { super::everywhere() } else { None }
+}
+
+/// `pg_temp.name` behind the kind of the object.
+fn is_temporary_name(eyes: &Eyes<'_>, kind: usize) -> bool {
+    let name = eyes.pass_if(kind + 1);
+    eyes.text.name(name).as_deref() == Some("pg_temp") && eyes.text.punct(name + 1, b'.')
+}
+
+fn reads_tables(text: Text<'_>) -> bool {
+    (0..text.pieces.len()).any(|at| text.punct(at, b'(') && text.is_any(at + 1, &["select", "with", "values", "table"]))
+}
+
+/// The table of `OWNED BY table.column`.
+pub fn owner_of_sequence(eyes: &Eyes<'_>) -> Option<Table> {
+    let at = Eyes::find(eyes.text, 0, "owned").filter(|at| eyes.text.is(at + 1, "by"))?;
+    column_owner(eyes, at + 2).map(|name| eyes.table(&name))
+}
+
+/// The table of `[schema.]table.column`.
+fn column_owner(eyes: &Eyes<'_>, at: usize) -> Option<TableName> {
+    let first = eyes.text.name(at)?;
+    if !eyes.text.punct(at + 1, b'.') {
+        return None;
+    }
+    let second = eyes.text.name(at + 2)?;
+    if eyes.text.punct(at + 3, b'.') {
+        return Some(TableName { schema: Some(first.into()), name: second.into() });
+    }
+    Some(TableName { schema: None, name: first.into() })
+}
+
+/// Where the table at this token is.
+pub fn on_table(eyes: &Eyes<'_>, at: usize) -> Verdict {
+    let at = at + usize::from(eyes.text.is(at, "only"));
+    let (name, _) = ddl::table_name(eyes.text, at)?;
+    let table = eyes.table(&name);
+    if eyes.is_view(&table) { None } else { table.place.verdict() }
+}
+
+pub fn drop(eyes: &Eyes<'_>) -> Verdict {
+    let text = eyes.text;
+    if text.is(1, "table") {
+        return drop_tables(eyes);
+    }
+    if text.is(1, "index") {
+        let apart = text.is(2, "concurrently");
+        let (names, _) = eyes.names_at(eyes.pass_if(2 + usize::from(apart)))?;
+        return match table::place_of_indexes(eyes, &names, "DROP INDEX") {
+            Ok(place) => apart_if(&place, apart),
+            Err(refusal) => super::refused(refusal),
+        };
+    }
+    if text.is(1, "sequence") {
+        let (names, _) = eyes.names_at(eyes.pass_if(2))?;
+        return sequences(eyes, &names, "DROP SEQUENCE");
+    }
+    if text.is_any(1, &["trigger", "policy"]) {
+        let on = Eyes::find(text, 2, "on")?;
+        return on_table(eyes, on + 1);
+    }
+    if text.is(1, "owned") {
+        return None;
+    }
+    if is_global(text, 1) { super::everywhere() } else { None }
+}
+
+fn drop_tables(eyes: &Eyes<'_>) -> Verdict {
+    let (names, _) = eyes.names_at(eyes.pass_if(2))?;
+    let tables: Vec<Table> = names.iter().map(|name| eyes.table(name)).collect();
+    if tables.iter().any(|table| eyes.is_view(table) || table.schema.starts_with("pg_temp")) {
+        return None;
+    }
+    let verdict = eyes.together(&tables, "DROP TABLE");
+    if matches!(verdict, Some(Ok(Definition::Home)))
+        && eyes.has("cascade")
+        && let Some(refusal) = tables.iter().find_map(|table| cascades(eyes, table))
+    {
+        return super::refused(refusal);
+    }
+    verdict
+}
+
+/// Something of a sharded or reference table that would be dropped with a table, on the home shard only.
+fn cascades(eyes: &Eyes<'_>, table: &Table) -> Option<Refusal> {
+    let Some(catalog) = &eyes.scene.catalog else { return Some(refusal::ddl("DROP ... CASCADE")) };
+    let refers = |relation: &&crate::catalog::Relation| {
+        let to = |name: &crate::catalog::QualifiedName| name.schema == table.schema && name.name == table.name;
+        relation.foreign_keys.iter().any(|key| to(&key.references)) || relation.parents.iter().any(to)
+    };
+    let other = catalog.relations().filter(refers).find_map(|relation| {
+        let name = TableName { schema: Some(relation.schema.as_str().into()), name: relation.name.as_str().into() };
+        let other = eyes.table(&name);
+        (!other.place.is_home()).then_some(other)
+    });
+    other.map(|other| refusal::mixed_definition("DROP ... CASCADE", &other.display))
+}
+
+/// All of them at home, or all everywhere.
+pub fn sequences(eyes: &Eyes<'_>, names: &[TableName], what: &str) -> Verdict {
+    let tables: Vec<Table> =
+        names.iter().map(|name| Table { place: eyes.place_of_sequence(name), ..eyes.table(name) }).collect();
+    eyes.together(&tables, what)
+}
+
+pub fn comment(eyes: &Eyes<'_>) -> Verdict {
+    let text = eyes.text;
+    if !text.is(1, "on") {
+        return None;
+    }
+    if text.is(2, "table") {
+        return on_table(eyes, 3);
+    }
+    if text.is(2, "column") {
+        let table = eyes.table(&column_owner(eyes, 3)?);
+        return if eyes.is_view(&table) { None } else { table.place.verdict() };
+    }
+    if text.is(2, "index") {
+        let (name, _) = ddl::table_name(text, 3)?;
+        return match table::place_of_indexes(eyes, &[name], "COMMENT ON INDEX") {
+            Ok(place) => place.verdict(),
+            Err(refusal) => super::refused(refusal),
+        };
+    }
+    if text.is(2, "sequence") {
+        let (name, _) = ddl::table_name(text, 3)?;
+        return eyes.place_of_sequence(&name).verdict();
+    }
+    if text.is_any(2, &["constraint", "trigger", "policy", "rule"]) {
+        let on = Eyes::find(text, 3, "on")?;
+        return if text.is(on + 1, "domain") { super::everywhere() } else { on_table(eyes, on + 1) };
+    }
+    if is_global(text, 2) { super::everywhere() } else { None }
+}
+
+/// Privileges on tables are where the tables are; all others are everywhere, but for those of roles and databases,
+/// which servers share.
+pub fn grant(eyes: &Eyes<'_>) -> Verdict {
+    let text = eyes.text;
+    let on = Eyes::find(text, 0, "on")?;
+    let at = on + 1;
+    if text.is_any(at, &["database", "tablespace", "parameter", "large", "foreign"]) {
+        return None;
+    }
+    if text.is(at, "all") {
+        // ALL TABLES IN SCHEMA: each server's own.
+        return super::everywhere();
+    }
+    if text.is(at, "sequence") {
+        let (names, _) = eyes.names_at(at + 1)?;
+        return sequences(eyes, &names, "GRANT or REVOKE");
+    }
+    if is_global(text, at) {
+        return super::everywhere();
+    }
+    let (names, _) = eyes.names_at(at + usize::from(text.is(at, "table")))?;
+    let tables: Vec<Table> = names
+        .iter()
+        .map(|name| {
+            let table = eyes.table(name);
+            let place = if eyes.is_sequence(&table) { eyes.place_of_sequence(name) } else { table.place.clone() };
+            Table { place, ..table }
+        })
+        .collect();
+    if tables.iter().any(|table| eyes.is_view(table)) {
+        return None;
+    }
+    eyes.together(&tables, "GRANT or REVOKE")
+}
