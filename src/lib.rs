@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod catalog;
 pub mod check;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod demo;
 pub mod devcluster;
 pub mod execute;
 pub mod net;
+pub mod observe;
 pub mod planning;
 pub mod pool;
 pub mod protocol;

@@ -15,19 +15,25 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::workers::{Workers, assign};
+use crate::admin::Guest;
 use crate::config::{Config, ServerConfig};
 use crate::net::{Stream, connect::tune};
+use crate::observe::Observed;
 use crate::session::authentication::LoginSecrets;
 use crate::session::cancel::CancelKeys;
 use crate::session::database::Databases;
-use crate::session::startup::{AdmissionContext, Arrival, CONSOLE_DATABASES, admit_unless};
+use crate::session::startup::{
+    AdmissionContext, Admitted, Arrival, CONSOLE_DATABASES, PGBOUNCER_DATABASE, admit_unless,
+};
 use crate::session::turn::Drain;
-use crate::session::welcome::welcome;
+use crate::session::welcome::{enrol, welcome};
 use crate::types::limits::REAP_INTERVAL;
 use crate::types::{ClientError, SqlState};
 
 mod deadlocks;
+mod house;
 mod recovery;
+mod settings;
 mod watch;
 mod workers;
 
@@ -57,6 +63,11 @@ struct Shared {
     drain: Arc<Drain>,
     /// There may be other databases to watch.
     reloaded: Notify,
+    observed: Arc<Observed>,
+    /// The configuration file.
+    path: PathBuf,
+    /// An administrator wants the proxy to stop.
+    shut_down: Notify,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains. Builds the workers' runtimes itself.
@@ -77,7 +88,9 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     let secrets = Arc::new(LoginSecrets::generate());
     let listeners = Listeners::bind(&config.server).await?;
     let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&secrets))?;
-    let databases = Arc::new(Databases::new(Arc::clone(&config), None));
+    let observed = Arc::new(Observed::default());
+    observed.set_slow(config.log.slow_statement);
+    let databases = Arc::new(Databases::new(Arc::clone(&config), None, &observed));
     let shared = Arc::new(Shared {
         current: ArcSwap::from_pointee(Current { admission, databases }),
         secrets,
@@ -87,6 +100,9 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         client_left: Notify::new(),
         drain: Arc::new(Drain::default()),
         reloaded: Notify::new(),
+        observed,
+        path,
+        shut_down: Notify::new(),
     });
     let threads = workers::start(&shared).map_err(ServerError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Start)?;
@@ -105,7 +121,11 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&path, &shared).await,
+            () = shared.shut_down.notified() => break,
+            _ = hangup.recv() => {
+                // What is wrong is in the log.
+                let _ = reload(&shared).await;
+            }
         }
     }
     accepting.abort_all();
@@ -208,7 +228,7 @@ async fn greet(
     shared: &Arc<Shared>,
     stream: Stream,
     clients: usize,
-) -> Option<Pin<Box<impl Future<Output = ()> + use<>>>> {
+) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let current = shared.current.load_full();
     let clients_max = current.admission.config().server.clients_max;
     let refusal = if shared.drain.draining.load(Ordering::Acquire) {
@@ -233,15 +253,16 @@ async fn greet(
     };
     let name = admitted.database.clone();
     let Some(database) = current.databases.get(&name) else {
-        let error = if CONSOLE_DATABASES.contains(&name.as_str()) {
-            ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "the console is not available in this version")
-        } else {
-            ClientError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
-        };
+        if CONSOLE_DATABASES.contains(&name.as_str()) {
+            return Some(console(shared, admitted));
+        }
+        let message = format!("database \"{name}\" does not exist");
+        let error = ClientError::new(SqlState::INVALID_CATALOG_NAME, message);
         crate::session::welcome::turn_away(admitted, &error).await;
         return None;
     };
-    let (mut session, guard) = welcome(admitted, database, &shared.keys, Arc::clone(&shared.drain)).await?;
+    let (mut session, guard) =
+        welcome(admitted, database, &shared.keys, Arc::clone(&shared.drain), &shared.observed).await?;
     Some(Box::pin(async move {
         // Borrowed: a session that is moved into `run` would be in the future twice.
         session.run().await;
@@ -249,40 +270,53 @@ async fn greet(
     }))
 }
 
-/// SIGHUP: a configuration that doesn't hold changes nothing.
-async fn reload(path: &Path, shared: &Arc<Shared>) {
-    let path = path.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
-    let config = match loaded {
-        Ok(Ok(loaded)) => Arc::new(loaded.config),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the configuration was not reloaded");
-            return;
-        }
-        Err(error) => {
-            tracing::error!(%error, "the configuration was not reloaded");
-            return;
-        }
+/// A client of the console.
+fn console(shared: &Arc<Shared>, admitted: Admitted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let (entered, key) = enrol(&admitted, &shared.keys, &shared.observed);
+    let guest = Guest {
+        is_admin: admitted.user.admin,
+        expects_pgbouncer: admitted.database == PGBOUNCER_DATABASE,
+        process_id: key.process_id(),
+        secret: key.secret().to_vec(),
+        framed: admitted.framed,
     };
-    let admission = match AdmissionContext::new(Arc::clone(&config), Arc::clone(&shared.secrets)) {
-        Ok(admission) => admission,
-        Err(error) => {
-            tracing::error!(%error, "the configuration was not reloaded");
-            return;
-        }
-    };
+    let house = Arc::new(house::Premises(Arc::clone(shared)));
+    Box::pin(async move {
+        crate::admin::serve(guest, house).await;
+        drop((entered, key));
+    })
+}
+
+/// SIGHUP, and RELOAD in the console: a configuration that doesn't hold changes nothing.
+async fn reload(shared: &Arc<Shared>) -> Result<(), String> {
+    let outcome = try_reload(shared).await;
+    match &outcome {
+        Ok(()) => tracing::info!("configuration reloaded"),
+        Err(error) => tracing::error!(%error, "the configuration was not reloaded"),
+    }
+    outcome
+}
+
+async fn try_reload(shared: &Arc<Shared>) -> Result<(), String> {
+    let path = shared.path.clone();
+    let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await.map_err(|error| error.to_string())?;
+    let config = Arc::new(loaded.map_err(|error| error.to_string())?.config);
+    let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&shared.secrets));
+    let admission = admission.map_err(|error| error.to_string())?;
     let before = shared.current.load_full();
-    let databases = Arc::new(Databases::new(config, Some(&before.databases)));
+    let databases = Arc::new(Databases::new(Arc::clone(&config), Some(&before.databases), &shared.observed));
     for (name, database) in before.databases.named() {
         match databases.get(name) {
-            Some(kept) if Arc::ptr_eq(&kept, database) => {}
+            // What was set in the console doesn't outlive a reload.
+            Some(kept) if Arc::ptr_eq(&kept, database) => kept.resize(kept.config.pool_size),
             Some(successor) => database.succeed(successor),
             None => database.close(),
         }
     }
     shared.current.store(Arc::new(Current { admission, databases }));
+    shared.observed.set_slow(config.log.slow_statement);
     shared.reloaded.notify_one();
-    tracing::info!("configuration reloaded");
+    Ok(())
 }
 
 /// No new clients; those in a transaction may finish it within the limit.
@@ -314,6 +348,7 @@ async fn drain(shared: &Arc<Shared>) {
 async fn reap(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(REAP_INTERVAL).await;
+        shared.observed.tick();
         for database in shared.current.load_full().databases.all() {
             database.reap();
         }

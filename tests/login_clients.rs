@@ -69,6 +69,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         password: Some(Secret::new(password)),
         server_user: None,
         server_password: None,
+        stats: false,
         admin: false,
         databases: Vec::new(),
     };
@@ -107,7 +108,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         },
         users: vec![user("ada", "pässword")],
         databases: BTreeMap::from([("shop".to_owned(), shop)]),
-        log: LogConfig { format: LogFormat::Human, level: "info".to_owned() },
+        log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) const CONNECTS: usize = 8;
 pub(super) const PREPARED_STATEMENTS: usize = 500;
 
 pub(super) const LOG_LEVEL: &str = "info";
+pub(super) const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
 pub(super) const AUTO_SETUP: bool = true;
 /// What a dead proxy leaves holds its rows' locks: found within seconds, by a query that costs a millisecond.

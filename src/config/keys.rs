@@ -50,8 +50,14 @@ pub(super) const POOL: SectionKind = SectionKind {
     ],
 };
 
-pub(super) const LOG: SectionKind =
-    SectionKind { title: "[log]", keys: &[key("format", "format = \"human\""), key("level", "level = \"info\"")] };
+pub(super) const LOG: SectionKind = SectionKind {
+    title: "[log]",
+    keys: &[
+        key("format", "format = \"human\""),
+        key("level", "level = \"info\""),
+        key("slow_statement", "slow_statement = \"1s\""),
+    ],
+};
 
 pub(super) const USER: SectionKind = SectionKind {
     title: "[[user]]",
@@ -61,6 +67,7 @@ pub(super) const USER: SectionKind = SectionKind {
         key("server_user", "server_user = \"shop\""),
         key("server_password", "server_password = { env = \"SHOP_PASSWORD\" }"),
         key("admin", "admin = true"),
+        key("stats", "stats = true"),
         key("databases", "databases = [\"shop\"]"),
     ],
 };

@@ -92,6 +92,8 @@ pub struct UserConfig {
     pub server_user: Option<String>,
     pub server_password: Option<Secret>,
     pub admin: bool,
+    /// May look at the console and the HTTP pages, but change nothing.
+    pub stats: bool,
     /// Databases this user may use; empty means all.
     pub databases: Vec<String>,
 }
@@ -225,12 +227,19 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// A tracing filter, as in `info,shardway::pool=debug`.
     pub level: String,
+    /// Statements that take so long are logged; `None`: none is.
+    pub slow_statement: Option<Duration>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
     Human,
     Json,
+}
+
+/// `250ms`, `5s`, `1m`, `2h`, `1d`: as the file writes durations.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    prove::parse_duration(text)
 }
 
 impl DatabaseConfig {

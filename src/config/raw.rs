@@ -58,6 +58,7 @@ pub(super) struct RawPool {
 pub(super) struct RawLog {
     pub(super) format: Text,
     pub(super) level: Text,
+    pub(super) slow_statement: Text,
 }
 
 pub(super) struct RawUser<'t> {
@@ -67,6 +68,7 @@ pub(super) struct RawUser<'t> {
     pub(super) server_user: Text,
     pub(super) server_password: Option<Placed<RawSecret>>,
     pub(super) admin: Option<Placed<bool>>,
+    pub(super) stats: Option<Placed<bool>>,
     pub(super) databases: Vec<Placed<String>>,
 }
 
@@ -190,7 +192,11 @@ fn pool(section: &Section<'_>, notes: &mut Notes<'_>) -> RawPool {
 }
 
 fn log(section: &Section<'_>, notes: &mut Notes<'_>) -> RawLog {
-    RawLog { format: section.string("format", notes), level: section.string("level", notes) }
+    RawLog {
+        format: section.string("format", notes),
+        level: section.string("level", notes),
+        slow_statement: section.string("slow_statement", notes),
+    }
 }
 
 fn user<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawUser<'t> {
@@ -201,6 +207,7 @@ fn user<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawUser<'t> {
         server_user: section.string("server_user", notes),
         server_password: secret(&section, "server_password", notes),
         admin: section.boolean("admin", notes),
+        stats: section.boolean("stats", notes),
         databases: section.strings("databases", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         section,
     }

@@ -232,6 +232,9 @@ impl Relay<'_> {
         };
         let range = self.seen..self.seen + header.len;
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
+        if tag == tag::COMMAND_COMPLETE {
+            self.outcome.rows += backend::tag_rows(backend::command_tag(frame)?);
+        }
         let shown = shown && self.part.take(tag, frame)?;
         let replacement = if shown { self.part.replacement(tag, frame)? } else { None };
         if meets {
@@ -358,6 +361,7 @@ impl Relay<'_> {
             }
             let shown = self.backend.framed.inbound.get(..self.seen).expect("seen bytes have arrived");
             self.client.stream.write_all(shown).await.map_err(RelayError::Client)?;
+            self.client.sent += shown.len() as u64;
             self.backend.framed.inbound.advance(self.seen);
             self.seen = 0;
         }

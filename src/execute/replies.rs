@@ -52,6 +52,8 @@ pub enum Expect {
 pub struct Outcome {
     /// Statements that completed: those of a Query, or Executes.
     pub completed: usize,
+    /// Rows that the command tags say.
+    pub rows: u64,
     /// An ErrorResponse came.
     pub failed: bool,
     /// The SQLSTATE of that error.

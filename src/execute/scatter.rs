@@ -301,6 +301,7 @@ pub async fn scatter(
             Ok(outcome) => {
                 let failed = outcome.failed;
                 let all = first.get_or_insert(outcome);
+                all.rows = part.rows.max(all.rows);
                 if failed {
                     all.failed = true;
                     silence(client, pieces, Some(position)).await;

@@ -23,11 +23,21 @@ pub struct Framed {
     pub outbound: BytesMut,
     /// What the next read offers the socket.
     read_size: u32,
+    /// Bytes that were read, and written, so far.
+    pub received: u64,
+    pub sent: u64,
 }
 
 impl Framed {
     pub fn new(stream: Stream) -> Self {
-        Self { stream, inbound: BytesMut::new(), outbound: BytesMut::new(), read_size: READ_BYTES_FIRST }
+        Self {
+            stream,
+            inbound: BytesMut::new(),
+            outbound: BytesMut::new(),
+            read_size: READ_BYTES_FIRST,
+            received: 0,
+            sent: 0,
+        }
     }
 
     /// One read into `inbound`; 0 is the end of the stream.
@@ -157,6 +167,7 @@ impl Framed {
 
     /// A read that filled what it was offered is likely to be followed by more.
     fn adapt(&mut self, read: usize, offered: usize) {
+        self.received += read as u64;
         if self.outbound.capacity() == 0 {
             // What was read will be answered.
             self.outbound = spares::take();
@@ -171,6 +182,7 @@ impl Framed {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.outbound.advance(written);
+        self.sent += written as u64;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -50,6 +51,25 @@ impl Stream {
 
     pub fn peer_is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))
+    }
+
+    /// `None` on a Unix socket, or when the peer has gone.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.tcp()?.peer_addr().ok()
+    }
+
+    /// Of this side.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.tcp()?.local_addr().ok()
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(inner) => Some(inner),
+            Self::Unix(_) => None,
+            Self::TlsServer(inner) => Some(inner.get_ref().0),
+            Self::TlsClient(inner) => Some(inner.get_ref().0),
+        }
     }
 
     pub fn is_tls(&self) -> bool {

@@ -36,6 +36,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         occurrences: occurrences(&pieces, lexed.parameters),
         filling: None,
         map: Arc::clone(&scene.map),
+        observed: std::sync::OnceLock::new(),
     };
     let (mut statements, mut routes, mut shaping) = (Vec::new(), Vec::new(), Vec::new());
     let mut fillings = Vec::new();

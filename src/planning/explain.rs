@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::plan::{Plan, Refusal, Step, Way, Why};
-use super::route::show;
+pub use super::route::show;
 use super::scene::{Names, Scene};
 use super::template::Template;
 use crate::config::{DatabaseConfig, PlacementConfig, TableConfig, TableKind};

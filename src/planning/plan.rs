@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::merge::{Merge, Window};
+use crate::observe::Strategy;
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
 /// Where one call goes. There is no default: a statement that can't be placed is an `Err(Refusal)`.
@@ -66,6 +67,27 @@ pub enum Way {
     Apart,
 }
 
+impl Plan {
+    /// How the statement is answered, in one word for figures, and by how many shards.
+    pub fn strategy(&self) -> (Strategy, usize) {
+        match self {
+            Self::Single { why, .. } => (why.strategy(), 1),
+            Self::Any => (Strategy::Reference, 1),
+            Self::Scatter { shards } => (Strategy::Scatter, shards.as_slice().len()),
+            Self::Merge { shards, .. } => (Strategy::Merge, shards.as_slice().len()),
+            Self::Gather { pulls, .. } => {
+                let mut shards: Vec<ShardId> = pulls.iter().flatten().copied().collect();
+                shards.sort_unstable();
+                shards.dedup();
+                (Strategy::Gather, shards.len())
+            }
+            // On all shards there are, mostly, which the plan doesn't say.
+            Self::Definition(_) => (Strategy::Definition, 0),
+            Self::Touched => (Strategy::Session, 1),
+        }
+    }
+}
+
 /// For EXPLAIN, `shardway plan` and the logs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Why {
@@ -88,6 +110,19 @@ pub enum Why {
     Home,
     /// The client named the shard or the key in a hint or by SET shardway.key / shardway.shard.
     Hint,
+}
+
+impl Why {
+    fn strategy(&self) -> Strategy {
+        match self {
+            Self::OnlyShard => Strategy::OnlyShard,
+            Self::Key { .. } => Strategy::Key,
+            Self::Range(_) => Strategy::Range,
+            Self::NoRows => Strategy::NoRows,
+            Self::Home => Strategy::Home,
+            Self::Hint => Strategy::Hint,
+        }
+    }
 }
 
 /// If a replica may run it.

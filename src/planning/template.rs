@@ -1,7 +1,7 @@
 //! What is known of all statements of one shape. Cached by fingerprint, shared by all sessions. In: a
 //! text that is new. Out: a [`Template`], from which each call's [`Plan`] follows by its values alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::bind;
 use super::build;
@@ -9,9 +9,10 @@ use super::ids::Filling;
 use super::plan::{Access, Plan, Refusal};
 use super::route::Routed;
 use super::scene::{Hint, Names, Scene};
+use crate::observe::{Kind, Statement};
 use crate::routing::ShardMap;
 use crate::sql::command::{CopyDirection, SessionCommand, Verb};
-use crate::sql::{Command, Lexed};
+use crate::sql::{Command, Lexed, readable};
 
 /// One Query or Parse text: usually one statement, sometimes several.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Template {
     /// planned by one of its own.
     pub filling: Option<Filling>,
     pub(super) map: Arc<ShardMap>,
+    /// Where calls of this shape are counted; set by whoever keeps the template.
+    pub observed: OnceLock<Arc<Statement>>,
 }
 
 #[derive(Debug)]
@@ -165,5 +168,34 @@ impl Template {
     /// If every statement may run on a replica.
     pub fn is_read_only(&self) -> bool {
         self.statements.iter().all(|statement| statement.access == Access::Read)
+    }
+
+    /// What the statement is, for figures.
+    pub fn kind(&self) -> Kind {
+        match &*self.statements {
+            [] => Kind::Other,
+            [only] => match only.command {
+                Command::Transaction(_) => Kind::Transaction,
+                Command::Session(_) => Kind::Session,
+                Command::Ordinary(Verb::Select) => Kind::Select,
+                Command::Ordinary(Verb::Insert) => Kind::Insert,
+                Command::Ordinary(Verb::Update) => Kind::Update,
+                Command::Ordinary(Verb::Delete) => Kind::Delete,
+                Command::Ordinary(Verb::Merge) => Kind::Merge,
+                Command::Ordinary(Verb::Copy(_)) => Kind::Copy,
+                Command::Ordinary(Verb::Ddl) => Kind::Ddl,
+                Command::Ordinary(Verb::Explain { .. } | Verb::Procedure | Verb::Other) | Command::Empty => Kind::Other,
+            },
+            _ => Kind::Several,
+        }
+    }
+
+    pub fn normalized(&self) -> &[u8] {
+        &self.normalized
+    }
+
+    /// The text without its values, for people.
+    pub fn readable(&self) -> String {
+        readable(&self.normalized)
     }
 }

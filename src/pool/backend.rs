@@ -1,8 +1,8 @@
 //! One connection to a server, and everything the proxy knows of its session.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
 
 use super::node::Node;
 use super::prepared::Prepared;
@@ -15,6 +15,7 @@ pub struct Backend {
     pub framed: Framed,
     pub node: Arc<Node>,
     pub key: Arc<BackendKey>,
+    pub open: Open,
     /// All ParameterStatus values of the login, in order.
     pub parameters: Vec<(String, String)>,
     pub prepared: Prepared,
@@ -49,12 +50,65 @@ pub enum SequenceOwner {
     After(u64),
 }
 
-/// Where a cancel request for it goes.
+/// Where a cancel request for it goes, and what those see of it who list connections.
 #[derive(Debug)]
 pub struct BackendKey {
     pub node: Arc<Node>,
     pub process_id: u32,
     pub secret_key: Vec<u8>,
+    /// The role on the server.
+    pub user: Box<str>,
+    pub is_tls: bool,
+    pub connected: SystemTime,
+    leased: AtomicBool,
+    closed: AtomicBool,
+    /// [`Node::era`] when it was opened.
+    era: usize,
+}
+
+impl BackendKey {
+    pub(super) fn new(node: &Arc<Node>, process_id: u32, secret_key: Vec<u8>, user: &str, is_tls: bool) -> Self {
+        Self {
+            node: Arc::clone(node),
+            process_id,
+            secret_key,
+            user: user.into(),
+            is_tls,
+            connected: SystemTime::now(),
+            leased: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            era: node.era(),
+        }
+    }
+
+    /// A client has it.
+    pub fn is_leased(&self) -> bool {
+        self.leased.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_leased(&self, leased: bool) {
+        self.leased.store(leased, Ordering::Relaxed);
+    }
+
+    /// Its connection is gone; only this key is still held by somebody.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// It was to be closed when nobody uses it any more.
+    pub fn is_outdated(&self) -> bool {
+        self.era != self.node.era()
+    }
+}
+
+/// Tells those who list connections when this one is gone.
+#[derive(Debug)]
+pub struct Open(pub(super) Arc<BackendKey>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Whether another client may get the connection once nothing is under way on it.
@@ -70,7 +124,10 @@ pub enum Condition {
 
 impl Backend {
     pub fn may_be_reused(&self) -> bool {
-        self.condition == Condition::Clean && self.is_at_rest() && self.status == Status::Idle
+        self.condition == Condition::Clean
+            && self.is_at_rest()
+            && self.status == Status::Idle
+            && !self.key.is_outdated()
     }
 
     /// Nothing was sent whose replies have not all been read.

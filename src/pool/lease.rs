@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::backend::{Backend, BackendKey, Condition, SequenceOwner};
-use super::connect::{ConnectError, Login, connect};
+use super::backend::{Backend, BackendKey, Condition, Open, SequenceOwner};
+use super::connect::{ConnectError, Connected, Login, connect};
 use super::node::{Node, NodeRole};
 use super::prepared::Prepared;
 use super::settings::Settings;
 use super::shelf::{Back, Next, Shelf};
 use super::worker;
 use crate::config::PoolConfig;
+use crate::observe::NodeTotal;
 use crate::protocol::backend::Status;
 use crate::types::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::types::{ClientError, SqlState};
@@ -122,7 +123,8 @@ impl NodePool {
     /// Closes connections that have been idle or alive for too long.
     pub fn reap(&self) {
         let Inner { shelf, idle_max, lifetime_max, .. } = &*self.inner;
-        let swept = shelf.sweep(*idle_max, *lifetime_max, |backend| !backend.framed.is_closed_or_has_data());
+        let is_good = |backend: &Backend| !backend.key.is_outdated() && !backend.framed.is_closed_or_has_data();
+        let swept = shelf.sweep(*idle_max, *lifetime_max, |backend| is_good(backend));
         self.inner.close_all(swept);
     }
 
@@ -135,6 +137,13 @@ impl NodePool {
         self.inner.close_all(self.inner.shelf.close());
     }
 
+    /// How many connections there may be from now on.
+    pub fn resize(&self, size: usize) {
+        for waiting in self.inner.shelf.resize(size.max(1)) {
+            drop(waiting.send(Grant::Slot(Slot { pool: Some(Arc::clone(&self.inner)) })));
+        }
+    }
+
     /// Connections open, idle ones among them, and clients waiting.
     pub fn counts(&self) -> (usize, usize, usize) {
         self.inner.shelf.counts()
@@ -144,10 +153,12 @@ impl NodePool {
 impl Inner {
     fn lend(self: &Arc<Self>, backend: Box<Backend>) -> Lease {
         self.node.leased.fetch_add(1, Ordering::Relaxed);
-        Lease { backend: Some(backend), pool: Arc::clone(self) }
+        backend.key.set_leased(true);
+        Lease { backend: Some(backend), pool: Arc::clone(self), waited: Duration::ZERO }
     }
 
     async fn lease_later(self: &Arc<Self>) -> Result<Lease, LeaseError> {
+        let mut waited = Duration::ZERO;
         loop {
             self.check_node()?;
             let mut queued = None;
@@ -159,18 +170,27 @@ impl Inner {
             let grant = match self.shelf.take_or_wait(worker::here(), enqueue, oneshot::Sender::is_closed) {
                 Next::Free(backend) => Grant::Connection(self.lend(backend)),
                 Next::Open => Grant::Slot(Slot { pool: Some(Arc::clone(self)) }),
-                Next::Wait => self.wait(queued.expect("a place in the queue was asked for")).await?,
+                Next::Wait => {
+                    let began = Instant::now();
+                    let turn = self.wait(queued.expect("a place in the queue was asked for")).await;
+                    waited += began.elapsed();
+                    self.node.figures.waits.record(began.elapsed());
+                    turn?
+                }
                 Next::Closed => return Err(self.closed()),
             };
             match grant {
                 Grant::Slot(slot) => {
                     self.check_node()?;
-                    return self.open(slot).await;
+                    let mut lease = self.open(slot).await?;
+                    lease.waited = waited;
+                    return Ok(lease);
                 }
                 Grant::Connection(mut lease) => {
                     if !lease.is_alive() {
                         lease.condition = Condition::Broken;
-                    } else if let Some(lease) = lease.come_here() {
+                    } else if let Some(mut lease) = lease.come_here() {
+                        lease.waited = waited;
                         return Ok(lease);
                     }
                 }
@@ -194,7 +214,10 @@ impl Inner {
         match tokio::time::timeout(self.wait_max, turn).await {
             Ok(Ok(grant)) => Ok(grant),
             Ok(Err(_)) => Err(self.closed()),
-            Err(_) => Err(LeaseError::TimedOut { node: self.node.describe(), waited: self.wait_max }),
+            Err(_) => {
+                self.node.figures.add(NodeTotal::WaitTimeouts);
+                Err(LeaseError::TimedOut { node: self.node.describe(), waited: self.wait_max })
+            }
         }
     }
 
@@ -218,15 +241,16 @@ impl Inner {
         let _turn = self.node.connects.acquire().await;
         let connected = connect(&self.node.config, &self.login, "", self.connect_timeout).await?;
         self.node.note_success();
+        let Connected { framed, process_id, secret_key, parameters } = connected;
+        let is_tls = framed.stream.is_tls();
+        let key = Arc::new(BackendKey::new(&self.node, process_id, secret_key, &self.login.user, is_tls));
+        self.node.enrol(&key);
         Ok(Box::new(Backend {
-            framed: connected.framed,
+            framed,
             node: Arc::clone(&self.node),
-            key: Arc::new(BackendKey {
-                node: Arc::clone(&self.node),
-                process_id: connected.process_id,
-                secret_key: connected.secret_key,
-            }),
-            parameters: connected.parameters,
+            open: Open(Arc::clone(&key)),
+            key,
+            parameters,
             prepared: Prepared::new(self.prepared_statements_max),
             unnamed: None,
             settings: Settings::none(),
@@ -293,6 +317,8 @@ impl Drop for Slot {
 pub struct Lease {
     backend: Option<Box<Backend>>,
     pool: Arc<Inner>,
+    /// How long it was waited for, if all connections were in use.
+    pub waited: Duration,
 }
 
 impl Lease {
@@ -352,6 +378,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut backend) = self.backend.take() else { return };
         self.pool.node.leased.fetch_sub(1, Ordering::Relaxed);
+        backend.key.set_leased(false);
         if backend.may_be_reused() {
             // Memory that a large result made the buffers take isn't kept by an idle connection.
             if backend.framed.inbound.capacity() > IDLE_BUFFER_BYTES_MAX {

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
 
+use super::backend::BackendKey;
 use crate::config::NodeConfig;
+use crate::observe::{NodeFigures, NodeTotal};
 use crate::types::limits::{ACCEPTED_SETTINGS_MAX, NODE_RETRY_AFTER};
 use crate::types::{NodeId, ShardId};
 
@@ -29,6 +31,8 @@ impl NodeRole {
 #[derive(Debug)]
 pub struct Node {
     pub id: NodeId,
+    /// Its position among the nodes of its database.
+    pub place: u16,
     pub shard: ShardId,
     pub shard_name: String,
     pub role: NodeRole,
@@ -44,6 +48,11 @@ pub struct Node {
     accepted: Mutex<HashSet<u64>>,
     /// It was seen to be able to prepare transactions.
     two_phase: AtomicBool,
+    pub figures: Arc<NodeFigures>,
+    /// Its open connections, for whoever lists them; closed ones go with the next that is opened.
+    servers: Mutex<Vec<Weak<BackendKey>>>,
+    /// Connections of an earlier era are closed instead of used again.
+    era: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -53,16 +62,20 @@ struct Failure {
 }
 
 impl Node {
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own about one server")]
     pub fn new(
         id: NodeId,
+        place: u16,
         shard: ShardId,
         shard_name: &str,
         role: NodeRole,
         config: NodeConfig,
         connects_max: usize,
+        figures: Arc<NodeFigures>,
     ) -> Self {
         Self {
             id,
+            place,
             shard,
             shard_name: shard_name.to_owned(),
             role,
@@ -73,6 +86,9 @@ impl Node {
             failure: Mutex::new(None),
             accepted: Mutex::new(HashSet::new()),
             two_phase: AtomicBool::new(false),
+            figures,
+            servers: Mutex::new(Vec::new()),
+            era: AtomicUsize::new(0),
         }
     }
 
@@ -102,6 +118,29 @@ impl Node {
         format!("shard {}, {} {}:{}", self.shard_name, self.role.name(), self.config.host, self.config.port)
     }
 
+    /// A connection was opened.
+    pub(super) fn enrol(&self, key: &Arc<BackendKey>) {
+        self.figures.add(NodeTotal::Connects);
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|server| server.strong_count() > 0);
+        servers.push(Arc::downgrade(key));
+    }
+
+    /// The connections that are open now.
+    pub fn servers(&self) -> Vec<Arc<BackendKey>> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.iter().filter_map(Weak::upgrade).filter(|key| !key.is_closed()).collect()
+    }
+
+    /// Connections that are open now are closed once nobody uses them.
+    pub fn begin_era(&self) {
+        self.era.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn era(&self) -> usize {
+        self.era.load(Ordering::Relaxed)
+    }
+
     pub fn leased(&self) -> usize {
         self.leased.load(Ordering::Relaxed)
     }
@@ -122,11 +161,18 @@ impl Node {
         failure.as_ref().filter(|failure| failure.at.elapsed() < NODE_RETRY_AFTER).map(|failure| failure.reason.clone())
     }
 
+    /// When and why the last connect failed, if none has succeeded since.
+    pub fn failure(&self) -> Option<(Instant, String)> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map(|failure| (failure.at, failure.reason.clone()))
+    }
+
     pub fn is_up(&self) -> bool {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     pub fn note_failure(&self, reason: String) {
+        self.figures.add(NodeTotal::ConnectFailures);
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         if failure.is_none() {
             tracing::warn!(node = %self.describe(), reason, "node is down");

@@ -14,12 +14,12 @@ use crate::types::limits::PASSED_OVER_MAX;
 /// Free connections `T`, and the ways `W` to tell those who wait.
 #[derive(Debug)]
 pub struct Shelf<T, W> {
-    size_max: usize,
     state: Mutex<State<T, W>>,
 }
 
 #[derive(Debug)]
 struct State<T, W> {
+    size_max: usize,
     workers: Vec<Worker<T, W>>,
     /// Connections that exist or are being made.
     open: usize,
@@ -76,6 +76,7 @@ pub enum Back<T, W> {
 impl<T, W> Shelf<T, W> {
     pub fn new(size_max: usize) -> Self {
         let state = State {
+            size_max,
             workers: Vec::new(),
             open: 0,
             waiting: 0,
@@ -84,7 +85,7 @@ impl<T, W> Shelf<T, W> {
             oldest: None,
             closed: false,
         };
-        Self { size_max, state: Mutex::new(state) }
+        Self { state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, W>> {
@@ -117,7 +118,7 @@ impl<T, W> Shelf<T, W> {
         if let Some(free) = own.or_else(|| state.workers.iter_mut().find_map(|other| other.free.pop())) {
             return Next::Free(free.item);
         }
-        if state.open < self.size_max {
+        if state.open < state.size_max {
             state.open += 1;
             return Next::Open;
         }
@@ -139,7 +140,8 @@ impl<T, W> Shelf<T, W> {
     #[inline]
     pub fn put(&self, item: T, worker: usize, created: Instant) -> Back<T, W> {
         let mut state = self.state();
-        if state.closed || state.oldest.is_some_and(|oldest| created < oldest) {
+        let surplus = state.open > state.size_max;
+        if surplus || state.closed || state.oldest.is_some_and(|oldest| created < oldest) {
             return Back::Unwanted(item);
         }
         if state.waiting > 0
@@ -154,11 +156,28 @@ impl<T, W> Shelf<T, W> {
     /// A connection, or the right to make one, is no more. Whoever is returned has the right now.
     pub fn end(&self, worker: usize) -> Option<W> {
         let mut state = self.state();
-        let next = if state.closed { None } else { state.next_waiting(worker) };
+        let surplus = state.open > state.size_max;
+        let next = if state.closed || surplus { None } else { state.next_waiting(worker) };
         if next.is_none() {
             state.open -= 1;
         }
         next
+    }
+
+    /// How many there may be from now on: those that are too many end when they come back. Whoever is returned has
+    /// the right to make one.
+    pub fn resize(&self, size_max: usize) -> Vec<W> {
+        let mut state = self.state();
+        state.size_max = size_max;
+        let mut granted = Vec::new();
+        while !state.closed
+            && state.open < size_max
+            && let Some(way) = state.next_waiting(0)
+        {
+            state.open += 1;
+            granted.push(way);
+        }
+        granted
     }
 
     /// Called at intervals: takes off what was free for `idle_max` or exists for `lifetime_max`, or fails `is_good`.
@@ -333,6 +352,22 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
         assert!(shelf.sweep(LONG, Duration::from_millis(1), |_| true).is_empty());
         assert!(matches!(shelf.put(2, 0, now), Back::Unwanted(2)));
+    }
+
+    #[test]
+    fn a_pool_that_grows_serves_who_waits_and_one_that_shrinks_takes_nothing_back() {
+        let shelf = full(2);
+        for name in ['a', 'b', 'c'] {
+            assert!(matches!(shelf.take_or_wait(0, || name, |_| false), Next::Wait));
+        }
+        assert_eq!(shelf.resize(4), ['a', 'b']);
+        assert_eq!(shelf.counts(), (4, 0, 1));
+        assert!(shelf.resize(2).is_empty());
+        for item in [1, 2] {
+            assert!(matches!(shelf.put(item, 0, Instant::now()), Back::Unwanted(_)));
+            assert_eq!(shelf.end(0), None);
+        }
+        assert_eq!(served(shelf.put(3, 0, Instant::now())), 'c');
     }
 
     #[test]

@@ -265,6 +265,54 @@ pub fn backend_key(out: &mut BytesMut, process_id: u32, secret: &[u8]) {
     });
 }
 
+/// One column of an answer of the proxy's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Column<'a> {
+    pub name: &'a str,
+    pub oid: u32,
+    pub size: i16,
+    pub format: i16,
+}
+
+pub fn describe(out: &mut BytesMut, columns: &[Column<'_>]) {
+    frame(out, tag::ROW_DESCRIPTION, |out| {
+        out.put_u16(u16::try_from(columns.len()).expect("the proxy's own answers have few columns"));
+        for column in columns {
+            cstr(out, column.name);
+            out.put_u32(0);
+            out.put_u16(0);
+            out.put_u32(column.oid);
+            out.put_i16(column.size);
+            out.put_i32(-1);
+            out.put_i16(column.format);
+        }
+    });
+}
+
+/// A DataRow; `None` is NULL.
+pub fn row(out: &mut BytesMut, values: &[Option<&[u8]>]) {
+    frame(out, tag::DATA_ROW, |out| {
+        out.put_u16(u16::try_from(values.len()).expect("the proxy's own answers have few columns"));
+        for value in values {
+            match value {
+                Some(bytes) => {
+                    out.put_u32(u32::try_from(bytes.len()).expect("the proxy's own answers are short"));
+                    out.put_slice(bytes);
+                }
+                None => out.put_i32(-1),
+            }
+        }
+    });
+}
+
+/// A ParameterDescription.
+pub fn parameter_description(out: &mut BytesMut, oids: &[u32]) {
+    frame(out, tag::PARAMETER_DESCRIPTION, |out| {
+        out.put_u16(u16::try_from(oids.len()).expect("the proxy's own statements have few parameters"));
+        oids.iter().for_each(|oid| out.put_u32(*oid));
+    });
+}
+
 /// A RowDescription of text columns (OID 25), as the proxy's own answers have.
 pub fn text_columns(out: &mut BytesMut, names: &[&str]) {
     frame(out, tag::ROW_DESCRIPTION, |out| {

@@ -129,6 +129,14 @@ impl ShardMap {
         self.tables.get(schema)?.get(name)
     }
 
+    /// Whether the key of that name, `table.key` or `schema.table.key`, is placed by its hash.
+    pub fn is_hashed(&self, key: &str) -> bool {
+        let Some((table, key)) = key.rsplit_once('.') else { return false };
+        let (schema, table) = table.split_once('.').unwrap_or(("public", table));
+        matches!(self.table(schema, table), Some(TableRoute::Sharded(sharded))
+            if sharded.key == key && matches!(*sharded.placement, Placement::Hash(_)))
+    }
+
     /// Schema, name and placement of every sharded or reference table.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &str, &TableRoute)> {
         self.tables.iter().flat_map(|(schema, tables)| {

@@ -2,6 +2,7 @@
 //! a backend leaves its client only when no cancel is on its way to it any more.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -18,6 +19,10 @@ pub struct Cancellable {
     done: Notify,
     /// Of the session's task, while it waits for its client.
     resting: Mutex<Option<Waker>>,
+    /// For a session that waits for something else than a server.
+    interrupt: Notify,
+    /// An administrator ends the session.
+    killed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -67,11 +72,33 @@ impl Cancellable {
         }
     }
 
+    /// The session is to end: now if it rests, otherwise once what runs has been cancelled.
+    pub async fn kill(self: &Arc<Self>) {
+        self.killed.store(true, Ordering::Release);
+        self.wake();
+        self.cancel().await;
+    }
+
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// Waits for a cancel request that finds no server at work.
+    pub async fn interrupted(&self) {
+        self.interrupt.notified().await;
+    }
+
+    /// The connections that work for the client now.
+    pub fn backends(&self) -> Vec<Arc<BackendKey>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).backends.clone()
+    }
+
     /// Cancels what runs now, if anything does.
     pub async fn cancel(self: &Arc<Self>) {
         let backends = {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
             if targets.backends.is_empty() {
+                self.interrupt.notify_waiters();
                 return;
             }
             targets.under_way += 1;
@@ -130,6 +157,12 @@ impl CancelKeys {
     pub fn wake_all(&self) {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.values().for_each(|keyed| keyed.cancellable.wake());
+    }
+
+    /// The client of that process id, for an administrator.
+    pub fn of(&self, process_id: u32) -> Option<Arc<Cancellable>> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.get(&process_id).map(|keyed| Arc::clone(&keyed.cancellable))
     }
 
     pub fn forget(&self, process_id: u32) {

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::gate::Gate;
 use crate::config::{Config, DatabaseConfig, PoolConfig, ReadPolicy, UserConfig};
+use crate::observe::{DatabaseFigures, NodeFigures, Observed};
 use crate::planning::Access;
 use crate::pool::connect::Login;
 use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole, Statements};
@@ -16,7 +18,14 @@ use crate::types::{NodeId, ShardId};
 #[derive(Debug)]
 pub struct Database {
     pub config: Arc<DatabaseConfig>,
+    pub figures: Arc<DatabaseFigures>,
+    /// By [`Node::place`].
+    node_figures: Box<[Arc<NodeFigures>]>,
+    /// The same over reloads.
+    pub gate: Arc<Gate>,
     pool_config: PoolConfig,
+    /// As configured, unless an administrator has set another.
+    pool_size: AtomicUsize,
     shards: Vec<ShardNodes>,
     /// One node for everything: no statement has a choice, and PostgreSQL itself keeps the transactions.
     is_single: bool,
@@ -65,11 +74,22 @@ struct ShardPools {
 static NEXT_NODE: AtomicU32 = AtomicU32::new(0);
 
 impl Database {
-    pub fn new(config: &DatabaseConfig, pool_config: &PoolConfig, users: &[UserConfig]) -> Self {
-        let node = |shard: usize, name: &str, role, config: &crate::config::NodeConfig| {
+    pub fn new(
+        config: &DatabaseConfig,
+        pool_config: &PoolConfig,
+        users: &[UserConfig],
+        figures: Arc<DatabaseFigures>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        let mut node_figures = Vec::new();
+        let mut node = |shard: usize, name: &str, role: NodeRole, config: &crate::config::NodeConfig| {
+            let place = u16::try_from(node_figures.len()).unwrap_or(u16::MAX);
+            let counts = figures.node(name, role.name(), &format!("{}:{}", config.host, config.port));
+            node_figures.push(Arc::clone(&counts));
             let id = NodeId::new(NEXT_NODE.fetch_add(1, Ordering::Relaxed));
             let shard = ShardId::new(u16::try_from(shard).expect("the configuration bounds the shards"));
-            Arc::new(Node::new(id, shard, name, role, config.clone(), pool_config.connects_max))
+            let connects_max = pool_config.connects_max;
+            Arc::new(Node::new(id, place, shard, name, role, config.clone(), connects_max, counts))
         };
         let shards = config
             .shards
@@ -84,14 +104,19 @@ impl Database {
                     .collect(),
             })
             .collect();
+        let config_size = config.pool_size;
         let config = Arc::new(config.clone());
         Self {
-            planner: super::planner::Planner::new(&config),
+            planner: super::planner::Planner::new(&config, &figures),
             ids: super::ids::Ids::default(),
             scratch: super::scratch::Scratch::default(),
             is_single: config.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>() == 1,
             config,
+            figures,
+            node_figures: node_figures.into_boxed_slice(),
+            gate,
             pool_config: pool_config.clone(),
+            pool_size: AtomicUsize::new(config_size),
             shards,
             users: Mutex::new(HashMap::new()),
             statements: Statements::default(),
@@ -118,6 +143,10 @@ impl Database {
         self.all_users.iter().find(|user| user.name == name).map(login_of)
     }
 
+    pub fn node_figures(&self, place: u16) -> Option<&Arc<NodeFigures>> {
+        self.node_figures.get(usize::from(place))
+    }
+
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
     }
@@ -140,6 +169,7 @@ impl Database {
     /// Closes the connections that nobody uses: a database that was replaced is still there for those in a
     /// transaction, who may need further connections of it.
     pub fn shed(&self) {
+        self.scratch.shed();
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         for pools in users.values() {
             pools.each(NodePool::shed);
@@ -203,6 +233,7 @@ impl Database {
             pool: &self.pool_config,
             size: SCRATCH_CONNECTIONS_MAX,
             next_node: || NodeId::new(NEXT_NODE.fetch_add(1, Ordering::Relaxed)),
+            figures: &self.figures,
         };
         self.scratch.attach(site, definitions).await
     }
@@ -210,7 +241,7 @@ impl Database {
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
         let pool =
-            |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.config.pool_size);
+            |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.pool_size());
         UserPools {
             shards: self
                 .shards
@@ -224,6 +255,30 @@ impl Database {
             greetings: Mutex::new(HashMap::new()),
             next: AtomicUsize::new(0),
         }
+    }
+
+    /// The users that have pools, with these.
+    pub fn user_pools(&self) -> Vec<(String, Arc<UserPools>)> {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.iter().map(|(name, pools)| (name.clone(), Arc::clone(pools))).collect()
+    }
+
+    pub fn pool_size(&self) -> usize {
+        self.pool_size.load(Ordering::Relaxed)
+    }
+
+    /// How many connections each user may have to each node from now on.
+    pub fn resize(&self, size: usize) {
+        self.pool_size.store(size, Ordering::Relaxed);
+        for (_, pools) in self.user_pools() {
+            pools.each(|pool| pool.resize(size));
+        }
+    }
+
+    /// Connections that are open now are closed, those in use when they come back.
+    pub fn reconnect(&self) {
+        self.nodes().for_each(|node| node.begin_era());
+        self.shed();
     }
 
     /// Called at intervals: closes what has been idle or alive for too long.
@@ -263,10 +318,10 @@ pub fn login_of(user: &UserConfig) -> Login {
 }
 
 impl UserPools {
-    fn each(&self, act: impl Fn(&NodePool)) {
+    pub fn each(&self, mut act: impl FnMut(&NodePool)) {
         for shard in &self.shards {
             act(&shard.primary);
-            shard.replicas.iter().for_each(&act);
+            shard.replicas.iter().for_each(&mut act);
         }
     }
 
@@ -316,14 +371,19 @@ pub struct Databases {
 
 impl Databases {
     /// Keeps each database of `before` whose nodes, tables, users and pool settings are the same.
-    pub fn new(config: Arc<Config>, before: Option<&Databases>) -> Self {
+    pub fn new(config: Arc<Config>, before: Option<&Databases>, observed: &Observed) -> Self {
         let by_name = config
             .databases
             .iter()
             .map(|(name, database)| {
                 let kept =
                     before.filter(|before| before.serves_alike(&config, name)).and_then(|before| before.get(name));
-                let database = kept.unwrap_or_else(|| Arc::new(Database::new(database, &config.pool, &config.users)));
+                let database = kept.unwrap_or_else(|| {
+                    let figures = observed.database(name);
+                    let gate = before.and_then(|before| before.get(name)).map(|before| Arc::clone(&before.gate));
+                    let gate = gate.unwrap_or_default();
+                    Arc::new(Database::new(database, &config.pool, &config.users, figures, gate))
+                });
                 (name.clone(), database)
             })
             .collect();

@@ -49,7 +49,12 @@ impl Session {
         }
         if self.transaction.lease_mut(shard).is_none() {
             let access = if self.may_use_replica(shard) { access } else { Access::Write };
+            if self.database.gate.is_paused() && self.transaction.held().is_empty() {
+                self.await_resume().await?;
+            }
+            self.notes.client().wait();
             let lease = self.pools.lease(shard, access).await?;
+            self.notes.waited(lease.waited);
             self.cancel.add(&lease);
             self.transaction.add(shard, lease);
         }
@@ -58,6 +63,7 @@ impl Session {
         let current = self.state.settings().clone();
         let wanted = if prelude.is_some() { self.state.settings_at_begin().clone() } else { current.clone() };
         let lease = self.transaction.lease_mut(shard).expect("held or added above");
+        self.notes.reached(lease);
         let mut ahead = 0;
         let mut careful = false;
         let mut tells = false;
@@ -110,6 +116,22 @@ impl Session {
             Ok(_) => Ok(()),
             Err(error) => Err(self.lost_ahead(shard, error)),
         }
+    }
+
+    /// The database is paused, and this client has nothing under way on its servers.
+    async fn await_resume(&mut self) -> Result<(), ClientError> {
+        let began = std::time::Instant::now();
+        self.notes.client().wait();
+        let cancelled = tokio::select! {
+            () = self.database.gate.pass() => false,
+            () = self.cancel.interrupted() => true,
+        };
+        self.notes.waited(began.elapsed());
+        if cancelled {
+            let message = "canceling statement due to user request";
+            return Err(ClientError::new(SqlState::QUERY_CANCELED, message));
+        }
+        Ok(())
     }
 
     fn may_use_replica(&self, shard: ShardId) -> bool {
@@ -308,6 +330,7 @@ impl Session {
         if self.state.pins.unknown {
             self.inspect().await;
         }
+        self.note_pins();
         if !self.state.pins.any() {
             while let Some(held) = self.transaction.take_next() {
                 let mut lease = held.lease;

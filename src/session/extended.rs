@@ -137,6 +137,7 @@ impl Session {
             Some(statement) => (statement.sql.clone(), statement.types.clone()),
             None => (Bytes::copy_from_slice(message.sql), Bytes::copy_from_slice(message.types)),
         };
+        self.note_template(found.is_some());
         let template = match found {
             Some(template) => template,
             None => {
@@ -198,7 +199,14 @@ impl Session {
         }
         let (statement, len) = self.fill_bind(&statement, len).await?;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
-        let (plan, changes) = self.plan_bind(&statement, &message)?;
+        let (plan, changes) = match self.plan_bind(&statement, &message) {
+            Ok(planned) => planned,
+            Err(failure) => {
+                self.refused = Some(Arc::clone(&statement.template));
+                return Err(failure);
+            }
+        };
+        self.note_plan(&statement.template, &plan);
         let own = matches!(plan, Plan::Definition(_))
             || matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
         if let Some(there) = self.portals.get(&portal).filter(|_| !portal.is_empty()) {

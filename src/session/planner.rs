@@ -15,6 +15,7 @@ use super::turn::Session;
 use crate::catalog::Catalog;
 use crate::catalog::record::Record;
 use crate::config::DatabaseConfig;
+use crate::observe::DatabaseFigures;
 use crate::planning::{Names, Plan, Scene, Template, TemplateCache, record_of};
 use crate::pool::SettingValue;
 use crate::routing::ShardMap;
@@ -26,6 +27,7 @@ use crate::types::{ClientError, SqlState};
 #[derive(Debug)]
 pub struct Planner {
     config: Arc<DatabaseConfig>,
+    figures: Arc<DatabaseFigures>,
     /// `None` until the servers' catalog has been read: planning needs the types of the keys.
     current: ArcSwapOption<Current>,
     /// Counts scenes: a template of an older one is looked up again.
@@ -57,9 +59,10 @@ struct Current {
 impl Planner {
     /// A database with one shard and nothing placed on it can be planned for at once; others once their
     /// servers' records were compared.
-    pub fn new(config: &Arc<DatabaseConfig>) -> Self {
+    pub fn new(config: &Arc<DatabaseConfig>, figures: &Arc<DatabaseFigures>) -> Self {
         let planner = Self {
             config: Arc::clone(config),
+            figures: Arc::clone(figures),
             current: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             watches_sequences: AtomicBool::new(false),
@@ -246,6 +249,21 @@ impl Planner {
         }
     }
 
+    /// Where tables are, as it is planned by now.
+    pub fn map(&self) -> Option<Arc<ShardMap>> {
+        self.current.load().as_ref().map(|current| Arc::clone(&current.scene.map))
+    }
+
+    /// Statements that needn't be parsed again.
+    pub fn templates(&self) -> usize {
+        self.current.load().as_ref().map_or(0, |current| current.templates.len())
+    }
+
+    /// Why the database isn't served, if it isn't.
+    pub fn refused(&self) -> Option<Arc<ClientError>> {
+        self.refused.load_full()
+    }
+
     pub fn has_catalog(&self) -> bool {
         self.current.load().as_ref().is_some_and(|current| current.scene.catalog.is_some())
     }
@@ -301,7 +319,8 @@ impl Planner {
             .hint("Look at the log for what the connections fail with; this is tried again every second."));
         };
         let (reply, built) = oneshot::channel();
-        let job = Job { sql, lexed, names, current, reply };
+        let figures = Arc::clone(&self.figures);
+        let job = Job { sql, lexed, names, current, figures, reply };
         let overwhelmed = |_| {
             ClientError::new(SqlState::CANNOT_CONNECT_NOW, "too many new statements are being planned at once")
                 .hint("Try again in a moment.")
@@ -338,6 +357,7 @@ struct Job {
     lexed: Lexed,
     names: Arc<KeyedNames>,
     current: Arc<Current>,
+    figures: Arc<DatabaseFigures>,
     reply: oneshot::Sender<Arc<Template>>,
 }
 
@@ -370,8 +390,10 @@ fn parsers() -> &'static std::sync::mpsc::SyncSender<Job> {
 }
 
 fn build(job: Job) {
-    let Job { sql, lexed, names, current, reply } = job;
+    let Job { sql, lexed, names, current, figures, reply } = job;
     let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names.names));
+    let _ =
+        template.observed.set(figures.statements.of(template.normalized(), || (template.kind(), template.readable())));
     tracing::trace!(bytes = sql.len(), "statement parsed");
     current.templates.insert(&lexed, names.key, Arc::clone(&template));
     // The client may be gone.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use super::database::login_of;
 use crate::catalog::scratch::{self, Copied};
 use crate::config::{NodeConfig, PoolConfig, UserConfig};
+use crate::observe::DatabaseFigures;
 use crate::pool::connect::{Login, connect_control};
 use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole};
 use crate::types::{ClientError, NodeId, ShardId, SqlState};
@@ -47,6 +48,7 @@ pub(super) struct Site<'a> {
     /// Connections of each user.
     pub size: usize,
     pub next_node: fn() -> NodeId,
+    pub figures: &'a DatabaseFigures,
 }
 
 impl Scratch {
@@ -69,7 +71,11 @@ impl Scratch {
         let (config, copied) =
             make(site.home, &control, definitions, site.may_create).await.map_err(|reason| not_made(&reason))?;
         let home = ShardId::scratch(0);
-        let node = Node::new((site.next_node)(), home, "scratch", NodeRole::Primary, config, site.pool.connects_max);
+        let (id, connects_max) = ((site.next_node)(), site.pool.connects_max);
+        let figures =
+            site.figures.node("scratch", NodeRole::Primary.name(), &format!("{}:{}", config.host, config.port));
+        // It is none of the database's nodes, and has no place among them.
+        let node = Node::new(id, u16::MAX, home, "scratch", NodeRole::Primary, config, connects_max, figures);
         let attached = Arc::new(Attached {
             definitions: definitions.to_owned(),
             copied,
@@ -85,6 +91,13 @@ impl Scratch {
     /// It could not be reached: the next statement that needs it looks for it, and makes it anew if it is gone.
     pub fn forget(&self) {
         self.current.store(None);
+    }
+
+    /// Closes the connections that nobody uses.
+    pub fn shed(&self) {
+        if let Some(attached) = self.current.load_full() {
+            attached.pools.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(NodePool::shed);
+        }
     }
 
     pub fn reap(&self) {

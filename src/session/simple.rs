@@ -87,6 +87,7 @@ impl Session {
             }
             self.database.planner.find(sql, lexed, self.names())
         };
+        self.note_template(found.is_some());
         let template = match found {
             Some(template) => template,
             None => {
@@ -105,12 +106,13 @@ impl Session {
         }
         match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
+                self.note_plan(&template, &plan);
                 let explains = template
                     .statements
                     .iter()
                     .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
                 if explains {
-                    let sql = sql.to_vec();
+                    let sql = self.client.inbound.get(text.clone()).unwrap_or_default().to_vec();
                     self.note_explain(&template, &sql, &plan);
                 }
                 let sql = self.client.inbound.get(text.clone()).unwrap_or_default();
@@ -122,7 +124,10 @@ impl Session {
                 };
                 Ok(Ok(Planned { template, plan, changes }))
             }
-            Err(refusal) => Ok(Err(refusal.into())),
+            Err(refusal) => {
+                self.refused = Some(template);
+                Ok(Err(refusal.into()))
+            }
         }
     }
 
@@ -380,6 +385,7 @@ impl Session {
     }
 
     pub(super) fn note_parameters(&mut self, outcome: &crate::execute::Outcome) {
+        self.notes.outcome(outcome);
         for (name, value) in &outcome.parameters {
             if &**name == "standard_conforming_strings" {
                 self.standard_conforming_strings = &**value == "on";

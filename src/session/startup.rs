@@ -15,7 +15,8 @@ use crate::types::limits::{FAREWELL_TIMEOUT, HANDSHAKE_BYTES_MAX};
 use crate::types::{ClientError, SqlState};
 
 /// Databases that exist in the proxy only: its console, under its own name and under PgBouncer's.
-pub const CONSOLE_DATABASES: [&str; 2] = ["shardway", "pgbouncer"];
+pub const CONSOLE_DATABASES: [&str; 2] = ["shardway", PGBOUNCER_DATABASE];
+pub const PGBOUNCER_DATABASE: &str = "pgbouncer";
 
 /// All that admission depends on, made anew with each configuration.
 pub struct AdmissionContext {
@@ -219,7 +220,8 @@ fn authorize(user: &UserConfig, database: &str, config: &Config) -> Result<(), C
         ClientError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
     };
     if CONSOLE_DATABASES.contains(&database) {
-        return if user.admin { Ok(()) } else { Err(denied().detail("The console is for admin users.")) };
+        let may = user.admin || user.stats;
+        return if may { Ok(()) } else { Err(denied().detail("The console is for admin and stats users.")) };
     }
     if !config.databases.contains_key(database) {
         let message = format!("database \"{database}\" does not exist");

@@ -77,6 +77,10 @@ pub struct Session {
     pub(super) number: u64,
     /// The connection that last used a sequence for this client.
     pub(super) sequences: Option<Arc<crate::pool::BackendKey>>,
+    pub(super) notes: super::noting::Notes,
+    /// The statement that is about to be refused, for those who look at refusals.
+    pub(super) refused: Option<Arc<crate::planning::Template>>,
+    pub(super) observed: Arc<crate::observe::Observed>,
 }
 
 /// Tells sessions that the server wants to stop.
@@ -133,6 +137,7 @@ impl Session {
     /// One request, from its first byte to the last of its answer.
     async fn turn(&mut self) -> Result<(), SessionEnd> {
         let header = self.next_header().await?;
+        self.notes.begin();
         self.follow_reload();
         if self.skipping && matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL) {
             // A server skips these as well until the Sync.
@@ -144,15 +149,18 @@ impl Session {
             tag::QUERY => {
                 self.await_frame(header).await?;
                 self.simple_query(header.len).await?;
+                self.end_request();
                 self.flush().await
             }
             tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH | tag::SYNC => {
                 self.extended_turn().await?;
+                self.end_request();
                 self.flush().await
             }
             tag::FUNCTION_CALL => {
                 self.await_frame(header).await?;
                 self.function_call(header.len).await?;
+                self.end_request();
                 self.flush().await
             }
             // What is left of a COPY that failed: PostgreSQL ignores it as well.
@@ -184,7 +192,7 @@ impl Session {
                 && self.segment.is_none()
                 && self.scattering.is_none()
                 && self.client.inbound.is_empty();
-            if self.drain.ends(may_end) {
+            if self.drain.ends(may_end) || self.cancel.is_killed() {
                 return Err(SessionEnd::Told(ClientError::new(
                     SqlState::ADMIN_SHUTDOWN,
                     "terminating connection due to administrator command",
@@ -208,7 +216,7 @@ impl Session {
                 // Each session has a place of its own for its waker: one for all would be a lock that
                 // every turn of every client takes.
                 cancel.rest(cx.waker());
-                if drain.ends(may_end) { Poll::Ready(None) } else { Poll::Pending }
+                if drain.ends(may_end) || cancel.is_killed() { Poll::Ready(None) } else { Poll::Pending }
             })
             .await;
             if let Some(read) = read {
@@ -242,6 +250,7 @@ impl Session {
     }
 
     pub(super) fn say_error(&mut self, error: &ClientError) {
+        self.note_error(error);
         backend::error(&mut self.client.outbound, Severity::Error, error);
     }
 

@@ -12,6 +12,7 @@ use super::state::SessionState;
 use super::turn::{Drain, Session};
 use crate::execute::own;
 use crate::net::Framed;
+use crate::observe::{Entered, Introduction, Observed};
 use crate::planning::{Access, Hint};
 use crate::pool::{Lease, SettingValue, Settings};
 use crate::protocol::backend::{self, Severity, Status};
@@ -35,6 +36,24 @@ pub struct Greeting {
 pub struct KeyGuard {
     keys: Arc<CancelKeys>,
     process_id: u32,
+    secret: Vec<u8>,
+}
+
+impl KeyGuard {
+    /// For a new client. Protocol 3.2 allows a longer secret; 3.0 has room for four bytes.
+    fn new(keys: &Arc<CancelKeys>, cancel: &Arc<Cancellable>, protocol_minor: u16) -> Self {
+        let secret_bytes = if protocol_minor >= 2 { 32 } else { 4 };
+        let (process_id, secret) = keys.register(Arc::clone(cancel), secret_bytes);
+        Self { keys: Arc::clone(keys), process_id, secret }
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process_id
+    }
+
+    pub fn secret(&self) -> &[u8] {
+        &self.secret
+    }
 }
 
 impl Drop for KeyGuard {
@@ -49,6 +68,7 @@ pub async fn welcome(
     database: Arc<Database>,
     keys: &Arc<CancelKeys>,
     drain: Arc<Drain>,
+    observed: &Arc<Observed>,
 ) -> Option<(Session, KeyGuard)> {
     let Admitted { framed: mut client, user, settings, protocol_minor, .. } = admitted;
     let pools = database.pools(&user);
@@ -71,11 +91,9 @@ pub async fn welcome(
     let standard_conforming_strings =
         greeting.parameters.iter().all(|(name, value)| name != "standard_conforming_strings" || value == "on");
     let cancel = Arc::new(Cancellable::default());
-    // Protocol 3.2 allows a longer secret; 3.0 has room for four bytes.
-    let secret_bytes = if protocol_minor >= 2 { 32 } else { 4 };
-    let (process_id, secret) = keys.register(Arc::clone(&cancel), secret_bytes);
-    let guard = KeyGuard { keys: Arc::clone(keys), process_id };
-    backend::backend_key(&mut client.outbound, process_id, &secret);
+    let guard = KeyGuard::new(keys, &cancel, protocol_minor);
+    let entered = enter(observed, &guard, &client, &user.name, &database.config.name, application);
+    backend::backend_key(&mut client.outbound, guard.process_id(), guard.secret());
     backend::ready(&mut client.outbound, Status::Idle);
     client.flush().await.ok()?;
     let mut session = Session {
@@ -111,9 +129,40 @@ pub async fn welcome(
         acting: None,
         number: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
         sequences: None,
+        notes: super::noting::Notes::new(entered),
+        refused: None,
+        observed: Arc::clone(observed),
     };
     session.refresh_names();
     Some((session, guard))
+}
+
+/// A client of the console is listed and can be cancelled like any other.
+pub fn enrol(admitted: &Admitted, keys: &Arc<CancelKeys>, observed: &Observed) -> (Entered, KeyGuard) {
+    let key = KeyGuard::new(keys, &Arc::new(Cancellable::default()), admitted.protocol_minor);
+    let application = admitted.settings.iter().find(|(name, _)| name == "application_name");
+    let application = application.map_or("", |(_, value)| value.as_str());
+    let entered = enter(observed, &key, &admitted.framed, &admitted.user.name, &admitted.database, application);
+    (entered, key)
+}
+
+fn enter(
+    observed: &Observed,
+    key: &KeyGuard,
+    client: &Framed,
+    user: &str,
+    database: &str,
+    application: &str,
+) -> Entered {
+    observed.clients.enter(Introduction {
+        id: key.process_id(),
+        user: user.to_owned(),
+        database: database.to_owned(),
+        peer: client.stream.peer(),
+        local: client.stream.local(),
+        is_tls: client.stream.is_tls(),
+        application: application.to_owned(),
+    })
 }
 
 /// The client has proved who it is, but can't be served.
@@ -161,6 +210,7 @@ async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -
     if let Some(greeting) = known {
         return Ok(greeting);
     }
+    database.gate.pass().await;
     let mut lease = any_lease(database, pools).await?;
     let mut parameters = lease.parameters.clone();
     if let Some(sql) = lease.settings.difference(&asked) {

@@ -12,6 +12,7 @@ mod classes;
 mod comments;
 mod decode;
 mod numbers;
+mod readable;
 mod scan;
 mod split;
 mod strings;
@@ -21,6 +22,7 @@ mod tokens;
 mod writer;
 
 pub use decode::{fold_identifier, literal_text};
+pub use readable::readable;
 pub use tokens::{Token, TokenKind, Tokens};
 
 use scan::{Scan, Sink};

@@ -187,6 +187,27 @@ pub const RECORDS_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long a new statement waits for the catalog to be read, at the start and again after DDL.
 pub const CATALOG_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Statements of different shapes that are counted apart, for each database. Each takes about a kilobyte.
+pub const OBSERVED_STATEMENTS_MAX: usize = 2_000;
+
+/// Bytes of a statement's text that are kept for operators; two that are equal so far are counted together.
+pub const OBSERVED_TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Names in one tally of errors or refusals: each is a time series to whoever collects the metrics.
+pub const TALLY_NAMES_MAX: usize = 200;
+
+/// Slow statements, and refusals, that are kept for operators to look at, for each database.
+pub const RECENT_MAX: usize = 100;
+
+/// Keys that are followed to find the most frequent ones.
+pub const HOT_KEYS_MAX: usize = 128;
+
+/// Bytes of one message of the console's clients: its commands are short.
+pub const CONSOLE_FRAME_BYTES_MAX: usize = 64 << 10;
+
+/// Prepared statements, and portals, of one client of the console.
+pub const CONSOLE_STATEMENTS_MAX: usize = 1_000;
+
 /// Notices of a scatter's first shard that are remembered, so that the others don't repeat them.
 pub const NOTICES_MAX: usize = 100;
 

@@ -22,6 +22,8 @@ mod tables;
 mod users;
 mod values;
 
+pub(super) use values::parse_duration;
+
 /// Never fails: where something is wrong it notes it and goes on with a stand-in.
 pub(super) fn prove(raw: &RawConfig<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> Config {
     let server = server(&raw.server, surroundings, notes);
@@ -195,5 +197,9 @@ fn log(raw: &RawLog, notes: &mut Notes<'_>) -> LogConfig {
             }
         }
     }
-    LogConfig { format, level }
+    let slow_statement = match &raw.slow_statement {
+        Some(written) if written.get_ref() == "off" => None,
+        written => Some(values::duration("slow_statement", written.as_ref(), defaults::SLOW_STATEMENT, notes)),
+    };
+    LogConfig { format, level, slow_statement }
 }

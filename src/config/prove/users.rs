@@ -67,6 +67,7 @@ fn user(
         server_user: raw.server_user.as_ref().map(|name| name.get_ref().clone()),
         server_password: secret("server_password", raw.server_password.as_ref(), surroundings, notes),
         admin: raw.admin.as_ref().is_some_and(|admin| *admin.get_ref()),
+        stats: raw.stats.as_ref().is_some_and(|stats| *stats.get_ref()),
         databases: raw.databases.iter().map(|name| name.get_ref().clone()).collect(),
     })
 }

@@ -59,7 +59,7 @@ pub(super) fn duration(
 }
 
 /// `250ms`, `5s`, `1m`, `2h`, `1d`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(in crate::config) fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit_at = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (digits, unit) = text.split_at(unit_at);

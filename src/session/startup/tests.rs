@@ -22,6 +22,7 @@ fn user(name: &str, password: Option<&str>, admin: bool, databases: &[&str]) -> 
         server_user: None,
         server_password: None,
         admin,
+        stats: false,
         databases: databases.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
@@ -72,7 +73,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
             user("guest", Some("guest"), false, &["other"]),
         ],
         databases: BTreeMap::from([database("shop"), database("other")]),
-        log: LogConfig { format: LogFormat::Human, level: "info".to_owned() },
+        log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
     }
 }
 

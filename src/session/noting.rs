@@ -1,0 +1,258 @@
+//! What one client's requests are counted as. In: the session's moments (a request begins, a statement is planned, a
+//! shard is reached, an answer ends). Out: figures in `observe`. Decides nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::turn::Session;
+use crate::execute::Outcome;
+use crate::observe::{Call, Client, Entered, Kind, Phase, Pin, Refused, Slow, Strategy, Total, hot};
+use crate::planning::{Plan, Template, Why, explain};
+use crate::pool::Lease;
+use crate::protocol::backend::Status;
+use crate::routing::hash::bucket;
+use crate::types::{ClientError, SqlState};
+
+#[derive(Debug)]
+pub(super) struct Notes {
+    entered: Entered,
+    began: Instant,
+    /// When the transaction began; `None` outside.
+    block: Option<Instant>,
+    waited: Duration,
+    /// The statements of the request, as they were planned.
+    calls: Vec<Planned>,
+    rows: u64,
+    failed: bool,
+    /// The node that was reached first, by its position in the database, and whether there were others.
+    node: Option<u16>,
+    several_nodes: bool,
+    received: u64,
+    sent: u64,
+    pins: super::state::Pins,
+}
+
+#[derive(Debug)]
+struct Planned {
+    template: Arc<Template>,
+    strategy: Strategy,
+    shards: u32,
+}
+
+/// Statements of one request that are counted one by one; of a longer pipeline the rest is counted as calls without
+/// a statement.
+const CALLS_MAX: usize = 1_000;
+/// What is kept between requests.
+const CALLS_KEPT: usize = 4;
+
+impl Notes {
+    pub(super) fn new(entered: Entered) -> Self {
+        Self {
+            entered,
+            began: Instant::now(),
+            block: None,
+            waited: Duration::ZERO,
+            calls: Vec::new(),
+            rows: 0,
+            failed: false,
+            node: None,
+            several_nodes: false,
+            received: 0,
+            sent: 0,
+            pins: super::state::Pins::default(),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.entered.client
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.began = Instant::now();
+        self.entered.client.begin(self.began);
+    }
+
+    pub(super) fn waited(&mut self, waited: Duration) {
+        self.waited += waited;
+    }
+
+    /// A statement runs on that connection.
+    pub(super) fn reached(&mut self, lease: &Lease) {
+        let place = lease.node.place;
+        self.several_nodes |= self.node.is_some_and(|first| first != place);
+        self.node.get_or_insert(place);
+        self.entered.client.enter(Phase::Running);
+    }
+
+    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+        self.rows += outcome.rows;
+        self.failed |= outcome.failed;
+    }
+
+    fn planned(&mut self, template: &Arc<Template>, strategy: Strategy, shards: usize) {
+        let shards = u32::try_from(shards).unwrap_or(u32::MAX);
+        let statement = template.observed.get().map_or(0, |statement| statement.id);
+        self.entered.client.run(statement, strategy, shards);
+        if self.calls.len() < CALLS_MAX {
+            self.calls.push(Planned { template: Arc::clone(template), strategy, shards });
+        }
+    }
+}
+
+impl Session {
+    /// The statement that is to be planned found its template, or a new one had to be built.
+    pub(super) fn note_template(&self, known: bool) {
+        self.database.figures.add([if known { (Total::TemplateHits, 1) } else { (Total::TemplateMisses, 1) }]);
+    }
+
+    pub(super) fn note_plan(&mut self, template: &Arc<Template>, plan: &Plan) {
+        if let Plan::Single { why: Why::Key { column, value, .. }, .. } = plan
+            && hot::is_sampled()
+        {
+            let hashed = self.database.planner.map().is_some_and(|map| map.is_hashed(column));
+            let bucket = if hashed { bucket(value) } else { None };
+            self.database.figures.hot.note(bucket, column, explain::show(value));
+        }
+        let (strategy, shards) = plan.strategy();
+        let shards = if strategy == Strategy::Definition { self.database.config.shards.len() } else { shards };
+        self.notes.planned(template, strategy, shards);
+    }
+
+    /// The client is told of an error of the proxy's own.
+    pub(super) fn note_error(&mut self, error: &ClientError) {
+        self.notes.failed = true;
+        let figures = &self.database.figures;
+        figures.errors.add(error.state.code());
+        if error.state != SqlState::FEATURE_NOT_SUPPORTED {
+            return;
+        }
+        figures.refusals.add(&error.message);
+        let text = |text: Option<&str>| text.unwrap_or_default().into();
+        figures.recent_refusals.push(Refused {
+            at: SystemTime::now(),
+            user: self.user.clone(),
+            message: error.message.as_str().into(),
+            detail: text(error.detail.as_deref()),
+            hint: text(error.hint.as_deref()),
+            statement: self.refused.take().map(|template| template.readable()).unwrap_or_default().into(),
+        });
+    }
+
+    /// A request has been answered, up to what is still in the client's buffer.
+    pub(super) fn end_request(&mut self) {
+        let idle = self.transaction.status() == Status::Idle && self.segment.is_none() && self.scattering.is_none();
+        self.refused = None;
+        let notes = &mut self.notes;
+        let now = Instant::now();
+        let took = now.saturating_duration_since(notes.began);
+        let client = &notes.entered.client;
+        client.enter(if idle { Phase::Idle } else { Phase::InTransaction });
+        let (received, sent) = (self.client.received - notes.received, self.client.sent - notes.sent);
+        (notes.received, notes.sent) = (self.client.received, self.client.sent);
+        let nanos = |took: Duration| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let block = notes.block.unwrap_or(notes.began);
+        notes.block = (!idle).then_some(block);
+        let figures = &self.database.figures;
+        figures.add([
+            (Total::Transactions, u64::from(idle)),
+            (Total::Requests, 1),
+            (Total::Received, received),
+            (Total::Sent, sent),
+            (Total::TransactionNanos, if idle { nanos(now.saturating_duration_since(block)) } else { 0 }),
+            (Total::RequestNanos, nanos(took)),
+            (Total::WaitNanos, nanos(notes.waited)),
+        ]);
+        if let Some(node) = notes.node.take()
+            && let Some(node) = self.database.node_figures(node)
+        {
+            if notes.several_nodes {
+                node.add(crate::observe::NodeTotal::SharedStatements);
+            } else {
+                node.durations.record(took.saturating_sub(notes.waited));
+            }
+        }
+        self.end_calls(took);
+        let notes = &mut self.notes;
+        (notes.waited, notes.rows, notes.failed, notes.several_nodes) = (Duration::ZERO, 0, false, false);
+    }
+
+    /// The statements of a request that came together share its time and its rows.
+    fn end_calls(&mut self, took: Duration) {
+        let notes = &mut self.notes;
+        let count = u32::try_from(notes.calls.len()).unwrap_or(u32::MAX);
+        if count == 0 {
+            return;
+        }
+        let figures = &self.database.figures;
+        let each = took / count;
+        let limit = self.observed.slow();
+        let mut rows = notes.rows;
+        let rows_each = rows / u64::from(count);
+        for (position, planned) in notes.calls.drain(..).enumerate() {
+            let kind = planned.template.kind();
+            let is_last = position + 1 == count as usize;
+            let rows_here = if is_last { rows } else { rows_each };
+            rows -= rows_here;
+            figures.record(kind, planned.strategy, each);
+            let Some(statement) = planned.template.observed.get() else { continue };
+            let (strategy, shards) = (planned.strategy, planned.shards);
+            let failed = notes.failed && is_last;
+            statement.note(&Call { took: each, rows: rows_here, shards, strategy, failed });
+            if limit.is_some_and(|limit| each >= limit) && kind != Kind::Session {
+                let slow = Slow {
+                    at: SystemTime::now(),
+                    user: self.user.clone(),
+                    client: notes.entered.client.id,
+                    took: each,
+                    waited: notes.waited,
+                    rows: rows_here,
+                    strategy,
+                    shards,
+                    statement: statement.text.clone(),
+                };
+                say_slow(&figures.name, &slow);
+                figures.slow.push(slow);
+            }
+        }
+        notes.calls.shrink_to(CALLS_KEPT);
+    }
+
+    /// After a request: what pins the client now that didn't before.
+    pub(super) fn note_pins(&mut self) {
+        let (now, before) = (self.state.pins, self.notes.pins);
+        if now == before {
+            return;
+        }
+        self.notes.pins = now;
+        let each = [
+            (Pin::Listen, now.listens, before.listens),
+            (Pin::TemporaryObjects, now.temporary_objects, before.temporary_objects),
+            (Pin::AdvisoryLocks, now.advisory_locks, before.advisory_locks),
+            (Pin::HeldCursors, now.held_cursors, before.held_cursors),
+            (Pin::SqlPrepared, now.sql_prepared, before.sql_prepared),
+            (Pin::Unknown, now.unknown, before.unknown),
+            (Pin::Loaded, now.loaded, before.loaded),
+        ];
+        for (pin, is, was) in each {
+            if is && !was {
+                self.database.figures.pins[pin.index()].add();
+            }
+        }
+    }
+}
+
+fn say_slow(database: &str, slow: &Slow) {
+    tracing::warn!(
+        target: "shardway::slow",
+        database,
+        user = %slow.user,
+        client = slow.client,
+        took_ms = u64::try_from(slow.took.as_millis()).unwrap_or(u64::MAX),
+        waited_ms = u64::try_from(slow.waited.as_millis()).unwrap_or(u64::MAX),
+        rows = slow.rows,
+        shards = slow.shards,
+        strategy = slow.strategy.name(),
+        statement = %slow.statement,
+        "slow statement"
+    );
+}
