@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 
 use super::copy::{CopyIn, copy_in};
@@ -16,7 +16,7 @@ use crate::net::Framed;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, Severity, Status, tag};
 use crate::protocol::frame::{self, Header};
-use crate::types::limits::{CLIENT_AHEAD_BYTES_MAX, FRAME_BYTES_MAX, RELAY_COPY_BYTES_MAX};
+use crate::types::limits::{CLIENT_AHEAD_BYTES_MAX, FRAME_BYTES_MAX, MERGE_KEPT_BYTES_MAX, RELAY_COPY_BYTES_MAX};
 
 /// Sends what is queued on `backend` and passes its replies on until every expectation is met. The
 /// last replies are left in the client's `outbound`, so that the session's next words share their write.
@@ -51,6 +51,7 @@ pub async fn relay_part(
         copying: None,
         watches_client: true,
         outcome: Outcome::default(),
+        kept_bytes: 0,
     };
     let result = relay.run().await;
     let torn = relay.partial > 0;
@@ -78,6 +79,8 @@ struct Relay<'a> {
     /// Whether what the client sends meanwhile is read, to learn that it has gone.
     watches_client: bool,
     outcome: Outcome,
+    /// Bytes of rows that are kept.
+    kept_bytes: usize,
 }
 
 enum Progress {
@@ -183,6 +186,20 @@ impl Relay<'_> {
                 return Ok(None);
             }
             tag::DATA_ROW if self.part.is_silent() => {
+                self.hide(header.len);
+                return Ok(None);
+            }
+            tag::DATA_ROW if self.part.keeping().is_some() => {
+                let row = Bytes::copy_from_slice(frame);
+                self.kept_bytes += row.len();
+                if self.kept_bytes > MERGE_KEPT_BYTES_MAX {
+                    let limit = MERGE_KEPT_BYTES_MAX >> 20;
+                    let text = format!("an answer that is fetched piece by piece takes more than {limit} MiB");
+                    return Err(RelayError::TooMuch(text));
+                }
+                if let Some(kept) = self.part.keeping() {
+                    kept.push_back(row);
+                }
                 self.hide(header.len);
                 return Ok(None);
             }

@@ -117,6 +117,9 @@ pub enum RelayError {
     /// The shards' answers can't be one.
     #[error("{0}")]
     Disagree(String),
+    /// More than a limit allows.
+    #[error("{0}")]
+    TooMuch(String),
     /// The client sent what can't be.
     #[error("{0}")]
     ClientProtocol(FrameError),

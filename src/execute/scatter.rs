@@ -40,6 +40,8 @@ pub struct Part {
     renumbering: Option<Arc<Renumbering>>,
     /// RowDescriptions are kept from the client, and here.
     described: Option<Vec<Bytes>>,
+    /// The same for rows.
+    kept: Option<VecDeque<Bytes>>,
     /// Where errors of a statement that was made of the client's are in the client's.
     remap: Option<Remap>,
 }
@@ -79,6 +81,7 @@ impl Part {
             preface: None,
             moved: None,
             described: None,
+            kept: None,
             remap: None,
             renumbering: None,
         }
@@ -96,6 +99,20 @@ impl Part {
             Some(renumbering) if tag == tag::ROW_DESCRIPTION => Ok(Some(renumbering.apply(frame)?)),
             _ => Ok(None),
         }
+    }
+
+    /// Of a statement of the proxy's own whose rows are the client's: rows and errors. `keeps`: rows aren't sent
+    /// on, they are kept.
+    pub fn answering(remap: Remap, keeps: bool) -> Self {
+        Self { role: Role::Later, remap: Some(remap), kept: keeps.then(VecDeque::new), ..Self::whole() }
+    }
+
+    pub fn take_kept(&mut self) -> VecDeque<Bytes> {
+        self.kept.take().unwrap_or_default()
+    }
+
+    pub(super) fn keeping(&mut self) -> Option<&mut VecDeque<Bytes>> {
+        self.kept.as_mut()
     }
 
     /// Nothing is for the client.
@@ -126,7 +143,7 @@ impl Part {
 
     /// Whether rows pass without a look.
     pub(super) fn passes_rows(&self) -> bool {
-        self.preface.is_none() && !self.is_silent()
+        self.preface.is_none() && self.kept.is_none() && !self.is_silent()
     }
 
     pub(super) fn take_preface(&mut self) -> Option<BytesMut> {

@@ -203,6 +203,9 @@ impl Session {
             | RelayError::Ahead(ClientFrame(frame)) => {
                 self.client.outbound.extend_from_slice(&frame);
             }
+            RelayError::TooMuch(what) => {
+                self.say_error(&ClientError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, what));
+            }
             RelayError::Disagree(what) => {
                 let told = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, what).hint(
                     "Make the tables alike on all shards (shardway check compares them), or ask for text results.",

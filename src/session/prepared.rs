@@ -1,5 +1,6 @@
 //! A client's prepared statements and portals, which outlive the connection that they were made on.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -74,6 +75,22 @@ pub struct MergedPortal {
     /// The client's formats of the columns.
     pub formats: Box<[[u8; 2]]>,
     pub progress: Mutex<Progress>,
+    /// What PostgreSQL is asked in the end, where it makes the answer.
+    pub finishing: Option<Finishing>,
+    /// Its rows that are to be fetched yet.
+    pub rows: Mutex<Option<VecDeque<Bytes>>>,
+}
+
+/// The statement that makes the answer of what the shards gave.
+#[derive(Debug)]
+pub struct Finishing {
+    pub sql: Vec<u8>,
+    pub remap: Remap,
+    /// The client's parameters.
+    pub formats: Vec<[u8; 2]>,
+    pub values: Vec<Option<Bytes>>,
+    /// Two bytes a column, or for all.
+    pub result_formats: Vec<u8>,
 }
 
 impl PartialEq for MergedPortal {

@@ -273,6 +273,10 @@ pub(super) fn ends_session(error: &RelayError) -> Option<SessionEnd> {
             SqlState::CONNECTION_FAILURE,
             "a server was lost in the middle of a row",
         ))),
-        RelayError::Backend { .. } | RelayError::Protocol(_) | RelayError::Disagree(_) | RelayError::Ahead(_) => None,
+        RelayError::Backend { .. }
+        | RelayError::Protocol(_)
+        | RelayError::Disagree(_)
+        | RelayError::TooMuch(_)
+        | RelayError::Ahead(_) => None,
     }
 }

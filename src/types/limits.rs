@@ -274,3 +274,10 @@ pub const IDS_OF_STATEMENT_MAX: usize = 65_535;
 /// Bytes of merged rows that are collected before they are sent on: as much as a read brings, so that there are
 /// as few writes as reads.
 pub const MERGE_FLUSH_BYTES: usize = 64 << 10;
+
+/// Bytes of groups' parts that are held until the last shard has given its own: a million groups of a few columns.
+/// PostgreSQL takes as much as a parameter.
+pub const MERGE_PARTS_BYTES_MAX: usize = 128 << 20;
+
+/// Bytes of an answer that are held for a client that fetches it piece by piece, where no server can hold it.
+pub const MERGE_KEPT_BYTES_MAX: usize = 128 << 20;

@@ -5,10 +5,12 @@
 //! A row is looked at where it was received, and only when it is the next of its backend: a backend whose rows
 //! aren't due is slowed down by its own socket, and all of them by a client that doesn't read.
 
+pub mod arrays;
 pub mod compare;
 pub mod rows;
 mod source;
 mod stream;
 
+pub use arrays::Arrays;
 pub use source::Feed;
-pub use stream::{Ask, Merged, Progress, drain, merge};
+pub use stream::{Ask, Merged, Progress, Sink, drain, merge};

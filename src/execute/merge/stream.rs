@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use bytes::Buf;
 
+use super::arrays::Arrays;
 use super::source::{Feed, Next, State, fill, next};
 use super::{compare, rows};
 use crate::execute::relay::relay_part;
@@ -66,12 +67,21 @@ impl Progress {
     }
 }
 
+/// Where rows go.
+pub enum Sink<'a> {
+    /// To the client, so many columns of them.
+    Client {
+        visible: usize,
+    },
+    Arrays(&'a mut Arrays),
+}
+
 struct Merging<'a, 'b> {
     client: &'a mut Framed,
     pieces: &'a mut [Piece<'b>],
     progress: &'a mut Progress,
     orders: &'a [KeyOrder],
-    visible: usize,
+    sink: Sink<'a>,
     ask: Ask<'a>,
     remap: Option<&'a Remap>,
     watches_client: bool,
@@ -94,12 +104,12 @@ pub async fn merge(
     client: &mut Framed,
     pieces: &mut [Piece<'_>],
     progress: &mut Progress,
-    (orders, visible): (&[KeyOrder], usize),
+    (orders, sink): (&[KeyOrder], Sink<'_>),
     ask: Ask<'_>,
     remap: Option<&Remap>,
 ) -> Result<Merged, (usize, RelayError)> {
     flush(client, pieces).await?;
-    let mut merging = Merging { client, pieces, progress, orders, visible, ask, remap, watches_client: true, rows: 0 };
+    let mut merging = Merging { client, pieces, progress, orders, sink, ask, remap, watches_client: true, rows: 0 };
     let result = merging.run().await;
     let rows = merging.rows;
     match result {
@@ -142,7 +152,7 @@ impl Merging<'_, '_> {
             }
             let Some(&position) = self.progress.order.first() else { return Ok(false) };
             self.progress.order.remove(0);
-            self.give(position);
+            self.give(position).map_err(|error| Stop::Lost(position, error))?;
             if self.client.outbound.len() >= MERGE_FLUSH_BYTES {
                 self.client.flush().await.map_err(|error| Stop::Lost(position, RelayError::Client(error)))?;
             }
@@ -151,16 +161,19 @@ impl Merging<'_, '_> {
     }
 
     /// The next row of this backend is the next of all.
-    fn give(&mut self, position: usize) {
+    fn give(&mut self, position: usize) -> Result<(), RelayError> {
         let (Some(feed), Some(piece)) = (self.progress.feeds.get_mut(position), self.pieces.get_mut(position)) else {
-            return;
+            return Ok(());
         };
         let window = &mut self.progress.window;
         let frame = feed.frame(&piece.backend.framed.inbound);
         if window.skip > 0 {
             window.skip -= 1;
         } else {
-            rows::cut(&mut self.client.outbound, frame, self.visible, feed.row.cut);
+            match &mut self.sink {
+                Sink::Client { visible } => rows::cut(&mut self.client.outbound, frame, *visible, feed.row.cut),
+                Sink::Arrays(arrays) => arrays.push(frame)?,
+            }
             window.take = window.take.map(|take| take - 1);
             self.rows += 1;
         }
@@ -178,6 +191,7 @@ impl Merging<'_, '_> {
             }
         }
         feed.pass(piece);
+        Ok(())
     }
 
     /// Reads this backend's next row and puts it in its place among the others'.
@@ -195,7 +209,9 @@ impl Merging<'_, '_> {
             Some(frame) => frame,
             None => inbound.get(..feed.row.len).unwrap_or_default(),
         };
-        feed.row.read(frame, self.visible, hidden).map_err(|error| lost(error.into()))?;
+        if let Sink::Client { visible } = self.sink {
+            feed.row.read(frame, visible, hidden).map_err(|error| lost(error.into()))?;
+        }
         feed.has_row = true;
         self.prove_order(position).map_err(lost)?;
         let place = self.place(position).map_err(lost)?;

@@ -1,13 +1,13 @@
 //! Finds out whether and how a statement can be merged.
 
-use super::{Merge, ordered};
+use super::{Merge, grouped, ordered};
 use crate::planning::functions::{Class, Functions};
 use crate::planning::keys::{Keys, Locations};
 use crate::planning::scatter;
 use crate::planning::scene::{Names, Scene};
 use crate::planning::text::Text;
 use crate::sql::clauses::{Clauses, clauses};
-use crate::sql::statement::{Item, JoinTree, Kind, Operand, Scope, Statement};
+use crate::sql::statement::{Call, Item, JoinTree, Kind, Operand, Scope, Statement};
 use crate::sql::{LexOptions, Tokens};
 
 /// How the rows of several shards become one answer.
@@ -60,13 +60,16 @@ pub fn build(
     scatter::rows(statement, keys, &functions, true).ok()?;
     let clauses = clauses(text.sql, text.pieces, &root.shape, features)?;
     let inquiry = Inquiry { statement, root, keys, locations, functions, clauses, base: before(text, names)?, text };
-    let grouped = features.group_by || features.having || inquiry.has_aggregates();
+    let grouped = features.group_by || features.having || inquiry.aggregates() > 0;
     let groups_are_whole = !grouped || inquiry.holds_key(&inquiry.group_operands());
     let rows_are_whole = !features.distinct || inquiry.holds_key(&inquiry.output_operands());
     if groups_are_whole && rows_are_whole {
         return ordered::build(&inquiry);
     }
-    None
+    if grouped == features.distinct {
+        return None;
+    }
+    grouped::build(&inquiry, scene, grouped)
 }
 
 /// How many tokens the client's text has before this statement: those of an EXPLAIN.
@@ -77,11 +80,20 @@ fn before(text: Text<'_>, names: &Names) -> Option<usize> {
 }
 
 impl Inquiry<'_> {
-    fn has_aggregates(&self) -> bool {
-        self.statement.calls.iter().any(|call| {
-            call.scope == self.statement.root
-                && (call.is_aggregate || self.functions.class(call.schema.as_deref(), &call.name) == Class::Aggregate)
-        })
+    pub fn is_aggregate(&self, call: &Call) -> bool {
+        call.is_aggregate || self.functions.class(call.schema.as_deref(), &call.name) == Class::Aggregate
+    }
+
+    /// How many aggregates the statement calls.
+    pub fn aggregates(&self) -> usize {
+        let is_own = |call: &&Call| call.scope == self.statement.root && self.is_aggregate(call);
+        self.statement.calls.iter().filter(is_own).count()
+    }
+
+    /// If sub-selects are in FROM and WHERE only, which shards run.
+    pub fn selects_are_in_body(&self) -> bool {
+        let mut selects = (1..self.text.pieces.len()).filter(|at| self.text.is(*at, "select"));
+        selects.all(|at| self.clauses.body.contains(&at))
     }
 
     /// What the rows are grouped by, as far as it is columns; ordinals and names of outputs resolved.

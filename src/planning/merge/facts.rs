@@ -8,8 +8,9 @@ use super::{Spliced, column};
 /// Of one column.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fact {
-    /// As `format_type` has it.
+    /// As `format_type` has it; a domain's is that of its base.
     pub type_name: String,
+    pub type_oid: u32,
     /// The OID of its array type; 0: it has none.
     pub array_oid: u32,
     /// How SQL calls its collation; empty for types without one.
@@ -59,12 +60,14 @@ fn about(column: &str) -> String {
     let deterministic =
         format!("(SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = {collation})");
     let labels = "pg_catalog.array_to_string(ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e \
-                  WHERE e.enumtypid IN (t.oid, t.typbasetype) ORDER BY e.enumsortorder), E'\\x03')";
+                  WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder), E'\\x03')";
     let collated = |what: &str, without: &str| format!("CASE WHEN t.typcollation <> 0 THEN {what} ELSE {without} END");
     format!(
-        "(SELECT pg_catalog.concat_ws(E'\\x02', pg_catalog.format_type(t.oid, NULL), t.typarray::text, {}, \
+        "(SELECT pg_catalog.concat_ws(E'\\x02', pg_catalog.format_type(b.oid, NULL), b.oid::text, b.typarray::text, {}, \
          COALESCE({}, false)::text, COALESCE({}, true)::text, {labels}) \
-         FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.pg_typeof({value}))",
+         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_type b \
+         ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END \
+         WHERE t.oid = pg_catalog.pg_typeof({value}))",
         collated(&format!("pg_catalog.pg_collation_for({value})"), "''"),
         collated(&by_bytes, "false"),
         collated(&deterministic, "true"),
@@ -82,12 +85,13 @@ pub fn answer(text: &str, columns: usize) -> Option<Facts> {
 
 fn fact(text: &str) -> Option<Fact> {
     let fields: Vec<&str> = text.split(FIELDS).collect();
-    let [type_name, array_oid, collation, by_bytes, deterministic, labels] = *fields.as_slice() else {
+    let [type_name, type_oid, array_oid, collation, by_bytes, deterministic, labels] = *fields.as_slice() else {
         return None;
     };
     let labels = if labels.is_empty() { Vec::new() } else { labels.split(LABELS).map(str::to_owned).collect() };
     Some(Fact {
         type_name: type_name.to_owned(),
+        type_oid: type_oid.parse().ok()?,
         array_oid: array_oid.parse().ok()?,
         collation: collation.to_owned(),
         by_bytes: by_bytes == "true",
@@ -102,8 +106,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_fact_for_each_column() {
-        let text =
-            "bigint\u{2}1016\u{2}\u{2}false\u{2}true\u{2}\u{1}mood\u{2}16400\u{2}\u{2}false\u{2}true\u{2}sad\u{3}ok";
+        let text = "bigint\u{2}20\u{2}1016\u{2}\u{2}false\u{2}true\u{2}\u{1}mood\u{2}16399\u{2}16400\u{2}\u{2}false\u{2}true\u{2}sad\u{3}ok";
         let facts = answer(text, 2).expect("two facts");
         assert_eq!(facts[0].type_name, "bigint");
         assert_eq!(facts[1].labels, ["sad", "ok"]);

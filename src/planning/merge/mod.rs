@@ -8,21 +8,26 @@
 mod amount;
 mod build;
 mod facts;
+mod finish;
+mod grouped;
 mod ordered;
+mod scan;
 mod splice;
 mod verdict;
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use amount::Amounts;
 pub use build::Way;
 pub use build::build;
 pub use facts::{Fact, Facts, answer, question};
+pub use finish::{Finish, finish};
 pub use splice::{Splice, Spliced, tokens};
 pub use verdict::{Described, Description, KeyOrder, Native, OrderKind, Verdict, needs_facts, ordered};
 
 use amount::Amount;
+use grouped::Grouped;
 
 /// A statement that several shards answer together.
 #[derive(Debug)]
@@ -34,16 +39,41 @@ pub struct Merge {
     pub task: Task,
     limit: Option<Amount>,
     offset: Option<Amount>,
-    /// What the first call learnt of the types.
-    pub verdict: OnceLock<Arc<Verdict>>,
+    pub verdicts: Verdicts,
     /// For EXPLAIN.
     pub shown: String,
+}
+
+/// What first calls learnt of the types, by the types that they declared for the parameters.
+#[derive(Debug, Default)]
+pub struct Verdicts(Mutex<Vec<Known>>);
+
+type Known = (Box<[u8]>, Arc<Verdict>);
+
+impl Verdicts {
+    /// How many are kept; drivers declare the same types in each call, or none.
+    const KEPT_MAX: usize = 8;
+
+    pub fn get(&self, declared: &[u8]) -> Option<Arc<Verdict>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(types, _)| **types == *declared).map(|(_, verdict)| Arc::clone(verdict))
+    }
+
+    pub fn keep(&self, declared: &[u8], verdict: &Arc<Verdict>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::KEPT_MAX {
+            known.remove(0);
+        }
+        known.push((declared.into(), Arc::clone(verdict)));
+    }
 }
 
 #[derive(Debug)]
 pub enum Task {
     /// Behind the client's columns each row has one for each key; rows come sorted.
     Ordered { keys: Vec<Key>, has_unnamed: bool },
+    /// Each shard gives its parts of the groups, which PostgreSQL puts together.
+    Grouped(Box<Grouped>),
 }
 
 /// A key of ORDER BY.
@@ -72,6 +102,17 @@ impl PartialEq for Merge {
 impl Eq for Merge {}
 
 impl Merge {
+    fn new(base: usize, shard: Splice, task: Task, shown: String) -> Self {
+        Self { shard, base, task, limit: None, offset: None, verdicts: Verdicts::default(), shown }
+    }
+
+    /// If the literals that the template took for the same are the same in this text.
+    pub fn holds(&self, sql: &[u8], tokens: &[Range<usize>]) -> bool {
+        let Task::Grouped(grouped) = &self.task else { return true };
+        let word = |at: &usize| tokens.get(*at).and_then(|token| sql.get(token.clone()));
+        grouped.same.iter().all(|(one, other)| word(one).is_some() && word(one) == word(other))
+    }
+
     /// What each shard is asked by a call with this text, and by its EXPLAIN where it is one.
     pub fn render(&self, sql: &[u8], tokens: &[Range<usize>], explains: bool) -> Option<Spliced> {
         let before = Splice::default().client(0..if explains { self.base } else { 0 });
@@ -87,6 +128,7 @@ impl Merge {
     pub fn hidden(&self) -> usize {
         match &self.task {
             Task::Ordered { keys, .. } => keys.len(),
+            Task::Grouped(grouped) => grouped.columns(),
         }
     }
 }

@@ -2,7 +2,6 @@
 //! asked: the client's own text, with the keys of ORDER BY as further columns and LIMIT l + o.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use super::amount::{Amount, amounts};
 use super::build::{Inquiry, Way};
@@ -40,15 +39,7 @@ pub fn build(inquiry: &Inquiry<'_>) -> Option<Way> {
         matches!(item, Item::Value { operand: Operand::Constant(_) | Operand::Opaque | Operand::Default, alias: None })
     });
     let task = Task::Ordered { keys, has_unnamed };
-    Some(Way::Merge(Box::new(Merge {
-        shard,
-        base: inquiry.base,
-        task,
-        limit,
-        offset,
-        verdict: OnceLock::new(),
-        shown,
-    })))
+    Some(Way::Merge(Box::new(Merge { limit, offset, ..Merge::new(inquiry.base, shard, task, shown) })))
 }
 
 /// LIMIT l + o. A parameter stays in the text, so that its type is found as it would be.

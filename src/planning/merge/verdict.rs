@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::facts::{Fact, Facts};
+use super::finish::Finish;
 use super::{Key, Merge, Task};
 use crate::planning::typed::oid;
 
@@ -33,6 +34,19 @@ pub enum Verdict {
     Unfit,
     /// The shards' rows are compared here.
     Native(Native),
+    /// PostgreSQL makes the answer of what the shards gave.
+    Finished(Finish),
+}
+
+impl Verdict {
+    /// What the client sees, and what each shard gives.
+    pub fn descriptions(&self) -> Option<(&Description, &[Described])> {
+        match self {
+            Self::Unfit => None,
+            Self::Native(native) => Some((&native.visible, &native.columns)),
+            Self::Finished(finish) => Some((&finish.visible, &finish.columns)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -70,7 +84,7 @@ pub enum OrderKind {
     Enum(Vec<Box<[u8]>>),
 }
 
-mod types {
+pub(super) mod types {
     pub const BOOL: u32 = 16;
     pub const BYTEA: u32 = 17;
     pub const CHAR: u32 = 18;
@@ -136,7 +150,7 @@ fn kind(key: &Described, fact: Option<&Fact>) -> Option<OrderKind> {
 
 /// For rows that are merged by keys.
 pub fn ordered(merge: &Merge, visible: Description, shard: Description, facts: &Facts) -> Verdict {
-    let Task::Ordered { keys, has_unnamed } = &merge.task;
+    let Task::Ordered { keys, has_unnamed } = &merge.task else { return Verdict::Unfit };
     match orders(keys, *has_unnamed, &visible, &shard, facts) {
         Some(orders) => {
             let hidden = shard.columns.get(visible.columns.len()..).unwrap_or_default();
