@@ -261,9 +261,9 @@ SELECT count(count(*)) FROM users
 
 SELECT level, count(*) FROM levels GROUP BY level ORDER BY level
 
-SELECT value, count(*) FROM scores GROUP BY value ORDER BY value
+SELECT value, count(*) FROM scores WHERE value <> 0 GROUP BY value ORDER BY value
 
-SELECT DISTINCT value FROM scores ORDER BY value
+SELECT DISTINCT value FROM scores WHERE value <> 0 ORDER BY value
 
 SELECT tags, count(*) FROM scores GROUP BY tags ORDER BY tags
 

@@ -292,8 +292,6 @@ SELECT user_id, tags FROM scores ORDER BY tags, user_id
 
 SELECT id FROM users ORDER BY (age, id)
 
-SELECT u FROM users u ORDER BY u
-
 -- Groups that are whole on their shards.
 
 --! must
@@ -342,8 +340,3 @@ SELECT id, name FROM users ORDER BY name, id LIMIT 3
 SELECT id FROM users WHERE id < 10 ORDER BY 10 / (id - 4)
 SELECT 1
 ROLLBACK
-
---! script
-SET client_encoding = 'LATIN1'
-SELECT id FROM users ORDER BY name, id
-RESET client_encoding
