@@ -15,6 +15,9 @@ use crate::catalog::{Column, QualifiedName, Relation, RelationKind};
 use crate::protocol::moved::Moved;
 use crate::sql::statement::TableName;
 use crate::sql::{LexOptions, Tokens};
+use listed::Listed;
+
+mod listed;
 
 /// What the proxy puts into a text, in the order of the text.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ struct Splice {
 #[derive(Debug)]
 enum Part {
     Text(String),
+    /// These tokens of the text, as they are there.
+    Tokens(usize, usize),
     /// The next value.
     Value,
 }
@@ -56,9 +61,10 @@ impl Filling {
         }
         let relation = scene.catalog.as_ref()?.relation(&found.schema, &found.name)?;
         let insert = Insert::read(text, behind)?;
+        let listed = insert.listed.is_some();
         let mut filling = Self { sequences: Vec::new(), shaping: Vec::new(), splices: Vec::new() };
-        insert.fill(text, relation, scene, names, &mut filling)?;
-        if filling.sequences.is_empty() {
+        insert.fill(text, relation, base, (scene, names), &mut filling)?;
+        if filling.sequences.is_empty() && !listed {
             return None;
         }
         for splice in &mut filling.splices {
@@ -96,6 +102,11 @@ impl Filling {
             for part in &splice.parts {
                 let text = match part {
                     Part::Text(text) => text.clone(),
+                    Part::Tokens(from, until) => {
+                        let start = tokens.get(*from).map_or(0, |span| span.start);
+                        let end = until.checked_sub(1).and_then(|last| tokens.get(last)).map_or(0, |span| span.end);
+                        String::from_utf8_lossy(sql.get(start..end).unwrap_or_default()).into_owned()
+                    }
                     Part::Value => {
                         given += 1;
                         value(given - 1)
@@ -127,6 +138,8 @@ struct Insert {
     /// The items of each row, each by its first token and the one behind its last; and the row's closing parenthesis.
     /// Empty for `DEFAULT VALUES`.
     rows: Vec<(Vec<(usize, usize)>, usize)>,
+    /// The rows come from VALUES in a query.
+    listed: Option<Listed>,
 }
 
 impl Insert {
@@ -158,7 +171,11 @@ impl Insert {
         }
         let source = at;
         if text.is(at, "default") && text.is(at + 1, "values") {
-            return Some(Self { columns, overrides, source, rows: Vec::new() });
+            return Some(Self { columns, overrides, source, rows: Vec::new(), listed: None });
+        }
+        if text.is(at, "select") && columns.is_some() {
+            let listed = Some(Listed::read(text, at)?);
+            return Some(Self { columns, overrides, source, rows: Vec::new(), listed });
         }
         if !text.is(at, "values") {
             return None;
@@ -177,17 +194,20 @@ impl Insert {
         }
         // Anything else makes of the VALUES a query of its own, in which DEFAULT can't stand.
         let ends = at >= text.pieces.len() || text.is_any(at, &["on", "returning"]) || text.punct(at, b';');
-        ends.then_some(Self { columns, overrides, source, rows })
+        ends.then_some(Self { columns, overrides, source, rows, listed: None })
     }
 
     fn fill(
         &self,
         text: Text<'_>,
         relation: &Relation,
-        scene: &Scene,
-        names: &Names,
+        base: usize,
+        (scene, names): (&Scene, &Names),
         filling: &mut Filling,
     ) -> Option<()> {
+        if let Some(listed) = &self.listed {
+            return self.fill_listed(listed, text, relation, base, filling);
+        }
         let count = self.rows.first().map_or(0, |(items, _)| items.len());
         // A row that is longer or shorter than others is the server's to refuse.
         if self.rows.iter().any(|(items, _)| items.len() != count) {
@@ -278,6 +298,33 @@ impl Insert {
         if overriding {
             filling.put(self.source, vec![Part::Text("OVERRIDING SYSTEM VALUE ".to_owned())]);
         }
+    }
+
+    fn fill_listed(
+        &self,
+        listed: &Listed,
+        text: Text<'_>,
+        relation: &Relation,
+        base: usize,
+        filling: &mut Filling,
+    ) -> Option<()> {
+        let names = self.columns.as_ref().map(|(names, _)| names).filter(|names| names.len() == listed.outputs())?;
+        let served = |column: &&Column| column.sequence.is_some() && !names.contains(&column.name);
+        let left_out: Vec<&Column> = relation.columns.iter().filter(served).collect();
+        let mut sequences = Vec::new();
+        let parts = listed.parts(text, base, |parts| {
+            for column in &left_out {
+                parts.push(Part::Text(", ".to_owned()));
+                parts.push(Part::Value);
+                sequences.extend(column.sequence.clone());
+            }
+        });
+        filling.sequences = sequences;
+        filling.shaping = listed.shaping(text);
+        let always = left_out.iter().any(|column| column.identity_always);
+        self.name_columns(&left_out, always && !self.overrides, filling);
+        filling.splices.push(Splice { from: self.source, until: listed.until, parts });
+        Some(())
     }
 
     fn fill_defaults(&self, columns: &[&Column], filling: &mut Filling) -> Option<()> {

@@ -155,7 +155,7 @@ impl Session {
             names: Arc::clone(self.names()),
             lexed,
             types: OnceLock::new(),
-            filled: OnceLock::new(),
+            filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
         });
         let previous = self.statements.insert(name, Arc::clone(&statement));
@@ -325,7 +325,7 @@ impl Session {
             names,
             lexed: old.lexed.clone(),
             types: old.types.clone(),
-            filled: OnceLock::new(),
+            filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
         });
         self.statements.insert(old.name.clone(), Arc::clone(&fresh));

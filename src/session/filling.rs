@@ -1,7 +1,7 @@
 //! Ids are put into a client's INSERT before it is planned: what follows sees a statement that leaves nothing to a
 //! sequence. In: a frame whose template has a filling. Out: the frame in its place that is planned and sent.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
@@ -88,11 +88,18 @@ impl Session {
 
     /// The statement with a parameter for each id, made at the first Bind.
     async fn filled_statement(&mut self, statement: &Arc<ClientStatement>) -> Result<Arc<ClientStatement>, Failure> {
-        let filled = match statement.filled.get() {
-            Some(filled) => Arc::clone(filled),
+        // Types that a server has reported hold for the values of this Bind as well.
+        let declared = match statement.types.get() {
+            Some(types) => types.iter().flat_map(|oid| oid.to_be_bytes()).collect::<Bytes>(),
+            None => statement.declared.clone(),
+        };
+        let known = statement.filled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let filled = match known.filter(|filled| filled.declared == declared) {
+            Some(filled) => filled,
             None => {
-                let filled = Arc::new(self.make_filled(statement).await?);
-                Arc::clone(statement.filled.get_or_init(|| filled))
+                let filled = Arc::new(self.make_filled(statement, declared).await?);
+                *statement.filled.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&filled));
+                filled
             }
         };
         if let (None, Some(types)) = (filled.types.get(), statement.types.get()) {
@@ -104,7 +111,7 @@ impl Session {
         Ok(filled)
     }
 
-    async fn make_filled(&mut self, statement: &ClientStatement) -> Result<ClientStatement, Failure> {
+    async fn make_filled(&mut self, statement: &ClientStatement, declared: Bytes) -> Result<ClientStatement, Failure> {
         let Some(filling) = &statement.template.filling else {
             return Err(ClientError::new(SqlState::INTERNAL_ERROR, "nothing is to be filled in").into());
         };
@@ -124,15 +131,15 @@ impl Session {
         Ok(ClientStatement {
             name: statement.name.clone(),
             // On servers it has a name: the client's unnamed statement is its own text.
-            shared: Some(self.database.statements.intern(&sql, &statement.declared)),
+            shared: Some(self.database.statements.intern(&sql, &declared)),
             sql,
-            declared: statement.declared.clone(),
+            declared,
             template,
             generation: statement.generation,
             names: Arc::clone(&statement.names),
             lexed,
             types: OnceLock::new(),
-            filled: OnceLock::new(),
+            filled: Mutex::new(None),
             merged: OnceLock::new(),
         })
     }

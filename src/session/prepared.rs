@@ -31,7 +31,7 @@ pub struct ClientStatement {
     /// What a server reported for its parameters.
     pub types: OnceLock<Box<[u32]>>,
     /// The same with a parameter for each id that the proxy serves, once it was bound.
-    pub filled: OnceLock<Arc<ClientStatement>>,
+    pub filled: Mutex<Option<Arc<ClientStatement>>>,
     /// What shards are asked instead, where their rows are merged.
     pub merged: OnceLock<Arc<Derived>>,
 }

@@ -164,3 +164,29 @@ fn several_statements_of_one_text_are_filled() {
         "INSERT INTO t (k, \"Id\") VALUES (1, <t_seq>); -- one\n INSERT INTO s (v, \"id\") OVERRIDING SYSTEM VALUE VALUES ('x', <s_seq>);"
     );
 }
+
+#[test]
+fn rows_of_a_query_that_lists_them_are_listed() {
+    assert_eq!(
+        filled(
+            "INSERT INTO t (k, v) SELECT p0::NUMERIC(12, 2), p1 FROM (VALUES ($1, 'a', 0), ($2::int8, $3, 1)) AS x(p0, p1, n) ORDER BY n RETURNING t.\"Id\""
+        ),
+        "INSERT INTO t (k, v, \"Id\") VALUES (($1) :: NUMERIC ( 12 , 2 ), ('a'), <t_seq>), (($2::int8) :: NUMERIC ( 12 , 2 ), ($3), <t_seq>) RETURNING t.\"Id\""
+    );
+    assert_eq!(
+        filled("INSERT INTO t (k, v, \"Id\") SELECT p0, p1, p0 FROM (VALUES (1, 'a', 5)) AS x(p0, p1, n) ORDER BY n"),
+        "INSERT INTO t (k, v, \"Id\") VALUES ((1), ('a'), (1))"
+    );
+    for sql in [
+        "INSERT INTO t (k) SELECT p0 FROM (VALUES (1, 1), (2, 0)) AS x(p0, n) ORDER BY n",
+        "INSERT INTO t (k) SELECT p0 FROM (VALUES (1, 0), (2, 1)) AS x(p0, n) ORDER BY n DESC",
+        "INSERT INTO t (k) SELECT p0 FROM (VALUES (1, 0), (2, 1)) AS x(p0, n) WHERE p0 > 1 ORDER BY n",
+        "INSERT INTO t (k) SELECT count(*) FROM (VALUES (1, 0), (2, 1)) AS x(p0, n) ORDER BY n",
+        "INSERT INTO t (k) SELECT sum(p0) FROM (VALUES (1, 0), (2, 1)) AS x(p0, n) ORDER BY n",
+        "INSERT INTO t (k) SELECT DISTINCT p0 FROM (VALUES (1, 0), (2, 1)) AS x(p0, n) ORDER BY n",
+        "INSERT INTO t (k) SELECT p0 FROM (VALUES (1, 0), (2, 1)) AS x(p0, n)",
+        "INSERT INTO t (k) SELECT x.p0 FROM (VALUES (1, 0), (2, 1)) AS x(p0, n) ORDER BY n",
+    ] {
+        assert_eq!(filled(sql), "-", "{sql}");
+    }
+}

@@ -114,7 +114,7 @@ impl Session {
             names: Arc::clone(&statement.names),
             lexed: crate::sql::Lexed::default(),
             types: OnceLock::new(),
-            filled: OnceLock::new(),
+            filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
         };
         let derived =
