@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
@@ -53,7 +53,12 @@ pub async fn relay_part(
         outcome: Outcome::default(),
         kept_bytes: 0,
     };
-    let result = relay.run().await;
+    // Boxed, so that the futures of clients with short answers stay small.
+    let result = match poll_fn(|cx| relay.poll_short(cx)).await {
+        Ok(Progress::Done) => Ok(()),
+        Ok(_) => Box::pin(relay.run()).await,
+        Err(error) => Err(error),
+    };
     let torn = relay.partial > 0;
     if result.is_err() {
         relay.show_seen();
@@ -103,6 +108,26 @@ impl Relay<'_> {
                 }
                 Progress::CopyIn => self.begin_copy(),
             }
+        }
+    }
+
+    /// What most answers need: the replies are read at once and left in the client's `outbound`. Ready with something
+    /// else than `Done` where [`Self::run`] has to go on.
+    fn poll_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<Progress, RelayError>> {
+        loop {
+            let progress = self.consume()?;
+            match progress {
+                Progress::Done if self.seen <= RELAY_COPY_BYTES_MAX => self.show_seen(),
+                Progress::NeedMore if self.seen == 0 => {
+                    ready!(self.poll_more(cx))?;
+                    continue;
+                }
+                Progress::CopyIn => self.begin_copy(),
+                // There is something to pass on.
+                Progress::NeedMore => {}
+                Progress::Done => return Poll::Ready(Ok(Progress::NeedMore)),
+            }
+            return Poll::Ready(Ok(progress));
         }
     }
 
@@ -396,43 +421,38 @@ impl Relay<'_> {
         }
     }
 
-    /// Reads more from the server while still sending to it: a server whose replies aren't read stops
-    /// reading requests. A client that goes away meanwhile ends it.
     async fn fill(&mut self) -> Result<(), RelayError> {
-        let read = poll_fn(|cx| {
-            if !self.backend.framed.outbound.is_empty()
-                && let Poll::Ready(Err(error)) = self.backend.framed.poll_flush(cx)
-            {
-                // The server may have said why before it closed: that is read below, next time round.
-                tracing::debug!(%error, "could not send to the server");
-                self.backend.framed.outbound.clear();
-            }
-            if let Poll::Ready(read) = self.backend.framed.poll_fill(cx) {
-                return Poll::Ready(Event::Server(read));
-            }
-            self.poll_client(cx)
-        })
-        .await;
-        match read {
-            Event::Server(Ok(0)) => Err(RelayError::Backend { reason: "end of stream".to_owned(), last_words: None }),
-            Event::Server(Ok(_)) => Ok(()),
-            Event::Server(Err(error)) => Err(RelayError::Backend { reason: error.to_string(), last_words: None }),
-            Event::ClientGone(error) => Err(RelayError::Client(error)),
-        }
+        poll_fn(|cx| self.poll_more(cx)).await
     }
 
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        poll_client(self.client, &mut self.watches_client, cx).map(Event::ClientGone)
+    /// Reads more from the server while still sending to it: a server whose replies aren't read stops
+    /// reading requests. A client that goes away meanwhile ends it.
+    #[inline]
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RelayError>> {
+        if !self.backend.framed.outbound.is_empty()
+            && let Poll::Ready(Err(error)) = self.backend.framed.poll_flush(cx)
+        {
+            // The server may have said why before it closed: that is read below, next time round.
+            tracing::debug!(%error, "could not send to the server");
+            self.backend.framed.outbound.clear();
+        }
+        let lost = |reason: String| RelayError::Backend { reason, last_words: None };
+        match self.backend.framed.poll_fill(cx) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(lost("end of stream".to_owned()))),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(lost(error.to_string()))),
+            Poll::Pending => {
+                poll_client(self.client, &mut self.watches_client, cx).map(|gone| Err(RelayError::Client(gone)))
+            }
+        }
     }
 }
 
 /// Ready when the client has gone. What it sends ahead is kept, up to a bound; then it isn't watched any more.
 pub(super) fn poll_client(client: &mut Framed, watches: &mut bool, cx: &mut Context<'_>) -> Poll<std::io::Error> {
     while *watches {
-        match client.stream.poll_read_ready(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(error)) => return Poll::Ready(error),
-            Poll::Ready(Ok(())) => {}
+        if let Err(error) = ready!(client.stream.poll_read_ready(cx)) {
+            return Poll::Ready(error);
         }
         match client.try_fill_now() {
             Ok(None) => {}
@@ -445,11 +465,6 @@ pub(super) fn poll_client(client: &mut Framed, watches: &mut bool, cx: &mut Cont
         }
     }
     Poll::Pending
-}
-
-enum Event {
-    Server(std::io::Result<usize>),
-    ClientGone(std::io::Error),
 }
 
 /// FunctionCallResponse.

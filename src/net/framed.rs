@@ -4,21 +4,21 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
-use super::stream::{Stream, poll_read_buf};
-use crate::types::limits::{READ_BYTES_FIRST, READ_BYTES_MAX};
+use super::inbound::Inbound;
+use super::stream::Stream;
+use crate::types::limits::{READ_BYTES_FIRST, READ_BYTES_MAX, READS_IN_A_ROW_MAX};
 
 /// Nothing big lives inside: an idle client's whole task has to stay under 8 KiB.
 #[derive(Debug)]
 pub struct Framed {
     pub stream: Stream,
     /// Received and not yet consumed.
-    pub inbound: BytesMut,
+    pub inbound: Inbound,
     /// To be sent by the next flush.
     pub outbound: BytesMut,
     /// What the next read offers the socket.
@@ -26,15 +26,18 @@ pub struct Framed {
     /// Bytes that were read, and written, so far.
     pub received: u64,
     pub sent: u64,
+    /// Reads that found something at once: a stream that always has more lets others have a turn.
+    in_a_row: u32,
 }
 
 impl Framed {
     pub fn new(stream: Stream) -> Self {
         Self {
             stream,
-            inbound: BytesMut::new(),
+            inbound: Inbound::new(),
             outbound: BytesMut::new(),
             read_size: READ_BYTES_FIRST,
+            in_a_row: 0,
             received: 0,
             sent: 0,
         }
@@ -44,10 +47,27 @@ impl Framed {
     ///
     /// # Errors
     /// Those of the socket or of TLS.
+    #[inline]
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let offered = self.make_room();
-        let outcome = ready!(poll_read_buf(&mut self.stream, &mut self.inbound, cx));
-        Poll::Ready(outcome.inspect(|read| self.adapt(*read, offered)))
+        if self.in_a_row >= READS_IN_A_ROW_MAX {
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let room = Self::room(&mut self.inbound, self.read_size);
+        let offered = room.len();
+        match self.stream.poll_read_into(room, cx) {
+            Poll::Ready(Ok(read)) => {
+                self.in_a_row += 1;
+                self.took(read, offered);
+                Poll::Ready(Ok(read))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.in_a_row = 0;
+                Poll::Pending
+            }
+        }
     }
 
     /// [`Self::poll_fill`] as a future; cancelling it loses nothing.
@@ -64,9 +84,13 @@ impl Framed {
     /// # Errors
     /// As [`Self::poll_fill`].
     pub fn try_fill_now(&mut self) -> io::Result<Option<usize>> {
-        let offered = self.make_room();
-        let outcome = self.stream.try_read(&mut self.inbound);
-        outcome.inspect(|read| self.adapt(read.unwrap_or(0), offered))
+        let room = Self::room(&mut self.inbound, self.read_size);
+        let offered = room.len();
+        let read = self.stream.try_read_into(room)?;
+        if let Some(read) = read {
+            self.took(read, offered);
+        }
+        Ok(read)
     }
 
     /// Writes `outbound` until it, and what TLS holds of it, is empty.
@@ -75,10 +99,10 @@ impl Framed {
     /// Those of the socket or of TLS; `WriteZero` if the socket takes nothing.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outbound.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outbound))?;
+            let written = ready!(self.stream.poll_write_some(&self.outbound, cx))?;
             self.sent(written)?;
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.poll_flush_tls(cx)
     }
 
     /// [`Self::poll_flush`] as a future; cancelling it loses nothing that a later flush won't send.
@@ -119,11 +143,11 @@ impl Framed {
     /// Gives the memory of empty buffers back, and starts small again with the next read.
     pub fn release_memory(&mut self) {
         if self.inbound.is_empty() {
-            spares::put(std::mem::take(&mut self.inbound));
+            spares::keep_inbound(std::mem::take(&mut self.inbound));
             self.read_size = READ_BYTES_FIRST;
         }
         if self.outbound.is_empty() {
-            spares::put(std::mem::take(&mut self.outbound));
+            spares::keep_outbound(std::mem::take(&mut self.outbound));
         }
     }
 
@@ -152,32 +176,39 @@ impl Framed {
         self.stream.shutdown().await
     }
 
-    /// Room for one read; what it offers. A half-consumed frame stays in place while at least half a
-    /// read still fits behind it, so that it isn't moved for every few bytes.
-    fn make_room(&mut self) -> usize {
-        let wanted = self.read_size as usize;
-        if self.inbound.capacity() == 0 {
-            self.inbound = spares::take();
+    /// Room for one read. A half-consumed frame stays in place while at least half a read still fits behind
+    /// it, so that it isn't moved for every few bytes.
+    #[inline]
+    fn room(inbound: &mut Inbound, read_size: u32) -> &mut [u8] {
+        if inbound.capacity() == 0 {
+            *inbound = spares::inbound();
         }
-        if self.inbound.capacity() - self.inbound.len() < wanted / 2 {
-            self.inbound.reserve(wanted);
-        }
-        self.inbound.capacity() - self.inbound.len()
+        let wanted = read_size as usize;
+        let wanted = if inbound.room_left() < wanted / 2 { wanted } else { wanted / 2 };
+        inbound.room(wanted)
     }
 
     /// A read that filled what it was offered is likely to be followed by more.
-    fn adapt(&mut self, read: usize, offered: usize) {
+    #[inline]
+    fn took(&mut self, read: usize, offered: usize) {
+        self.inbound.filled(read);
         self.received += read as u64;
         if self.outbound.capacity() == 0 {
             // What was read will be answered.
-            self.outbound = spares::take();
+            self.outbound = spares::outbound();
         }
         if read == offered && self.read_size < READ_BYTES_MAX {
             self.read_size *= 2;
         }
     }
 
+    #[inline]
     fn sent(&mut self, written: usize) -> io::Result<()> {
+        if written == self.outbound.len() {
+            // Unlike `advance` this keeps the whole of the buffer.
+            self.outbound.clear();
+            return Ok(());
+        }
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -194,23 +225,44 @@ mod spares {
 
     use bytes::BytesMut;
 
+    use super::Inbound;
     use crate::types::limits::{READ_BYTES_FIRST, SPARE_BUFFERS_MAX};
 
     const BYTES: usize = READ_BYTES_FIRST as usize;
 
     thread_local! {
-        static SPARES: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+        static INBOUND: RefCell<Vec<Inbound>> = const { RefCell::new(Vec::new()) };
+        static OUTBOUND: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
     }
 
-    pub fn take() -> BytesMut {
-        SPARES.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BYTES))
+    pub fn inbound() -> Inbound {
+        INBOUND.with_borrow_mut(Vec::pop).unwrap_or_else(|| Inbound::with_capacity(BYTES))
+    }
+
+    pub fn outbound() -> BytesMut {
+        OUTBOUND.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BYTES))
     }
 
     /// Keeps those of the usual size, and only a few: the rest is freed.
-    pub fn put(mut buffer: BytesMut) {
+    fn is_usual(capacity: usize) -> bool {
+        (BYTES..=2 * BYTES).contains(&capacity)
+    }
+
+    pub fn keep_inbound(mut buffer: Inbound) {
+        if is_usual(buffer.capacity()) {
+            buffer.clear();
+            INBOUND.with_borrow_mut(|spares| {
+                if spares.len() < SPARE_BUFFERS_MAX {
+                    spares.push(buffer);
+                }
+            });
+        }
+    }
+
+    pub fn keep_outbound(mut buffer: BytesMut) {
         buffer.clear();
-        if buffer.try_reclaim(BYTES) && buffer.capacity() <= 2 * BYTES {
-            SPARES.with_borrow_mut(|spares| {
+        if is_usual(buffer.capacity()) {
+            OUTBOUND.with_borrow_mut(|spares| {
                 if spares.len() < SPARE_BUFFERS_MAX {
                     spares.push(buffer);
                 }

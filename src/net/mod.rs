@@ -4,11 +4,13 @@
 
 pub mod connect;
 pub mod framed;
+pub mod inbound;
 pub mod stream;
 pub mod tls;
 mod verify;
 
 pub use connect::{NetError, connect_stream};
 pub use framed::Framed;
+pub use inbound::Inbound;
 pub use stream::Stream;
 pub use tls::{ServerTls, TlsError};

@@ -121,7 +121,7 @@ async fn handshake(node: &NodeConfig, login: &Login, application: &str) -> Resul
     match (outcome, read_handshake(&mut received)) {
         (Ok(()), Ok(Some(read))) => {
             let mut framed = Framed::new(stream);
-            framed.inbound = received;
+            framed.inbound = received.into();
             let Handshake { process_id, secret_key, parameters } = read;
             Ok(Connected { framed, process_id, secret_key, parameters })
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 /// A text and its declared types, under the name that servers know it by.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Statements {
 #[derive(Debug)]
 pub struct Prepared {
     /// Statement id to the use it was last seen at.
-    used: HashMap<u64, (u64, Arc<Statement>)>,
+    used: HashMap<u64, (u64, Arc<Statement>), RandomState>,
     clock: u64,
     count_max: usize,
 }
@@ -81,7 +82,7 @@ pub enum Preparation {
 
 impl Prepared {
     pub fn new(count_max: usize) -> Self {
-        Self { used: HashMap::new(), clock: 0, count_max: count_max.max(1) }
+        Self { used: HashMap::default(), clock: 0, count_max: count_max.max(1) }
     }
 
     /// Notes a use of `statement`, as prepared from now on.

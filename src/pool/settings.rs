@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -39,7 +40,14 @@ impl Eq for Settings {}
 impl Settings {
     /// Nothing set: what a connection has after its login.
     pub fn none() -> Self {
-        Self::from_values(BTreeMap::new())
+        static NONE: LazyLock<Settings> = LazyLock::new(|| Settings::from_values(BTreeMap::new()));
+        NONE.clone()
+    }
+
+    /// Equal snapshots usually are: they are shared.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub fn from_values(values: BTreeMap<String, SettingValue>) -> Self {
@@ -47,7 +55,7 @@ impl Settings {
         for (name, value) in &values {
             write!(text, "{name}\0{value:?}\0").expect("a String takes any text");
         }
-        Self(Arc::new(Inner { hash: xxh3_64(text.as_bytes()), values }))
+        shared(Inner { hash: xxh3_64(text.as_bytes()), values })
     }
 
     pub fn get(&self, name: &str) -> Option<&SettingValue> {
@@ -178,6 +186,24 @@ impl DateStyle {
     }
 }
 
+/// The one snapshot with these values that is in use, so that comparing it costs a look at its address.
+fn shared(inner: Inner) -> Settings {
+    static ALL: Mutex<BTreeMap<u64, Weak<Inner>>> = Mutex::new(BTreeMap::new());
+    static SWEEP_AT: AtomicUsize = AtomicUsize::new(64);
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = all.get(&inner.hash).and_then(Weak::upgrade) {
+        // Another set of values with the same hash isn't shared.
+        return Settings(if known.values == inner.values { known } else { Arc::new(inner) });
+    }
+    if all.len() >= SWEEP_AT.load(Ordering::Relaxed) {
+        all.retain(|_, known| known.strong_count() > 0);
+        SWEEP_AT.store(2 * all.len().max(32), Ordering::Relaxed);
+    }
+    let fresh = Arc::new(inner);
+    all.insert(fresh.hash, Arc::downgrade(&fresh));
+    Settings(fresh)
+}
+
 fn is_identity(name: &str) -> bool {
     name == "role" || name == "session_authorization"
 }
@@ -260,6 +286,14 @@ mod tests {
         let one = Settings::none().with("timezone", list(&["UTC"]));
         let two = Settings::none().with("timezone", list(&["UTC"]));
         assert_eq!(one.difference(&two), None);
+    }
+
+    #[test]
+    fn equal_settings_are_shared() {
+        let one = Settings::none().with("timezone", list(&["UTC"]));
+        let two = Settings::none().with("timezone", list(&["UTC"]));
+        assert!(one.is_same(&two) && Settings::none().is_same(&one.without("timezone")));
+        assert!(!one.is_same(&Settings::none()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! the prepared statements of its clients. Replaced as a whole when the configuration changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gate::Gate;
@@ -29,6 +29,7 @@ pub struct Database {
     shards: Vec<ShardNodes>,
     /// One node for everything: no statement has a choice, and PostgreSQL itself keeps the transactions.
     is_single: bool,
+    has_replicas: bool,
     users: Mutex<HashMap<String, Arc<UserPools>>>,
     pub statements: Statements,
     pub planner: super::planner::Planner,
@@ -38,6 +39,8 @@ pub struct Database {
     all_users: Vec<UserConfig>,
     /// What replaces this database after a reload.
     successor: arc_swap::ArcSwapOption<Database>,
+    /// Whether there is one: every statement asks.
+    is_replaced: AtomicBool,
     /// Somebody left a prepared transaction behind, or found one.
     pub recovery: tokio::sync::Notify,
     in_doubt: arc_swap::ArcSwap<Vec<InDoubt>>,
@@ -110,6 +113,7 @@ impl Database {
             planner: super::planner::Planner::new(&config, &figures),
             ids: super::ids::Ids::default(),
             scratch: super::scratch::Scratch::default(),
+            has_replicas: config.shards.iter().any(|shard| !shard.replicas.is_empty()),
             is_single: config.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>() == 1,
             config,
             figures,
@@ -122,6 +126,7 @@ impl Database {
             statements: Statements::default(),
             all_users: users.to_vec(),
             successor: arc_swap::ArcSwapOption::empty(),
+            is_replaced: AtomicBool::new(false),
             recovery: tokio::sync::Notify::new(),
             in_doubt: arc_swap::ArcSwap::default(),
             waiters: Arc::default(),
@@ -147,6 +152,10 @@ impl Database {
         self.node_figures.get(usize::from(place))
     }
 
+    pub fn has_replicas(&self) -> bool {
+        self.has_replicas
+    }
+
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
     }
@@ -163,6 +172,7 @@ impl Database {
     /// A reload replaced this database: its sessions move over between transactions.
     pub fn succeed(&self, successor: Arc<Database>) {
         self.successor.store(Some(successor));
+        self.is_replaced.store(true, Ordering::Release);
         self.shed();
     }
 
@@ -177,7 +187,7 @@ impl Database {
     }
 
     pub fn successor(&self) -> Option<Arc<Database>> {
-        self.successor.load_full()
+        if self.is_replaced.load(Ordering::Acquire) { self.successor.load_full() } else { None }
     }
 
     /// The pools of a user, made at the first use. A changed password makes new ones.
@@ -350,6 +360,15 @@ impl UserPools {
     /// A particular connection to a shard's primary, if it is free.
     pub fn lease_again(&self, shard: ShardId, key: &Arc<crate::pool::BackendKey>) -> Option<Lease> {
         self.shards.get(shard.index())?.primary.lease_again(key)
+    }
+
+    /// The same if a connection is free on this worker.
+    pub fn lease_now(&self, shard: ShardId, access: Access) -> Option<Lease> {
+        let pools = self.shards.get(shard.index())?;
+        if access == Access::Read && self.reads != ReadPolicy::Primary {
+            return self.least_busy(&pools.replicas)?.lease_now();
+        }
+        pools.primary.lease_now()
     }
 
     /// Of replicas that are equally busy each gets its turn.

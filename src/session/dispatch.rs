@@ -134,7 +134,7 @@ impl Session {
         Ok(())
     }
 
-    fn may_use_replica(&self, shard: ShardId) -> bool {
+    pub(super) fn may_use_replica(&self, shard: ShardId) -> bool {
         let wants_serializable =
             self.state.settings().get("default_transaction_isolation").is_some_and(|value| match value {
                 SettingValue::List(words) => words.iter().any(|word| word.eq_ignore_ascii_case("serializable")),

@@ -300,7 +300,7 @@ impl Session {
         }
     }
 
-    fn is_current(&self, statement: &ClientStatement) -> bool {
+    pub(super) fn is_current(&self, statement: &ClientStatement) -> bool {
         statement.generation == self.database.planner.generation() && statement.names.key == self.names().key
     }
 

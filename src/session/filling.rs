@@ -53,12 +53,9 @@ impl Session {
     }
 
     /// Puts another frame in the place of the one at the front of the client's buffer.
-    fn replace_front(&mut self, len: usize, mut fresh: BytesMut) -> usize {
-        let fresh_len = fresh.len();
-        let behind = self.client.inbound.split_off(len);
-        fresh.extend_from_slice(&behind);
-        self.client.inbound = fresh;
-        fresh_len
+    fn replace_front(&mut self, len: usize, fresh: BytesMut) -> usize {
+        self.client.inbound.replace_front(len, &fresh);
+        fresh.len()
     }
 
     /// Puts ids behind the parameters of the Bind at the front of the client's buffer; gives the statement that it

@@ -21,6 +21,8 @@ mod noting;
 mod own;
 pub mod planner;
 pub mod prepared;
+pub mod quick;
+pub mod recent;
 pub mod scratch;
 pub mod segment;
 pub mod sequences;

@@ -35,7 +35,7 @@ pub struct Planner {
     /// A statement has named a sequence function: see [`super::sequences`].
     watches_sequences: AtomicBool,
     /// DDL was seen: nothing is planned until the catalog has been read again.
-    stale: AtomicBool,
+    pub(super) stale: AtomicBool,
     /// How often DDL was seen: a catalog that was being read meanwhile is old when it comes.
     definitions: AtomicU64,
     wanted: Notify,

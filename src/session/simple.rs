@@ -14,7 +14,7 @@ use crate::protocol::frame::HEADER_BYTES;
 use crate::protocol::frontend;
 use crate::sql::command::{SessionCommand, Verb};
 use crate::sql::{Command, Lexed};
-use crate::types::limits::INLINE_STATEMENT_BYTES_MAX;
+use crate::types::limits::{INLINE_STATEMENT_BYTES_MAX, QUICK_STATEMENT_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// A Query that has been understood.
@@ -106,6 +106,9 @@ impl Session {
         }
         match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
+                if sql.len() < QUICK_STATEMENT_BYTES_MAX && super::quick::is_ordinary(&template) {
+                    self.remember(sql, lexed, &template);
+                }
                 self.note_plan(&template, &plan);
                 let explains = template
                     .statements

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use bytes::Buf;
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
 use super::cancel::Cancellable;
@@ -16,6 +17,8 @@ use super::database::{Database, UserPools};
 use super::prepared::{ClientStatement, Portal};
 use super::segment::Segment;
 use super::state::SessionState;
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
 use crate::execute::{Expect, RelayError};
 use crate::net::Framed;
 use crate::protocol::backend::{self, Severity, Status};
@@ -35,8 +38,8 @@ pub struct Session {
     pub(super) state: SessionState,
     pub(super) transaction: Transaction,
     pub(super) cancel: Arc<Cancellable>,
-    pub(super) statements: HashMap<Box<[u8]>, Arc<ClientStatement>>,
-    pub(super) portals: HashMap<Box<[u8]>, Portal>,
+    pub(super) statements: HashMap<Box<[u8]>, Arc<ClientStatement>, RandomState>,
+    pub(super) portals: HashMap<Box<[u8]>, Portal, RandomState>,
     /// Cursors of DECLARE, by the shard that has them.
     pub(super) cursors: HashMap<String, crate::types::ShardId>,
     /// Where the messages since the last Sync went.
@@ -115,12 +118,7 @@ pub enum SessionEnd {
 impl Session {
     /// Serves the client until it leaves. What it held is given back or closed.
     pub async fn run(&mut self) {
-        let end = loop {
-            if let Err(end) = self.turn().await {
-                break end;
-            }
-        };
-        match end {
+        match self.serve().await {
             SessionEnd::Left | SessionEnd::Over => {}
             SessionEnd::Lost(error) => tracing::debug!(%error, "client lost"),
             SessionEnd::Told(error) => {
@@ -134,11 +132,51 @@ impl Session {
         self.leave().await;
     }
 
+    /// One request after the other. What most clients do most of the time is done here and in `quick`; the rest is
+    /// boxed, so that the future of a client that is at rest or on the short way stays small.
+    async fn serve(&mut self) -> SessionEnd {
+        loop {
+            let header = match frame::peek(&self.client.inbound, FRAME_BYTES_MAX + 1) {
+                Ok(Some(header)) => header,
+                Ok(None) => match self.rest().await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
+                Err(error) => return violation(error),
+            };
+            self.notes.begin();
+            self.follow_reload();
+            let quick = match header.tag {
+                tag::QUERY => self.quick_query(header.len),
+                tag::BIND => self.quick_execution(),
+                _ => None,
+            };
+            let ended = match quick {
+                Some(shard) => {
+                    let lease = self.transaction.lease_mut(shard).expect("the statement is queued on it");
+                    let mut part = Part::whole();
+                    let answered = relay_part(&mut self.client, lease, &mut self.expects, &mut part).await;
+                    match &answered {
+                        Ok(outcome) if self.end_quickly(shard, outcome) => {
+                            self.end_request();
+                            Ok(())
+                        }
+                        _ => Box::pin(self.end_slowly(shard, answered)).await,
+                    }
+                }
+                None => Box::pin(self.turn(header)).await,
+            };
+            if let Err(end) = ended {
+                return end;
+            }
+            if let Err(end) = self.flush().await {
+                return end;
+            }
+        }
+    }
+
     /// One request, from its first byte to the last of its answer.
-    async fn turn(&mut self) -> Result<(), SessionEnd> {
-        let header = self.next_header().await?;
-        self.notes.begin();
-        self.follow_reload();
+    async fn turn(&mut self, header: Header) -> Result<(), SessionEnd> {
         if self.skipping && matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL) {
             // A server skips these as well until the Sync.
             self.await_frame(header).await?;
@@ -150,18 +188,18 @@ impl Session {
                 self.await_frame(header).await?;
                 self.simple_query(header.len).await?;
                 self.end_request();
-                self.flush().await
+                Ok(())
             }
             tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH | tag::SYNC => {
                 self.extended_turn().await?;
                 self.end_request();
-                self.flush().await
+                Ok(())
             }
             tag::FUNCTION_CALL => {
                 self.await_frame(header).await?;
                 self.function_call(header.len).await?;
                 self.end_request();
-                self.flush().await
+                Ok(())
             }
             // What is left of a COPY that failed: PostgreSQL ignores it as well.
             tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL => {
@@ -171,16 +209,6 @@ impl Session {
             }
             tag::TERMINATE => Err(SessionEnd::Left),
             other => Err(violation(FrameError::Unexpected(other as char))),
-        }
-    }
-
-    /// Waits for the next message, at rest if there is none.
-    async fn next_header(&mut self) -> Result<Header, SessionEnd> {
-        loop {
-            if let Some(header) = frame::peek(&self.client.inbound, FRAME_BYTES_MAX + 1).map_err(violation)? {
-                return Ok(header);
-            }
-            self.rest().await?;
         }
     }
 
@@ -199,11 +227,7 @@ impl Session {
                 )));
             }
             if self.state.pins.listens && may_end {
-                let drain = Arc::clone(&self.drain);
-                let changed = drain.changed.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
-                if self.await_client_or_news(changed).await? {
+                if Box::pin(self.await_client_or_change()).await? {
                     break self.client.fill().await;
                 }
                 continue;
@@ -228,6 +252,15 @@ impl Session {
             Ok(_) => Ok(()),
             Err(error) => Err(SessionEnd::Lost(error)),
         }
+    }
+
+    /// On a pinned connection with news to come: true when the client has sent something.
+    async fn await_client_or_change(&mut self) -> Result<bool, SessionEnd> {
+        let drain = Arc::clone(&self.drain);
+        let changed = drain.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        self.await_client_or_news(changed).await
     }
 
     /// Reads until the whole frame is there. Memory grows with what arrives, not with what is claimed.

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 mod classes;
 mod comments;
 mod decode;
+mod known;
 mod numbers;
 mod readable;
 mod scan;
@@ -22,6 +23,7 @@ mod tokens;
 mod writer;
 
 pub use decode::{fold_identifier, literal_text};
+pub use known::Known;
 pub use readable::readable;
 pub use tokens::{Token, TokenKind, Tokens};
 

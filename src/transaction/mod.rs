@@ -171,6 +171,11 @@ impl Transaction {
         std::mem::take(&mut self.held)
     }
 
+    /// No connection, and no block.
+    pub fn holds_nothing(&self) -> bool {
+        self.held.is_empty() && matches!(self.block, Block::Outside)
+    }
+
     /// Whether the proxy keeps a block open for the client.
     pub fn in_block(&self) -> bool {
         matches!(self.block, Block::Open(_) | Block::Failed(_))

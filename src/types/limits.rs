@@ -81,9 +81,24 @@ pub const READ_BYTES_FIRST: u32 = 8 << 10;
 /// cost of a system call disappears next to the copy.
 pub const READ_BYTES_MAX: u32 = 64 << 10;
 
-/// Empty buffers of [`READ_BYTES_FIRST`] that a thread keeps for the next client with a request: two for each
-/// that is served at once, and half a megabyte at most.
-pub const SPARE_BUFFERS_MAX: usize = 64;
+/// Bytes of a message, and parameters of an execution, that may go the short way: what clients send thousands of
+/// times a second is short.
+pub const QUICK_STATEMENT_BYTES_MAX: usize = 4 << 10;
+/// See [`QUICK_STATEMENT_BYTES_MAX`].
+pub const QUICK_PARAMETERS_MAX: usize = 16;
+
+/// Shapes of statements that each worker recognises without lexing: at most 4 MiB.
+pub const RECENT_SHAPES: usize = 256;
+
+/// How many statements in a row find a recent shape's place taken before it is theirs.
+pub const RECENT_MISSES_MAX: u8 = 4;
+
+/// Reads of one connection that find something at once, one after the other, before others have a turn.
+pub const READS_IN_A_ROW_MAX: u32 = 64;
+
+/// Empty buffers of [`READ_BYTES_FIRST`] that a thread keeps for the next client with a request, of each
+/// direction: one for each that is served at once, and a quarter of a megabyte at most.
+pub const SPARE_BUFFERS_MAX: usize = 32;
 
 /// How long a node whose connect failed is left alone: long enough not to hammer it, short enough
 /// that a restart isn't noticed as an outage.
@@ -99,7 +114,7 @@ pub const CLIENT_AHEAD_BYTES_MAX: usize = 64 << 10;
 
 /// How often in a row somebody who waits for a connection is passed over for somebody on the worker that has it:
 /// moving a connection to another worker costs as much as half a transaction.
-pub const PASSED_OVER_MAX: u32 = 8;
+pub const PASSED_OVER_MAX: u32 = 64;
 
 /// Rows and bytes that one statement may gather from the shards: what a scratch database takes in within a
 /// minute or so.

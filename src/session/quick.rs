@@ -1,0 +1,256 @@
+//! The short way of the statements that most clients send most of the time: one ordinary statement, outside of any
+//! block, of a shape that is known, for one shard, by a client that nothing pins. In: a Query, or the Bind, Describe,
+//! Execute and Sync of a named statement. Out: the same as by the long way, which is taken whenever anything is
+//! unusual: up to the moment when the statement is queued nothing has been changed. Decides nothing of its own: what
+//! it doesn't take, it leaves untouched.
+
+use bytes::Buf;
+
+use super::effects;
+use super::turn::{Session, SessionEnd};
+use crate::execute::{Expect, Outcome, RelayError};
+use crate::planning::template::{ParameterValue, Parameters};
+use crate::planning::{Access, Plan, Template};
+use crate::pool::Lease;
+use crate::protocol::backend::Status;
+use crate::protocol::frame::{self, Header};
+use crate::protocol::frontend::{self, Bind, BindValue, Execute, Target, encode, tag, target};
+use crate::sql::Command;
+use crate::sql::command::Verb;
+use crate::types::ShardId;
+use crate::types::limits::{FRAME_BYTES_MAX, QUICK_PARAMETERS_MAX, QUICK_STATEMENT_BYTES_MAX};
+
+/// A read that leaves nothing behind and needs nothing beforehand: nothing else goes the short way.
+pub(super) fn is_ordinary(template: &Template) -> bool {
+    let [only] = &*template.statements else { return false };
+    matches!(only.command, Command::Ordinary(Verb::Select))
+        && only.access == Access::Read
+        && template.filling.is_none()
+        && !template.may_use_sequence()
+        && !template.reads_sequence()
+        && effects::is_quiet(template)
+}
+
+impl Session {
+    /// Nothing is under way, set aside or held for this client.
+    fn is_plain(&self) -> bool {
+        self.segment.is_none()
+            && self.scattering.is_none()
+            && self.unplaced.is_empty()
+            && self.undo.is_empty()
+            && self.expects.is_empty()
+            && !self.skipping
+            && self.portals.is_empty()
+            && self.cursors.is_empty()
+            && self.explaining.is_none()
+            && !self.changed_catalog
+            && self.unsteady.is_none()
+            && self.sequences.is_none()
+            && self.transaction.holds_nothing()
+            && !self.state.pins.any()
+            && !self.state.in_block()
+    }
+
+    /// Queues the Query at the front of the client's buffer, if this is its way.
+    pub(super) fn quick_query(&mut self, len: usize) -> Option<ShardId> {
+        if len > QUICK_STATEMENT_BYTES_MAX || !self.is_plain() {
+            return None;
+        }
+        if !self.statements.is_empty() && self.statements.contains_key(&b""[..]) {
+            // A Query does away with it.
+            return None;
+        }
+        let sql = frontend::query(self.client.inbound.get(..len)?).ok()?;
+        let (template, plan) = self.plan_recent(sql)?;
+        let shard = self.quick_target(&plan)?;
+        let mut lease = self.lease_quickly(shard)?;
+        lease.framed.outbound.extend_from_slice(self.client.inbound.get(..len)?);
+        lease.unanswered += 1;
+        lease.unnamed = None;
+        self.client.inbound.advance(len);
+        self.note_template(true);
+        self.note_plan(&template, &plan);
+        self.hold_quickly(shard, lease);
+        self.expects.push_back(Expect::Query { shown_ready: true });
+        Some(shard)
+    }
+
+    /// Queues the Bind, Describe, Execute and Sync at the front of the client's buffer, if all are there and this
+    /// is their way.
+    pub(super) fn quick_execution(&mut self) -> Option<ShardId> {
+        if !self.is_plain() {
+            return None;
+        }
+        let frames = Frames::at_front(&self.client.inbound)?;
+        let bind = Bind::decode(self.client.inbound.get(..frames.bind)?).ok()?;
+        if !bind.portal.is_empty() || bind.statement.is_empty() {
+            return None;
+        }
+        let statement = self.statements.get(bind.statement)?;
+        if !is_ordinary(&statement.template) {
+            return None;
+        }
+        let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
+        let shared = statement.shared.as_ref()?;
+        if !self.is_current(statement) || bind.value_count() != wanted || wanted > QUICK_PARAMETERS_MAX {
+            return None;
+        }
+        let mut values = [ParameterValue::Null; QUICK_PARAMETERS_MAX];
+        for (place, value) in values.iter_mut().zip(bind.values()) {
+            *place = match value {
+                BindValue::Null => ParameterValue::Null,
+                BindValue::Text(bytes) => ParameterValue::Text(bytes),
+                BindValue::Binary(bytes) => ParameterValue::Binary(bytes),
+            };
+        }
+        let mut declared = [0; QUICK_PARAMETERS_MAX];
+        let (types, types_are_certain): (&[u32], bool) = match statement.types.get() {
+            Some(types) => (types, true),
+            None => {
+                let count = statement.declared.len() / 4;
+                for (place, oid) in declared.iter_mut().zip(statement.declared.as_chunks::<4>().0) {
+                    *place = u32::from_be_bytes(*oid);
+                }
+                (declared.get(..count)?, false)
+            }
+        };
+        let parameters = Parameters { types, types_are_certain, values: values.get(..wanted)? };
+        let template = &statement.template;
+        let plan = template.bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref()).ok()?;
+        let shard = self.quick_target(&plan)?;
+        let lease = self.lease_quickly(shard)?;
+        let statement = std::sync::Arc::clone(statement);
+        let shared = std::sync::Arc::clone(shared);
+        self.note_plan(&statement.template, &plan);
+        self.hold_quickly(shard, lease);
+        self.queue_parse(shard, &statement, false);
+        let lease = self.transaction.lease_mut(shard)?;
+        let out = &mut lease.framed.outbound;
+        let bind = Bind::decode(self.client.inbound.get(..frames.bind)?).ok()?;
+        encode::bind(out, b"", shared.name(), bind.tail);
+        out.extend_from_slice(self.client.inbound.get(frames.bind..frames.all)?);
+        lease.unanswered += 1;
+        self.client.inbound.advance(frames.all);
+        self.expects.push_back(Expect::Bind);
+        if frames.describes {
+            self.expects.push_back(Expect::DescribePortal);
+        }
+        self.expects.push_back(Expect::Execute);
+        self.expects.push_back(Expect::Sync { shown: true });
+        // If the Bind fails there is no portal, as there is none afterwards if it doesn't.
+        self.undo.push(super::undo::Undo::Portal { name: Box::default(), previous: None });
+        Some(shard)
+    }
+
+    fn quick_target(&self, plan: &Plan) -> Option<ShardId> {
+        match plan {
+            Plan::Single { shard, .. } => Some(*shard),
+            Plan::Any => Some(self.database.config.home),
+            _ => None,
+        }
+    }
+
+    /// A connection that needs nothing done to it.
+    fn lease_quickly(&self, shard: ShardId) -> Option<Lease> {
+        if self.database.gate.is_paused() {
+            return None;
+        }
+        let by_replica = self.database.has_replicas() && self.may_use_replica(shard);
+        let lease = self.pools.lease_now(shard, if by_replica { Access::Read } else { Access::Write })?;
+        (lease.settings == *self.state.settings() && lease.status == Status::Idle).then_some(lease)
+    }
+
+    fn hold_quickly(&mut self, shard: ShardId, mut lease: Lease) {
+        if !lease.settings_at_join.is_same(&lease.settings) {
+            lease.settings_at_join = lease.settings.clone();
+        }
+        self.moved = None;
+        self.notes.reached(&lease);
+        self.cancel.add(&lease);
+        self.transaction.add(shard, lease);
+        self.state.start_implicit();
+    }
+
+    /// The queued statement was answered. True: the connection went back, and nothing else is to be done.
+    pub(super) fn end_quickly(&mut self, shard: ShardId, outcome: &Outcome) -> bool {
+        let is_idle = self.transaction.lease_mut(shard).is_some_and(|lease| lease.status == Status::Idle);
+        if outcome.failed || !outcome.parameters.is_empty() || !is_idle || !self.cancel.try_clear() {
+            return false;
+        }
+        self.notes.outcome(outcome);
+        self.undo.clear();
+        while self.transaction.take_next().is_some() {}
+        true
+    }
+
+    /// As the long way would after such an answer.
+    pub(super) async fn end_slowly(
+        &mut self,
+        shard: ShardId,
+        answered: Result<Outcome, RelayError>,
+    ) -> Result<(), SessionEnd> {
+        match answered {
+            Ok(outcome) => {
+                let mut status = Status::Idle;
+                if let Some(lease) = self.transaction.lease_mut(shard) {
+                    status = lease.status;
+                    if outcome.failed {
+                        lease.unnamed = None;
+                    }
+                }
+                self.settle_names(&outcome);
+                self.note_parameters(&outcome);
+                self.acting = Some(shard);
+                self.complete(Vec::new(), outcome.completed, outcome.failed);
+                self.acting = None;
+                self.adopt(status);
+            }
+            Err(error) => {
+                self.survive(shard, error, false).await?;
+                self.say_ready();
+            }
+        }
+        self.settle().await;
+        self.end_request();
+        Ok(())
+    }
+}
+
+/// Where the messages of an execution end.
+struct Frames {
+    bind: usize,
+    describes: bool,
+    all: usize,
+}
+
+impl Frames {
+    /// Bind, Execute without a row limit, and Sync, perhaps with a Describe of the portal between them; all for the
+    /// unnamed portal.
+    fn at_front(bytes: &[u8]) -> Option<Self> {
+        let bind = Self::whole(bytes, 0)?;
+        let mut at = bind.len;
+        let mut next = Self::whole(bytes, at)?;
+        let describes = next.tag == tag::DESCRIBE;
+        if describes {
+            if target(bytes.get(at..at + next.len)?).ok()? != Target::Portal(b"") {
+                return None;
+            }
+            at += next.len;
+            next = Self::whole(bytes, at)?;
+        }
+        let execute = Execute::decode(bytes.get(at..at + next.len).filter(|_| next.tag == tag::EXECUTE)?).ok()?;
+        if bind.tag != tag::BIND || !execute.portal.is_empty() || execute.rows_max != 0 {
+            return None;
+        }
+        at += next.len;
+        let sync = Self::whole(bytes, at)?;
+        let is_sync = sync.tag == tag::SYNC && sync.len == frame::HEADER_BYTES;
+        is_sync.then_some(Self { bind: bind.len, describes, all: at + sync.len })
+    }
+
+    fn whole(bytes: &[u8], at: usize) -> Option<Header> {
+        let rest = bytes.get(at..)?;
+        let header = frame::peek(rest, FRAME_BYTES_MAX + 1).ok()??;
+        (rest.len() >= header.len).then_some(header)
+    }
+}
