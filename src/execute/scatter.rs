@@ -228,10 +228,13 @@ impl Part {
 }
 
 /// OIDs below this are the same on every server (PostgreSQL, FirstNormalObjectId).
-const FIRST_USER_OID: u32 = 16_384;
+pub const FIRST_USER_OID: u32 = 16_384;
 
 /// Whether the rows behind both descriptions may be one result.
-fn fits(first: &[u8], other: &[u8]) -> Result<(), RelayError> {
+///
+/// # Errors
+/// [`RelayError::Disagree`] with the column that differs.
+pub fn fits(first: &[u8], other: &[u8]) -> Result<(), RelayError> {
     let mut a = Fields::of(first)?;
     let mut b = Fields::of(other)?;
     let columns = a.count()?;

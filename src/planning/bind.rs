@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::evaluate::Call;
 use super::gather::{self, Gather, Source};
 use super::merge::Amounts;
-use super::plan::{Definition, Plan, Refusal, Step, Way, Why};
+use super::plan::{Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
+use super::writes::{How, Several};
 use crate::routing::key;
 use crate::sql::{Command, Lexed};
 use crate::types::{KeyType, ShardId, ShardSet};
@@ -193,6 +194,7 @@ impl Binding<'_> {
             None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
             Some(shards) => match (shards.single(), &keyed.spread) {
                 (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
+                (None, Spread::Write(several)) => self.several(keyed, several, shards),
                 (None, spread) => self.spread(spread, shards, &reached_by),
             },
         }
@@ -213,6 +215,7 @@ impl Binding<'_> {
                 Amounts::Unknown => self.spread(otherwise, shards, reached_by),
             },
             Spread::Gather(gather) => Ok(self.gather(gather, reached_by)),
+            Spread::Write(_) => Err(refusal::several_shards("a write")),
             Spread::Refused(refusal) => Err(refusal.clone()),
         }
     }
@@ -248,12 +251,45 @@ impl Binding<'_> {
                 (Plan::Any, _) => Step::One(self.template.map.home()),
                 (Plan::Touched, Command::Transaction(_) | Command::Empty) => Step::Touched,
                 (Plan::Touched, _) => return Err(refusal::batch("can't change settings beside definitions")),
-                (Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. }, _) => {
+                (
+                    Plan::Scatter { .. }
+                    | Plan::Merge { .. }
+                    | Plan::Gather { .. }
+                    | Plan::WriteAll { .. }
+                    | Plan::InsertByShard(_),
+                    _,
+                ) => {
                     return Err(refusal::batch("can't go to several shards"));
                 }
             });
         }
         Ok(Plan::Definition(Definition { steps }))
+    }
+
+    /// A write on several shards.
+    fn several(&self, keyed: &Keyed, several: &Several, shards: ShardSet) -> Result<Plan, Refusal> {
+        if several.dated && self.call.names_moment() {
+            return Err(refusal::dated_literal());
+        }
+        let layout = match &several.how {
+            How::Shares(moments) => return Ok(Plan::WriteAll { shards, moments: Arc::clone(moments) }),
+            How::Rows(layout) => layout,
+            How::Fails => return Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
+        };
+        let new = keyed.uses.iter().find_map(|uses| match &uses.rows {
+            Rows::New(keys) => Some((uses, keys)),
+            Rows::Matching(_) => None,
+        });
+        let (uses, keys) = new.ok_or_else(|| refusal::several_shards("INSERT"))?;
+        let mut shares: Vec<(ShardId, Vec<usize>)> =
+            shards.as_slice().iter().map(|shard| (*shard, Vec::new())).collect();
+        for (row, key) in keys.iter().enumerate() {
+            let shard = uses.new_row(key, &self.call)?.map(|(shard, _)| shard);
+            let position = shares.iter().position(|(of, _)| shard.is_none_or(|shard| shard == *of));
+            let share = position.and_then(|position| shares.get_mut(position));
+            share.ok_or_else(|| refusal::several_shards("INSERT"))?.1.push(row);
+        }
+        Ok(Plan::InsertByShard(Arc::new(RowsByShard { layout: Arc::clone(layout), shares })))
     }
 
     /// All statements of a text go to one shard; those that don't mind go along.
@@ -276,8 +312,8 @@ impl Binding<'_> {
                 (_, Plan::Single { .. }) => {
                     return Err(refusal::batch("must all concern the same shard"));
                 }
-                (_, Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } | Plan::Definition(_))
-                | (Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } | Plan::Definition(_), _) => {
+                // All others are on several shards.
+                (_, _) => {
                     return Err(refusal::batch("can't go to several shards"));
                 }
             };

@@ -15,6 +15,7 @@ use super::scene::{Names, Scene};
 use super::tables::{self, Location};
 use super::template::{Effects, StatementTemplate, Template};
 use super::text::Text;
+use super::writes::How;
 use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
 use crate::sql::{Command, LexOptions, Lexed, TokenKind, Tokens, recognise};
@@ -333,10 +334,22 @@ fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Rou
             if let Route::Keyed(keyed) = &mut routed.route {
                 keyed.spread.shift(at);
             }
-            routed
+            explained(text, routed)
         }
         _ => refused(refusal::not_parsed()),
     }
+}
+
+/// A write is explained by each shard for itself; to run it takes more than its text.
+fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
+    if let Route::Keyed(keyed) = &mut inner.route
+        && let Spread::Write(several) = &keyed.spread
+    {
+        let runs = (0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"]));
+        let same = matches!(several.how, How::Shares(_));
+        keyed.spread = if same && !runs { Spread::Concatenate } else { Spread::Refused(refusal::explain()) };
+    }
+    inner
 }
 
 fn copy(text: Text<'_>, direction: CopyDirection, scene: &Scene, names: &Names) -> Routed {

@@ -79,6 +79,14 @@ impl Call<'_> {
         }
     }
 
+    /// If a value may be read as a moment that the server's clock gives: `'now'`, `'tomorrow 10:00'`.
+    pub fn names_moment(&self) -> bool {
+        let literals =
+            (0..self.lexed.literals.len()).any(|position| self.literal(position).is_some_and(|text| is_moment(&text)));
+        let text = |value: &ParameterValue<'_>| matches!(value, ParameterValue::Text(text) if std::str::from_utf8(text).is_ok_and(is_moment));
+        literals || self.parameters.is_some_and(|parameters| parameters.values.iter().any(text))
+    }
+
     fn typed(&self, constant: &Constant) -> Typed {
         match constant {
             Constant::Null => Typed::Null,
@@ -198,4 +206,20 @@ impl Call<'_> {
             _ => cast(self.typed_parameter(number), base),
         }
     }
+}
+
+/// What PostgreSQL's input of dates and times takes from the clock (datetime.c).
+fn is_moment(text: &str) -> bool {
+    if text.len() > 64 {
+        return false;
+    }
+    let mut words = text.split_ascii_whitespace();
+    let clock =
+        |word: &str| ["now", "today", "tomorrow", "yesterday"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let time = |word: &str| {
+        word.eq_ignore_ascii_case("allballs")
+            || word.starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first))
+            || word.len() <= 4
+    };
+    words.clone().any(clock) && words.all(|word| clock(word) || time(word))
 }

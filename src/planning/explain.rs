@@ -68,8 +68,24 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
         }
         Plan::Any => "any shard (reference tables)".to_owned(),
         Plan::Scatter { shards } => {
-            let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
-            format!("shards {} (rows of each, one after the other)", names.join(", "))
+            let names = names(shards.as_slice().iter().copied(), map);
+            format!("shards {names} (rows of each, one after the other)")
+        }
+        Plan::WriteAll { shards, moments } => {
+            let moments = if moments.is_empty() { "" } else { ", one moment" };
+            format!("writes on shards {}{moments}", names(shards.as_slice().iter().copied(), map))
+        }
+        Plan::InsertByShard(rows) => {
+            let each: Vec<String> = rows
+                .shares
+                .iter()
+                .map(|(shard, rows)| {
+                    let rows: Vec<String> = rows.iter().map(|row| (row + 1).to_string()).collect();
+                    format!("{} (rows {})", map.shard_name(*shard), rows.join(", "))
+                })
+                .collect();
+            let moments = rows.layout.moments.len() + rows.layout.fills.len();
+            format!("inserts on shards {}{}", each.join(", "), if moments > 0 { ", one moment" } else { "" })
         }
         Plan::Merge { shards, merge, .. } => {
             let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
@@ -98,6 +114,10 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
         }
         Plan::Touched => "the shards of the transaction".to_owned(),
     }
+}
+
+fn names(shards: impl Iterator<Item = ShardId>, map: &ShardMap) -> String {
+    shards.map(|shard| map.shard_name(shard)).collect::<Vec<_>>().join(", ")
 }
 
 fn why(why: &Why) -> String {

@@ -102,6 +102,21 @@ impl Keys {
         self.nodes.iter().position(|node| node.place == place)
     }
 
+    /// The nodes whose keys equal this one's for every row of it that matters, this one left out.
+    pub fn follows(&self, position: usize) -> Vec<usize> {
+        let mut found = vec![position];
+        let mut next = 0;
+        while let Some(node) = found.get(next).and_then(|position| self.nodes.get(*position)) {
+            next += 1;
+            for from in &node.from {
+                if !found.contains(from) {
+                    found.push(*from);
+                }
+            }
+        }
+        found.split_off(1)
+    }
+
     /// The node whose key this column is, seen from a place of its scope.
     pub fn node_of(
         &self,

@@ -28,14 +28,14 @@ mod tables;
 pub mod template;
 mod text;
 mod typed;
-mod writes;
+pub mod writes;
 
 #[cfg(test)]
 mod tests;
 
 pub use cache::TemplateCache;
 pub use ids::Filling;
-pub use plan::{Access, Definition, Plan, Refusal, Step, Way, Why};
+pub use plan::{Access, Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
 pub use record::{record_differences, record_of};
 pub use scene::{Hint, Names, Scene};
 pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::merge::{Merge, Window};
+use super::writes::{MomentCall, RowsLayout};
 use crate::observe::Strategy;
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
@@ -28,6 +29,11 @@ pub enum Plan {
     },
     /// Definitions that every shard must have alike.
     Definition(Definition),
+    /// Each of these shards writes its share, all in one transaction; the answer is their shares one after the other.
+    /// The calls of now() and its like become one moment.
+    WriteAll { shards: ShardSet, moments: Arc<[MomentCall]> },
+    /// Each shard inserts its rows, all in one transaction.
+    InsertByShard(Arc<RowsByShard>),
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
 }
@@ -83,8 +89,24 @@ impl Plan {
             }
             // On all shards there are, mostly, which the plan doesn't say.
             Self::Definition(_) => (Strategy::Definition, 0),
+            Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
+            Self::InsertByShard(rows) => (Strategy::Split, rows.shares.len()),
             Self::Touched => (Strategy::Session, 1),
         }
+    }
+}
+
+/// The rows of an INSERT, by their positions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RowsByShard {
+    pub layout: Arc<RowsLayout>,
+    /// In ascending order of shards and of rows.
+    pub shares: Vec<(ShardId, Vec<usize>)>,
+}
+
+impl RowsByShard {
+    pub fn shards(&self) -> impl Iterator<Item = ShardId> {
+        self.shares.iter().map(|(shard, _)| *shard)
     }
 }
 

@@ -237,7 +237,10 @@ fn keyed(
         };
         let table = writes::Target { found, sharded, statement, locations, keys: &keys, scene };
         uses.extend(table.new_rows(write)?);
-        spread = Spread::Refused(table.spread(write));
+        spread = match table.several(write, written.0) {
+            Ok(several) => Spread::Write(several),
+            Err(refusal) => Spread::Refused(refusal),
+        };
     }
     if statement.kind == Kind::Merge && matches!(spread, Spread::Refused(_)) {
         spread = Spread::Refused(refusal::merge());

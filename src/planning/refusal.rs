@@ -250,6 +250,80 @@ pub fn key_change(table: &str, key: &str) -> Refusal {
     )
 }
 
+pub fn many_writes() -> Refusal {
+    Refusal::new(
+        "a data-modifying statement with WITH is not supported on several shards",
+        "What one part of it writes or reads may be on another shard than what another part does",
+        "Compare the shard key with one value in every part, or use one statement for each part in a transaction.",
+    )
+}
+
+pub fn foreign_key_of_write(constraint: &str, child: &str, parent: &str) -> Refusal {
+    Refusal::new(
+        format!("foreign key {constraint} of table {child} can't be kept when {parent} changes on several shards"),
+        format!("A row of {child} and the row of {parent} that it refers to may be on different shards"),
+        "Include the shard key in the foreign key of colocated tables, or name the shard key in the statement.",
+    )
+}
+
+pub fn not_colocated(one: &str, other: &str) -> Refusal {
+    Refusal::new(
+        format!("a write on several shards that uses {one} and {other}, which are not colocated, is not supported"),
+        "Rows that belong together may be on different shards",
+        "Read first, then write with the values that were read, in one transaction.",
+    )
+}
+
+pub fn moment() -> Refusal {
+    Refusal::new(
+        "age() of one argument, or the time in RETURNING, is not supported in a write on several shards",
+        "Each shard has a clock of its own, and all rows are to have one moment",
+        "Pass the time as a parameter.",
+    )
+}
+
+pub fn moment_default(table: &str, column: &str) -> Refusal {
+    Refusal::new(
+        format!("the default of column {column} of table {table} takes the time in a way that isn't known"),
+        "Each shard has a clock of its own, and all rows are to have one moment",
+        format!("Give {column} a value."),
+    )
+}
+
+pub fn volatile_default(table: &str, column: &str) -> Refusal {
+    Refusal::new(
+        format!("SET {column} = DEFAULT on several shards is not supported for table {table}"),
+        "The default's value differs from shard to shard",
+        format!("Give {column} a value."),
+    )
+}
+
+pub fn dated_literal() -> Refusal {
+    Refusal::new(
+        "'now' and 'today' as values of a write on several shards are not supported",
+        "Each shard has a clock of its own, and all rows are to have one moment",
+        "Use now() or CURRENT_DATE, or pass the time as a parameter.",
+    )
+}
+
+pub fn conflict_returning() -> Refusal {
+    Refusal::new(
+        "RETURNING of an INSERT on several shards that may leave rows out is not supported",
+        "ON CONFLICT DO NOTHING, and DO UPDATE with WHERE, return nothing for some rows, so that the order of the others isn't known",
+        "Leave RETURNING out, use DO UPDATE without WHERE, or insert the rows of each shard by themselves.",
+    )
+}
+
+pub fn conflict_target(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!(
+            "ON CONFLICT of an INSERT into {table} on several shards needs a unique index with its shard key {key}"
+        ),
+        "A row that conflicts could be on another shard than the new one",
+        format!("Name a constraint or columns that include {key}."),
+    )
+}
+
 pub fn insert_query(table: &str, key: &str) -> Refusal {
     Refusal::new(
         format!("INSERT into {table} from a query is not supported unless its rows stay on one shard"),

@@ -10,6 +10,7 @@ use super::keys::{self, Test};
 use super::merge::Merge;
 use super::plan::{Refusal, Way, Why};
 use super::refusal;
+use super::writes::Several;
 use crate::routing::{NoPlace, Sharded};
 use crate::sql::statement::Constant;
 use crate::types::{KeyValue, ShardId};
@@ -64,6 +65,8 @@ pub enum Spread {
     Merge(Arc<Merge>, Box<Spread>),
     /// Rows are gathered, and PostgreSQL answers the statement on them.
     Gather(Arc<Gather>),
+    /// It writes on several, in one transaction.
+    Write(Several),
     Refused(Refusal),
 }
 
@@ -75,7 +78,7 @@ impl Spread {
             Self::Gather(gather) => {
                 Arc::get_mut(gather).expect("made just now, and not shared yet").shift(before);
             }
-            Self::Concatenate | Self::Refused(_) => {}
+            Self::Concatenate | Self::Write(_) | Self::Refused(_) => {}
         }
     }
 }
@@ -238,30 +241,39 @@ impl Use {
 
     fn new_rows(&self, keys: &[Constant], call: &Call<'_>) -> Result<Reached, Refusal> {
         let mut reached = Reached { shards: Vec::new(), key: None };
-        let column = &self.sharded.key;
         for key in keys {
-            let value = match call.value(key, self.sharded.key_type) {
-                // No such row will be: whichever server is asked says what is wrong with it.
-                Value::Null if self.not_null => continue,
-                Value::Null => return Err(refusal::null_key(&self.display, column)),
-                Value::Unknown => return Err(refusal::key_unknown(&self.display, column)),
-                Value::Known(KeyValue::Text(text)) if self.cuts && text.ends_with(' ') => {
-                    return Err(refusal::key_unknown(&self.display, column));
-                }
-                Value::Known(value) => value,
-            };
-            match self.sharded.placement.shard_of(&value) {
-                Ok(shard) => reached.shards.push(shard),
-                Err(NoPlace::OtherType) => return Err(refusal::key_unknown(&self.display, column)),
-                Err(NoPlace::AboveRanges | NoPlace::NotListed) => {
-                    return Err(refusal::no_place(&self.display, column, &show(&value)));
-                }
+            if let Some((shard, value)) = self.new_row(key, call)? {
+                reached.shards.push(shard);
+                reached.key.get_or_insert(value);
             }
-            reached.key.get_or_insert(value);
         }
         reached.shards.sort_unstable();
         reached.shards.dedup();
         Ok(reached)
+    }
+
+    /// The shard of a new row; `None`: no such row will be, and whichever server is asked says what is wrong with it.
+    ///
+    /// # Errors
+    /// When it isn't known, or there is none.
+    pub fn new_row(&self, key: &Constant, call: &Call<'_>) -> Result<Option<(ShardId, KeyValue)>, Refusal> {
+        let column = &self.sharded.key;
+        let value = match call.value(key, self.sharded.key_type) {
+            Value::Null if self.not_null => return Ok(None),
+            Value::Null => return Err(refusal::null_key(&self.display, column)),
+            Value::Unknown => return Err(refusal::key_unknown(&self.display, column)),
+            Value::Known(KeyValue::Text(text)) if self.cuts && text.ends_with(' ') => {
+                return Err(refusal::key_unknown(&self.display, column));
+            }
+            Value::Known(value) => value,
+        };
+        match self.sharded.placement.shard_of(&value) {
+            Ok(shard) => Ok(Some((shard, value))),
+            Err(NoPlace::OtherType) => Err(refusal::key_unknown(&self.display, column)),
+            Err(NoPlace::AboveRanges | NoPlace::NotListed) => {
+                Err(refusal::no_place(&self.display, column, &show(&value)))
+            }
+        }
     }
 }
 

@@ -106,6 +106,15 @@ fn function(statement: &Statement, call: &Call, functions: &Functions<'_>) -> Re
     }
 }
 
+/// That rows which are joined in the outermost FROM are on one shard.
+///
+/// # Errors
+/// The relations that aren't.
+pub fn joins_of_root(statement: &Statement, keys: &Keys) -> Result<(), Refusal> {
+    let root = statement.scopes.get(statement.root).ok_or_else(refusal::not_parsed)?;
+    joins(statement, root, keys)
+}
+
 /// Rows that are joined must be on one shard: sharded tables are colocated and joined on their keys,
 /// and no reference table keeps rows that have no partner on a shard but one elsewhere.
 fn joins(statement: &Statement, root: &Scope, keys: &Keys) -> Result<(), Refusal> {

@@ -14,7 +14,7 @@ use crate::protocol::frontend::encode;
 use crate::types::{ClientError, ShardId, SqlState};
 
 impl Session {
-    /// The one shard that a plan means now; `None` for a scatter.
+    /// The one shard that a plan means now; `None` for several.
     pub(super) fn shard_of(&self, plan: &Plan) -> Option<ShardId> {
         // A failed transaction answers everything itself, with 25P02.
         if let Some(failed) = self.transaction.held().iter().find(|held| held.lease.status == Status::Failed) {
@@ -27,7 +27,12 @@ impl Session {
                 let first = self.transaction.held().first().map(|held| held.shard);
                 Some(current.or(first).unwrap_or(self.database.config.home))
             }
-            Plan::Scatter { .. } | Plan::Merge { .. } | Plan::Gather { .. } | Plan::Definition(_) => None,
+            Plan::Scatter { .. }
+            | Plan::Merge { .. }
+            | Plan::Gather { .. }
+            | Plan::WriteAll { .. }
+            | Plan::InsertByShard(_)
+            | Plan::Definition(_) => None,
         }
     }
 

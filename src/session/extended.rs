@@ -86,6 +86,9 @@ impl Session {
     }
 
     async fn message(&mut self, header: Header) -> Result<(), Failure> {
+        if !self.continues_write(header) {
+            self.settle_pending_write().await?;
+        }
         match header.tag {
             tag::PARSE => self.parse(header.len).await,
             tag::BIND => self.bind(header.len).await,
@@ -255,6 +258,9 @@ impl Session {
             return Box::pin(self.bind_gather(portal, statement, gathering, changes, len)).await;
         }
         let Some(shard) = self.shard_of(&plan) else {
+            if Self::written_by(&plan).is_some() {
+                return self.bind_write(portal, statement, plan, changes, len).await;
+            }
             let Plan::Scatter { shards } = plan else {
                 return Err(ClientError::new(SqlState::INTERNAL_ERROR, "a plan without a place").into());
             };
@@ -446,6 +452,10 @@ impl Session {
                     let name: Box<[u8]> = name.into();
                     self.describe_merge(&name, &merged).await
                 }
+                Some(Place::Write(_)) => {
+                    let name: Box<[u8]> = name.into();
+                    self.describe_write(&name).await
+                }
                 place => self.pass_message(place, len, Expect::DescribePortal).await,
             },
         }
@@ -489,6 +499,10 @@ impl Session {
             (Some(Place::Merged(merged)), _) => {
                 let name: Box<[u8]> = message.portal.into();
                 self.execute_merge(&name, &merged, len).await
+            }
+            (Some(Place::Write(_)), _) => {
+                let name: Box<[u8]> = message.portal.into();
+                self.execute_write(&name, len).await
             }
             (place, portal) => {
                 let changes = portal.map(|portal| std::mem::take(&mut portal.changes)).unwrap_or_default();
@@ -655,15 +669,17 @@ impl Session {
         self.drop_unplaced();
         if self.scattering.is_some() {
             match self.run_scatter(false).await {
-                Ok(()) | Err(Failure::Told) => self.say_ready(),
+                Ok(()) | Err(Failure::Told) => {}
                 Err(other) => return Err(other),
             }
+            self.commit_turn().await;
+            self.say_ready();
         } else if self.segment.is_some() {
             let shard = self.segment.as_ref().map(|segment| segment.shard);
             let resets =
                 self.segment.as_ref().is_some_and(|segment| segment.executes.iter().flatten().any(Change::resets));
-            let alone =
-                self.transaction.held().len() == 1 && !resets && !shard.is_some_and(crate::types::ShardId::is_scratch);
+            let is_scratch = shard.is_some_and(crate::types::ShardId::is_scratch);
+            let alone = self.transaction.held().len() == 1 && !resets && !is_scratch && !self.transaction.is_spread();
             let ran = self.run_segment(End::Sync { shown: alone }).await?;
             if ran == Ran::SyncIgnored {
                 return Ok(());
@@ -672,9 +688,11 @@ impl Session {
                 self.restore_baseline(shard).await;
             }
             if !(alone && ran == Ran::Answered) {
+                self.commit_turn().await;
                 self.say_ready();
             }
         } else {
+            self.commit_turn().await;
             self.say_ready();
         }
         self.skipping = false;

@@ -3,6 +3,7 @@
 
 pub mod authentication;
 pub mod block;
+mod bound;
 pub mod cancel;
 pub mod commit;
 pub mod database;
@@ -19,6 +20,7 @@ pub mod inspect;
 pub mod merged;
 mod noting;
 mod own;
+mod parts;
 pub mod planner;
 pub mod prepared;
 pub mod quick;
@@ -35,5 +37,7 @@ pub mod two_phase;
 pub mod undo;
 pub mod waits;
 pub mod welcome;
+mod writes;
+pub mod writing;
 
 pub use turn::{Session, SessionEnd};

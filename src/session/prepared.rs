@@ -58,6 +58,8 @@ pub enum Place {
     Local {
         done: bool,
     },
+    /// Writes several shards when it is executed.
+    Write(Box<super::writing::WritePortal>),
     /// Rows of several shards, one after the other; the position says whose rows come next.
     Scatter {
         shards: ShardSet,

@@ -193,10 +193,14 @@ impl Session {
     /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one. False: something
     /// before it failed, so that it is skipped.
     pub(super) async fn close_segment(&mut self) -> Result<bool, SessionEnd> {
-        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() {
+        let is_spread = self.transaction.is_spread() || self.pending_write.is_some();
+        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() && !is_spread {
             return Ok(true);
         }
-        let mut result = self.place_anywhere().await;
+        let mut result = self.settle_pending_write().await;
+        if result.is_ok() {
+            result = self.place_anywhere().await;
+        }
         if result.is_ok() {
             result = match self.scattering {
                 Some(_) => self.run_scatter(false).await,
@@ -204,6 +208,7 @@ impl Session {
             };
         }
         match result {
+            Ok(()) if !self.commit_turn().await => self.skipping = true,
             Ok(()) => return Ok(true),
             Err(Failure::End(end)) => return Err(end),
             Err(Failure::Client(error)) => self.fail_extended(&error).await?,

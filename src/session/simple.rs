@@ -218,6 +218,9 @@ impl Session {
             let gathering = Gathering { gather, pulls, spliced, original: sql, types, reads };
             return Box::pin(self.run_gather(gathering, &template, changes, len)).await;
         }
+        if Self::written_by(&plan).is_some() && self.shard_of(&plan).is_none() {
+            return self.run_write(&plan, &template, changes, len).await;
+        }
         let targets = self.targets(&plan, &template);
         match targets.as_slice() {
             [shard] => self.run_on(*shard, &template, changes, len).await,

@@ -54,6 +54,8 @@ pub struct Session {
     pub(super) moved: Option<crate::protocol::moved::Moved>,
     /// How long the frame at the front of the client's buffer is since it was replaced by the proxy's own.
     pub(super) replaced: Option<usize>,
+    /// A Bind of a write on several shards, of which they don't know yet.
+    pub(super) pending_write: Option<super::writing::PendingWrite>,
     /// What an EXPLAIN that is about to run says before the server's rows.
     pub(super) explaining: Option<Box<str>>,
     /// Parses that no message has given a place to yet.

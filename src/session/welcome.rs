@@ -110,6 +110,7 @@ pub async fn welcome(
         cursors: HashMap::new(),
         segment: None,
         scattering: None,
+        pending_write: None,
         explaining: None,
         changed_catalog: false,
         unsteady: None,

@@ -148,6 +148,10 @@ pub const CLIENT_STATEMENTS_MAX: usize = 20_000;
 /// lease doesn't begin with an allocation.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 32 << 10;
 
+/// Bytes of RETURNING that one shard's part of a write may give: they are kept until all shards have written, since
+/// the client is to be told of all or of none. A thousand rows of ten columns take some 200 KiB.
+pub const COLLECTED_BYTES_MAX: usize = 64 << 20;
+
 /// How long rolling back what a vanished client left may take before its connection is closed instead.
 pub const CLEAN_WAIT_MAX: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,17 @@
 //! Where new rows go, and changes of keys. In: a write whose target is sharded. Out: the keys of the
 //! rows it makes, as uses of the table.
 
+mod moment;
+mod references;
+mod rows;
+mod shares;
+pub mod splice;
+
+use std::sync::Arc;
+
+pub use moment::{Moment, MomentCall};
+pub use rows::{Fill, RowsLayout};
+
 use super::build;
 use super::functions::Class;
 use super::keys::{Keys, Locations, Node, Place};
@@ -10,7 +21,7 @@ use super::route::{Override, Rows, Use};
 use super::scene::Scene;
 use super::tables::Found;
 use super::text::Text;
-use crate::catalog::Column;
+use crate::catalog::{Column, Relation};
 use crate::routing::Sharded;
 use crate::sql::LexOptions;
 use crate::sql::statement::{Assignment, Constant, InsertSource, Name, Operand, Statement, Write};
@@ -24,6 +35,24 @@ pub struct Target<'a> {
     pub locations: &'a Locations,
     pub keys: &'a Keys,
     pub scene: &'a Scene,
+}
+
+/// How a statement writes on several shards.
+#[derive(Debug)]
+pub struct Several {
+    pub how: How,
+    /// The target has columns of dates or times: literals may be read as the server's clock.
+    pub dated: bool,
+}
+
+#[derive(Debug)]
+pub enum How {
+    /// The same on each; see [`shares`].
+    Shares(Arc<[MomentCall]>),
+    /// Each its rows.
+    Rows(Arc<RowsLayout>),
+    /// It is wrong in a way that any server finds before it writes.
+    Fails,
 }
 
 type Written<T> = Result<T, (Refusal, Override)>;
@@ -47,6 +76,48 @@ impl Target<'_> {
             Write::Update { .. } | Write::Delete { .. } => refusal::unbound(&self.found.display, &self.sharded.key),
             Write::Merge { .. } => refusal::merge(),
         }
+    }
+
+    /// # Errors
+    /// Why it can't go to several shards.
+    pub fn several(&self, write: &Write, text: Text<'_>) -> Result<Several, Refusal> {
+        let how = match write {
+            Write::Update { .. } | Write::Delete { .. } => How::Shares(shares::check(self, write, text)?.into()),
+            Write::Insert { source: InsertSource::Rows(rows), .. } => {
+                let width = rows.first().map_or(0, Vec::len);
+                if rows.iter().any(|row| row.len() != width) {
+                    How::Fails
+                } else {
+                    How::Rows(rows::layout(self, write, text)?.into())
+                }
+            }
+            _ => return Err(self.spread(write)),
+        };
+        let relation = self.relation();
+        let dated = relation.is_none_or(|relation| relation.columns.iter().any(is_dated));
+        Ok(Several { how, dated })
+    }
+
+    fn relation(&self) -> Option<&Relation> {
+        self.scene.catalog.as_ref()?.relation(&self.found.schema, &self.found.name)
+    }
+
+    /// That DEFAULT means the same on every shard.
+    fn check_same_default(&self, column: &Name) -> Result<(), Refusal> {
+        let Some(column) = self.relation().and_then(|relation| relation.column(column)) else { return Ok(()) };
+        let refused = || refusal::volatile_default(&self.found.display, &column.name);
+        if column.identity {
+            return Err(refused());
+        }
+        let Some(text) = &column.default else { return Ok(()) };
+        let pieces = build::pieces(text.as_bytes(), &LexOptions { standard_conforming_strings: true });
+        let text = Text { sql: text.as_bytes(), pieces: &pieces };
+        let functions = self.scene.functions();
+        let differs =
+            |called: &super::text::Called| functions.class(called.schema.as_deref(), &called.name) != Class::Harmless;
+        let bare =
+            (0..pieces.len()).any(|at| text.name(at).is_some_and(|name| functions.class(None, &name) == Class::Moment));
+        if bare || text.calls().iter().any(differs) { Err(refused()) } else { Ok(()) }
     }
 
     /// # Errors
@@ -225,6 +296,10 @@ impl Target<'_> {
         }
         Ok(uses)
     }
+}
+
+fn is_dated(column: &Column) -> bool {
+    ["date", "time", "timestamp", "timestamptz", "timetz"].iter().any(|name| column.type_name.starts_with(name))
 }
 
 /// If a value of one key is a value of the other as it is.

@@ -1,0 +1,82 @@
+//! A client's Bind for shards that get only some of its parameters. In: the message. Out: messages for each part.
+
+use bytes::{Bytes, BytesMut};
+
+use super::parts::Part;
+use crate::execute::scatter::FIRST_USER_OID;
+use crate::protocol::frontend::{Bind, BindValue, encode};
+
+/// A Bind, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bound {
+    /// Types of the statement's parameters, 0 where they aren't known.
+    types: Vec<u32>,
+    /// Format and value of each parameter.
+    values: Vec<(u16, Option<Bytes>)>,
+    /// The formats of the results, two bytes each, as they came.
+    result_formats: Bytes,
+}
+
+/// How far a part goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Until {
+    Described,
+    Executed,
+}
+
+impl Bound {
+    pub fn new(message: &Bind<'_>, types: Vec<u32>) -> Self {
+        let value = |value: BindValue<'_>| match value {
+            BindValue::Null => (0, None),
+            BindValue::Text(bytes) => (0, Some(Bytes::copy_from_slice(bytes))),
+            BindValue::Binary(bytes) => (1, Some(Bytes::copy_from_slice(bytes))),
+        };
+        Self {
+            types,
+            values: message.values().map(value).collect(),
+            result_formats: Bytes::copy_from_slice(message.result_formats),
+        }
+    }
+
+    /// Parse, Bind, Describe, perhaps Execute, and Sync, all unnamed.
+    pub(super) fn encode(&self, part: &Part, until: Until, out: &mut BytesMut) {
+        let all: Vec<u16>;
+        let parameters = match &part.parameters {
+            Some(parameters) => parameters,
+            None => {
+                all = (0..self.values.len()).filter_map(|position| u16::try_from(position).ok()).collect();
+                &all
+            }
+        };
+        let mut types = Vec::with_capacity(parameters.len() * 4);
+        let count = u16::try_from(parameters.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let mut tail = count.to_vec();
+        let value = |parameter: &u16| self.values.get(usize::from(*parameter));
+        for parameter in parameters {
+            // Types of the user's own have other OIDs elsewhere: the column says which is meant.
+            let oid = self.types.get(usize::from(*parameter)).copied().filter(|oid| *oid < FIRST_USER_OID).unwrap_or(0);
+            types.extend_from_slice(&oid.to_be_bytes());
+            tail.extend_from_slice(&value(parameter).map_or(0, |(format, _)| *format).to_be_bytes());
+        }
+        tail.extend_from_slice(&count);
+        for parameter in parameters {
+            match value(parameter).and_then(|(_, value)| value.as_ref()) {
+                Some(bytes) => {
+                    tail.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
+                    tail.extend_from_slice(bytes);
+                }
+                None => tail.extend_from_slice(&(-1_i32).to_be_bytes()),
+            }
+        }
+        let formats = u16::try_from(self.result_formats.len() / 2).unwrap_or(u16::MAX);
+        tail.extend_from_slice(&formats.to_be_bytes());
+        tail.extend_from_slice(&self.result_formats);
+        encode::parse(out, b"", &part.sql, &types);
+        encode::bind(out, b"", b"", &tail);
+        encode::describe_portal(out, b"");
+        if until == Until::Executed {
+            encode::execute(out, b"", 0);
+        }
+        encode::sync(out);
+    }
+}

@@ -1,0 +1,218 @@
+//! The parts of a statement that writes several shards. In: what each shard was sent, and what it answered. Out: one
+//! answer for the client, or why there is none.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::execute::RelayError;
+use crate::execute::collect::{Answer, Failure};
+use crate::execute::scatter::fits;
+use crate::planning::writes::splice::Spliced;
+use crate::protocol::backend;
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// What one shard is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub shard: ShardId,
+    pub sql: Bytes,
+    /// Which of the client's parameters are its `$1`, `$2` ...; `None`: all as they are.
+    pub parameters: Option<Vec<u16>>,
+    /// If it isn't the client's text.
+    pub made: Option<Arc<Spliced>>,
+}
+
+impl Part {
+    pub fn whole(shard: ShardId, sql: Bytes) -> Self {
+        Self { shard, sql, parameters: None, made: None }
+    }
+
+    /// An error or a notice with its place in the client's text.
+    fn placed(&self, frame: &[u8], client: &[u8]) -> Vec<u8> {
+        let Some(made) = &self.made else { return frame.to_vec() };
+        let position = backend::error_field(frame, b'P').and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let place = position.and_then(|position| made.place(client, position));
+        with_position(frame, place)
+    }
+}
+
+/// How the parts' rows become the client's.
+#[derive(Clone, Debug)]
+pub(super) enum Order {
+    /// One part after the other.
+    Parts,
+    /// As the rows were given: for each, the part that has it.
+    Given(Vec<usize>),
+}
+
+/// A statement that is ready to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub parts: Vec<Part>,
+    pub order: Order,
+}
+
+/// What all shards together said.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub description: Option<Bytes>,
+    pub rows: Bytes,
+    pub ends: Vec<usize>,
+    pub tag: String,
+    pub notices: Vec<Bytes>,
+}
+
+/// Why it failed.
+#[derive(Debug)]
+pub(super) enum Undone {
+    /// A server's own error; whether every part had been bound before.
+    Server {
+        frame: Vec<u8>,
+        bound: bool,
+        description: Option<Bytes>,
+    },
+    Proxy(ClientError),
+    Lost(ShardId, RelayError),
+}
+
+impl From<ClientError> for Undone {
+    fn from(error: ClientError) -> Self {
+        Self::Proxy(error)
+    }
+}
+
+impl Prepared {
+    /// One answer of all parts, or why there is none. `counts`: they were executed.
+    pub fn join(&self, mut answers: Vec<Answer>, sql: &[u8], extended: bool, counts: bool) -> Result<Told, Undone> {
+        let bound = !extended || answers.iter().all(|answer| answer.bound);
+        if let Some(undone) = self.failure(&mut answers, sql, bound) {
+            return Err(undone);
+        }
+        if counts {
+            self.check_order(&answers)?;
+        }
+        let mut told = Told::default();
+        self.take_rows(&answers, &mut told);
+        let mut count = 0;
+        for (part, answer) in self.parts.iter().zip(&mut answers) {
+            count += answer.tag.as_deref().map_or(0, |tag| backend::tag_rows(tag.as_bytes()));
+            for notice in std::mem::take(&mut answer.notices) {
+                let notice = Bytes::from(part.placed(&notice, sql));
+                if !told.notices.contains(&notice) {
+                    told.notices.push(notice);
+                }
+            }
+            match (&told.description, answer.description.take()) {
+                (None, description) => told.description = description,
+                (Some(first), Some(other)) if first.first() == other.first() => {
+                    if first.first() == Some(&backend::tag::ROW_DESCRIPTION) {
+                        fits(first, &other).map_err(|error| disagreement(&error))?;
+                    }
+                }
+                (Some(_), _) => {}
+            }
+        }
+        told.tag = counted(answers.first().and_then(|answer| answer.tag.as_deref()).unwrap_or_default(), count);
+        Ok(told)
+    }
+
+    /// A part that was cancelled because another one failed has nothing of interest to say.
+    fn failure(&self, answers: &mut [Answer], sql: &[u8], bound: bool) -> Option<Undone> {
+        let description = answers.iter().find_map(|answer| answer.description.clone()).filter(|_| bound);
+        let mut failures: Vec<(&Part, Failure)> = Vec::new();
+        for (part, answer) in self.parts.iter().zip(answers) {
+            failures.extend(answer.failure.take().map(|failure| (part, failure)));
+        }
+        let is_cancelled = |failure: &Failure| matches!(failure, Failure::Server(frame) if backend::error_field(&frame.0, b'C') == Some(b"57014"));
+        let is_lost = |failure: &Failure| matches!(failure, Failure::Lost { .. });
+        failures.sort_by_key(|(_, failure)| (is_cancelled(failure), !is_lost(failure)));
+        let (part, failure) = failures.into_iter().next()?;
+        Some(match undone(part.shard, failure) {
+            Undone::Server { frame, .. } => Undone::Server { frame: part.placed(&frame, sql), bound, description },
+            other => other,
+        })
+    }
+
+    /// Where rows have an order, each part must have as many as it was given.
+    fn check_order(&self, answers: &[Answer]) -> Result<(), Undone> {
+        let Order::Given(order) = &self.order else { return Ok(()) };
+        let mut wanted = vec![0; answers.len()];
+        for part in order {
+            if let Some(count) = wanted.get_mut(*part) {
+                *count += 1;
+            }
+        }
+        if answers.iter().zip(&wanted).all(|(answer, wanted)| answer.ends.len() == *wanted) {
+            return Ok(());
+        }
+        let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "RETURNING gave other rows than were inserted")
+            .detail("A trigger or a rule left rows out, so that the order of the others isn't known.");
+        Err(error.into())
+    }
+
+    fn take_rows(&self, answers: &[Answer], told: &mut Told) {
+        let mut rows = BytesMut::new();
+        match &self.order {
+            Order::Parts => {
+                for answer in answers {
+                    let start = rows.len();
+                    rows.extend_from_slice(&answer.rows);
+                    told.ends.extend(answer.ends.iter().map(|end| start + end));
+                }
+            }
+            Order::Given(order) => {
+                let mut next = vec![0; answers.len()];
+                for part in order {
+                    let (Some(answer), Some(number)) = (answers.get(*part), next.get_mut(*part)) else { continue };
+                    rows.extend_from_slice(answer.row(*number).unwrap_or_default());
+                    told.ends.push(rows.len());
+                    *number += 1;
+                }
+            }
+        }
+        told.rows = rows.freeze();
+    }
+}
+
+pub(super) fn undone(shard: ShardId, failure: Failure) -> Undone {
+    match failure {
+        Failure::Server(frame) => Undone::Server { frame: frame.0, bound: true, description: None },
+        Failure::TooLarge => Undone::Proxy(
+            ClientError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "RETURNING of a write on several shards is too large")
+                .detail("Its rows are kept until all shards have written.")
+                .hint("Leave RETURNING out, or write fewer rows at once."),
+        ),
+        Failure::Lost { reason, last_words } => Undone::Lost(shard, RelayError::Backend { reason, last_words }),
+    }
+}
+
+fn disagreement(error: &RelayError) -> Undone {
+    let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, error.to_string())
+        .hint("Make the tables alike on all shards (shardway check compares them), or ask for text results.");
+    Undone::Proxy(error)
+}
+
+/// The tag with the sum in place of its number, if it has one.
+fn counted(tag: &str, count: u64) -> String {
+    let words = tag.trim_end_matches(|character: char| character.is_ascii_digit());
+    if words.len() == tag.len() { tag.to_owned() } else { format!("{words}{count}") }
+}
+
+/// The same message with another place in the text, or none.
+fn with_position(frame: &[u8], position: Option<usize>) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(frame.len());
+    copy.extend_from_slice(frame.get(..5).unwrap_or_default());
+    for field in frame.get(5..).unwrap_or_default().split_inclusive(|&byte| byte == 0) {
+        match (field.first(), position) {
+            (Some(b'P'), None) => {}
+            (Some(b'P'), Some(position)) => copy.extend_from_slice(format!("P{position}\0").as_bytes()),
+            _ => copy.extend_from_slice(field),
+        }
+    }
+    let len = u32::try_from(copy.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    if let Some(place) = copy.get_mut(1..5) {
+        place.copy_from_slice(&len.to_be_bytes());
+    }
+    copy
+}
