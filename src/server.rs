@@ -86,6 +86,10 @@ pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
 async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     let config = Arc::new(config);
     let secrets = Arc::new(LoginSecrets::generate());
+    let admin = match config.server.admin {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let listeners = Listeners::bind(&config.server).await?;
     let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&secrets))?;
     let observed = Arc::new(Observed::default());
@@ -113,6 +117,10 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     background.spawn(recovery::watch_transactions(Arc::clone(&shared)));
     background.spawn(deadlocks::watch_waits(Arc::clone(&shared)));
     background.spawn(reap(Arc::clone(&shared)));
+    if let Some(listener) = admin {
+        tracing::info!(address = ?listener.local_addr().ok(), "listening for operators");
+        background.spawn(crate::admin::http::serve(listener, Arc::new(house::Premises(Arc::clone(&shared)))));
+    }
     for address in listeners.tcp_addresses() {
         tracing::info!(%address, "listening");
     }
@@ -134,6 +142,11 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     Ok(())
 }
 
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, ServerError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| ServerError::Listen { place: address.to_string(), source })
+}
+
 struct Listeners {
     tcp: Vec<TcpListener>,
     unix: Option<(UnixListener, PathBuf)>,
@@ -143,10 +156,7 @@ impl Listeners {
     async fn bind(config: &ServerConfig) -> Result<Self, ServerError> {
         let mut tcp = Vec::new();
         for address in &config.listen {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|source| ServerError::Listen { place: address.to_string(), source })?;
-            tcp.push(listener);
+            tcp.push(listen(*address).await?);
         }
         let unix = match &config.unix_socket_directory {
             Some(directory) => Some(bind_unix(directory, config)?),

@@ -18,6 +18,8 @@ pub trait House: Send + Sync + 'static {
     fn servers(&self) -> Vec<ServerState>;
     fn nodes(&self) -> Vec<NodeState>;
     fn tables(&self) -> Vec<TableState>;
+    /// Transactions over several shards that are prepared and not finished.
+    fn in_doubt(&self) -> Vec<InDoubtState>;
     /// The shards on whose servers a client has connections now.
     fn shards_of(&self, client: u32) -> Vec<String>;
     /// No new clients are served any more.
@@ -112,6 +114,16 @@ pub struct NodeState {
     pub failure: Option<String>,
     /// How long ago that was.
     pub failed_for: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct InDoubtState {
+    pub database: String,
+    pub gid: String,
+    pub shard: String,
+    pub owner: String,
+    pub age: Duration,
+    pub state: &'static str,
 }
 
 #[derive(Clone, Debug)]

@@ -204,6 +204,7 @@ impl Framed {
 
     #[inline]
     fn sent(&mut self, written: usize) -> io::Result<()> {
+        self.sent += written as u64;
         if written == self.outbound.len() {
             // Unlike `advance` this keeps the whole of the buffer.
             self.outbound.clear();
@@ -213,7 +214,6 @@ impl Framed {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.outbound.advance(written);
-        self.sent += written as u64;
         Ok(())
     }
 }

@@ -25,6 +25,8 @@ pub struct DatabaseFigures {
     pub errors: Tally,
     /// Statements that Shardway refused, by the message.
     pub refusals: Tally,
+    /// What became of transactions that wrote several shards.
+    pub two_phase: Tally,
     pub pins: [Pinned; Pin::ALL.len()],
     pub recent_refusals: Recent<Refused>,
     pub slow: Recent<Slow>,
@@ -108,6 +110,7 @@ impl DatabaseFigures {
             nodes: Mutex::new(BTreeMap::new()),
             errors: Tally::default(),
             refusals: Tally::default(),
+            two_phase: Tally::default(),
             pins: std::array::from_fn(|_| Pinned::default()),
             recent_refusals: Recent::default(),
             slow: Recent::default(),

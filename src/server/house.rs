@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Current, Shared, reload};
 use crate::admin::House;
-use crate::admin::house::{DatabaseState, NodeState, PoolState, ServerState, TableState, Work};
+use crate::admin::house::{DatabaseState, InDoubtState, NodeState, PoolState, ServerState, TableState, Work};
 use crate::config::Config;
 use crate::observe::Observed;
 use crate::pool::{NodePool, NodeRole};
@@ -206,6 +206,22 @@ impl House for Premises {
 
     fn tables(&self) -> Vec<TableState> {
         self.current().databases.all().flat_map(|database| tables_of(database)).collect()
+    }
+
+    fn in_doubt(&self) -> Vec<InDoubtState> {
+        let current = self.current();
+        let mut all = Vec::new();
+        for database in current.databases.all() {
+            all.extend(database.in_doubt().iter().map(|left| InDoubtState {
+                database: database.config.name.clone(),
+                gid: left.gid.clone(),
+                shard: left.shard.clone(),
+                owner: left.owner.clone(),
+                age: Duration::from_secs(u64::try_from(left.age_seconds).unwrap_or(0)),
+                state: left.state.name(),
+            }));
+        }
+        all
     }
 
     fn shards_of(&self, client: u32) -> Vec<String> {

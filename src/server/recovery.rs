@@ -66,6 +66,9 @@ async fn watch(shared: Arc<Shared>, name: String, database: Arc<Database>) {
                 );
             }
         }
+        for (outcome, count) in [("recovered_commit", pass.committed), ("recovered_rollback", pass.rolled_back)] {
+            (0..count).for_each(|_| database.figures.two_phase.add(outcome));
+        }
         let soon = pass.is_incomplete();
         known.clone_from(&pass.in_doubt);
         database.note_in_doubt(pass.in_doubt);

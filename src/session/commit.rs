@@ -183,13 +183,16 @@ impl Session {
         let Some((&anchor, participants)) = writers.split_first() else { return Ended::Tag("ROLLBACK") };
         failpoint::pass(Point::Noted).await;
         if let Err(failure) = self.prepare_on(participants, &gid, &mut reported).await {
+            self.database.figures.two_phase.add("rolled_back");
             return self.give_up(failure).await;
         }
         failpoint::pass(Point::Prepared).await;
         if let Err(ended) = self.decide(anchor, participants, &gid, &mut reported).await {
+            self.database.figures.two_phase.add("not_committed");
             return ended;
         }
         failpoint::pass(Point::Decided).await;
+        self.database.figures.two_phase.add("committed");
         self.finish_on(participants, &gid).await;
         failpoint::pass(Point::Finished).await;
         self.say_parameters(&reported);
@@ -315,6 +318,7 @@ impl Session {
             }
         }
         if !open.is_empty() && !self.database.finish_elsewhere(&open, gid, &self.login).await {
+            self.database.figures.two_phase.add("left_to_recovery");
             self.database.recovery.notify_one();
             self.warn(SqlState::WARNING, "the transaction is committed, but a shard that it wrote can't be reached");
         }

@@ -227,6 +227,12 @@ pub const CONSOLE_FRAME_BYTES_MAX: usize = 64 << 10;
 /// Prepared statements, and portals, of one client of the console.
 pub const CONSOLE_STATEMENTS_MAX: usize = 1_000;
 
+/// HTTP connections of operators at once: scrapers and a few browsers.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+
+/// How long an HTTP client may take for the head of its next request; between requests it may rest as long.
+pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Notices of a scatter's first shard that are remembered, so that the others don't repeat them.
 pub const NOTICES_MAX: usize = 100;
 

@@ -1,6 +1,7 @@
 //! What operators see of a running proxy before real servers: the console, the figures, what an administrator may do.
 
 mod console;
+mod http;
 mod power;
 #[path = "../support/mod.rs"]
 mod support;

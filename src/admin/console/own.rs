@@ -200,8 +200,23 @@ pub(super) fn queries(house: &dyn House) -> Answer {
     working(house, |phase| !matches!(phase, Phase::Idle | Phase::InTransaction))
 }
 
+/// Those that clients have open, and behind them those that are prepared and wait to be finished.
 pub(super) fn transactions(house: &dyn House) -> Answer {
-    working(house, |phase| phase != Phase::Idle)
+    let mut answer = working(house, |phase| phase != Phase::Idle);
+    for left in house.in_doubt() {
+        answer.rows.push(row![
+            left.database,
+            Cell::Null,
+            left.owner,
+            Cell::Null,
+            format!("in doubt: {}", left.state),
+            millis(left.age),
+            left.shard,
+            Cell::Null,
+            left.gid
+        ]);
+    }
+    answer
 }
 
 pub(super) fn slow(house: &dyn House) -> Answer {

@@ -3,6 +3,7 @@
 use super::answer::Type::{Int4, Text};
 use super::answer::{Answer, row};
 use crate::admin::House;
+use crate::admin::process::resident_bytes;
 use crate::config::Config;
 
 /// For who looks for PgBouncer, what it is like as well: tools choose their queries by that.
@@ -28,14 +29,6 @@ pub(super) fn mem(house: &dyn House) -> Answer {
         row!["process", 1_u32, resident, 0_u32, resident],
     ];
     answer
-}
-
-/// Of the whole process, as Linux counts it; 0 where it doesn't say.
-fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
-    pages.unwrap_or(0) * page.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(4096)
 }
 
 pub(super) fn config(house: &dyn House) -> Answer {
