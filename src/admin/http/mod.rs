@@ -8,6 +8,7 @@
 mod access;
 mod exposition;
 mod metrics;
+mod state;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,6 +25,10 @@ use tokio::sync::Semaphore;
 
 use super::House;
 use crate::types::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_TIMEOUT};
+
+/// The dashboard loads from here only, runs nothing that is written into a page, and is shown in nobody's frame.
+const PAGES_MAY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 type Page = Response<Full<Bytes>>;
 
@@ -78,7 +83,12 @@ fn answer(request: &Request<Incoming>, is_local: bool, house: &dyn House) -> Pag
     }
     match request.uri().path() {
         "/metrics" => page(StatusCode::OK, exposition::CONTENT_TYPE, metrics::render(house)),
-        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /health and /ready\n".to_owned()),
+        "/" => page(StatusCode::OK, "text/html; charset=utf-8", include_str!("page/index.html")),
+        "/dashboard.css" => page(StatusCode::OK, "text/css; charset=utf-8", include_str!("page/dashboard.css")),
+        "/dashboard.js" => page(StatusCode::OK, "text/javascript; charset=utf-8", include_str!("page/dashboard.js")),
+        "/api/state" => page(StatusCode::OK, "application/json", state::state(house)),
+        "/api/buckets" => page(StatusCode::OK, "application/json", state::buckets(house)),
+        _ => text(StatusCode::NOT_FOUND, "there are /, /metrics, /health and /ready\n".to_owned()),
     }
 }
 
@@ -108,13 +118,14 @@ fn text(status: StatusCode, body: String) -> Page {
     page(status, "text/plain; charset=utf-8", body)
 }
 
-fn page(status: StatusCode, content_type: &'static str, body: String) -> Page {
-    let mut page = Response::new(Full::new(Bytes::from(body)));
+fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Page {
+    let mut page = Response::new(Full::new(body.into()));
     *page.status_mut() = status;
     let headers = page.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGES_MAY));
     page
 }
