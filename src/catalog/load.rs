@@ -181,6 +181,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
     };
     let mut relation = Relation::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?, kind);
     relation.oid = row.try_get(0)?;
+    relation.row_types = (row.try_get(12)?, row.try_get(13)?);
     relation.row_security = row.try_get(4)?;
     relation.has_rules = row.try_get(5)?;
     relation.has_triggers = row.try_get(6)?;

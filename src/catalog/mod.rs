@@ -40,6 +40,8 @@ pub struct Relation {
     pub name: String,
     /// Of this server; 0 where it wasn't loaded from one.
     pub oid: u32,
+    /// The OIDs of the type of its rows, and of that of arrays of them.
+    pub row_types: (u32, u32),
     pub kind: RelationKind,
     /// In attnum order, which is the order of `SELECT *`; dropped columns left out.
     pub columns: Vec<Column>,
@@ -307,6 +309,7 @@ impl Relation {
             schema: schema.into(),
             name: name.into(),
             oid: 0,
+            row_types: (0, 0),
             kind,
             columns: Vec::new(),
             reads: Vec::new(),

@@ -39,8 +39,7 @@ pub enum Checked {
     Fits {
         /// The types of its result's columns.
         columns: Vec<u32>,
-        /// The OIDs of the tables that were made.
-        tables: Vec<u32>,
+        tables: Vec<Made>,
     },
     /// The tables could not be made, or their definitions aren't there.
     Lacks(ClientFrame),
@@ -48,33 +47,63 @@ pub enum Checked {
     Wrong(ClientFrame),
 }
 
-/// Begins the transaction, makes the tables, tells their OIDs by the last rows, and has the query parsed, all in one
+/// A table that was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Made {
+    pub oid: u32,
+    /// Of its rows.
+    pub row_type: u32,
+    pub row_array_type: u32,
+}
+
+impl Made {
+    /// The text that a preamble's last statements select: three OIDs.
+    fn read(text: &str) -> Option<Self> {
+        let mut numbers = text.split(' ').map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten();
+        Some(Self { oid: next()?, row_type: next()?, row_array_type: next()? })
+    }
+}
+
+/// Makes settings, begins the transaction, makes the tables, tells their OIDs by the last rows, and has the query parsed, all in one
 /// round trip.
 ///
 /// # Errors
 /// A lost connection.
 pub async fn check(
     scratch: &mut Backend,
+    settings: Option<&str>,
     preamble: &str,
     tables_made: usize,
     query: &[u8],
     types: &[u8],
 ) -> Result<Checked, GatherError> {
     let out = &mut scratch.framed.outbound;
+    if let Some(settings) = settings {
+        // By itself: what is set in the transaction ends with it.
+        encode::query(out, settings.as_bytes());
+        scratch.unanswered += 1;
+    }
     encode::query(out, preamble.as_bytes());
     encode::parse(out, b"", query, types);
     encode::describe_statement(out, b"");
     encode::sync(out);
     scratch.unanswered += 2;
     scratch.unnamed = None;
+    if settings.is_some()
+        && let Some(frame) = answer(scratch, |_| ()).await?
+    {
+        scratch.condition = Condition::Broken;
+        return Ok(Checked::Lacks(frame));
+    }
     let mut errors: [Option<ClientFrame>; 2] = [None, None];
     let (mut columns, mut tables) = (Vec::new(), Vec::new());
     for (position, error) in errors.iter_mut().enumerate() {
         *error = answer(scratch, |frame| match frame.first() {
             Some(&tag::ROW_DESCRIPTION) => columns = column_types(frame).unwrap_or_default(),
             Some(&tag::DATA_ROW) if position == 0 => {
-                // The last rows of the preamble; settings before them give text that is no number.
-                tables.extend(backend::first_text(frame).and_then(|text| text.parse::<u32>().ok()));
+                // The last rows of the preamble; settings before them give other text.
+                tables.extend(backend::first_text(frame).and_then(Made::read));
             }
             _ => {}
         })

@@ -213,7 +213,18 @@ fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Name
         SessionCommand::Execute { .. } => refused(refusal::sql_prepare("EXECUTE")),
         SessionCommand::Declare { .. } => {
             let query = (0..text.pieces.len()).find(|at| text.is(*at, "for")).map_or(text.pieces.len(), |at| at + 1);
-            on_one_shard(query::route(text.from(query), scene, names), refusal::cursor())
+            let inner = text.from(query);
+            let stays = text.range(0..query);
+            // The connection of a gather is kept to the end of the transaction at most, and binary values may hold
+            // OIDs.
+            let apart = (0..query).any(|at| stays.is_any(at, &["hold", "binary"]));
+            let mut routed =
+                if apart { query::route(inner, scene, names) } else { query::route_as_one(inner, scene, names) };
+            if apart {
+                return on_one_shard(routed, refusal::cursor());
+            }
+            shift(&mut routed, query);
+            routed
         }
         SessionCommand::Listen | SessionCommand::Unlisten { .. } | SessionCommand::Notify | SessionCommand::Load => {
             routed(Route::Home)
@@ -230,6 +241,13 @@ fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Name
         | SessionCommand::Deallocate { .. }
         | SessionCommand::Fetch { .. }
         | SessionCommand::CloseCursor { .. } => routed(Route::Touched),
+    }
+}
+
+/// The query stands behind `before` other tokens of its statement.
+fn shift(routed: &mut Routed, before: usize) {
+    if let Route::Keyed(keyed) = &mut routed.route {
+        keyed.spread.shift(before);
     }
 }
 
@@ -331,9 +349,7 @@ fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Rou
         command @ (Command::Ordinary(_)
         | Command::Session(SessionCommand::Declare { .. } | SessionCommand::Execute { .. })) => {
             let mut routed = route(inner, &command, scene, names, wrappers);
-            if let Route::Keyed(keyed) = &mut routed.route {
-                keyed.spread.shift(at);
-            }
+            shift(&mut routed, at);
             explained(text, routed)
         }
         _ => refused(refusal::not_parsed()),
@@ -358,8 +374,9 @@ fn copy(text: Text<'_>, direction: CopyDirection, scene: &Scene, names: &Names) 
     }
     if text.punct(1, b'(') {
         let end = ddl::closing(text, 1);
-        let inner = query::route(text.range(2..end), scene, names);
-        return on_one_shard(inner, refusal::copy_query());
+        let mut inner = query::route_as_one(text.range(2..end), scene, names);
+        shift(&mut inner, 2);
+        return inner;
     }
     let at = 1 + usize::from(text.is(1, "binary"));
     let Some((table, behind)) = ddl::table_name(text, at) else {

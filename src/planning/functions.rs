@@ -244,7 +244,11 @@ static BUILTIN: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
 
 /// Names that PostgreSQL knows without a definition by a user.
 pub fn is_builtin(name: &str) -> bool {
-    BUILTIN.contains_key(name) || GRAMMAR.contains(&name) || CATALOG_TYPES.contains(&name) || is_bare(name)
+    BUILTIN.contains_key(name)
+        || name == "grouping"
+        || GRAMMAR.contains(&name)
+        || CATALOG_TYPES.contains(&name)
+        || is_bare(name)
 }
 
 fn is_bare(name: &str) -> bool {
@@ -268,6 +272,9 @@ fn is_bare(name: &str) -> bool {
 fn builtin_class(name: &str) -> Class {
     if MOMENTS.contains(&name) {
         return Class::Moment;
+    }
+    if name == "grouping" {
+        return Class::Aggregate;
     }
     if GRAMMAR.contains(&name) || HARMLESS.contains(&name) {
         return Class::Harmless;

@@ -42,8 +42,9 @@ pub struct Table {
     pub name: String,
     /// As messages show it.
     pub display: String,
-    /// Of the home shard.
+    /// Of the home shard, as are the types of its rows and of arrays of them.
     pub oid: u32,
+    pub row_types: (u32, u32),
     pub columns: Vec<Column>,
     /// Empty where it isn't among the columns.
     pub primary_key: Vec<String>,
@@ -187,7 +188,16 @@ fn add(
     let (columns, primary_key) = columns::of(text, statement, known);
     let display = found.display.clone();
     let (schema, name) = (found.schema.clone(), found.name.clone());
-    tables.push(Table { schema, name, display, oid: known.oid, columns, primary_key, source });
+    tables.push(Table {
+        schema,
+        name,
+        display,
+        oid: known.oid,
+        row_types: known.row_types,
+        columns,
+        primary_key,
+        source,
+    });
     Ok(())
 }
 

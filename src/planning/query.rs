@@ -24,6 +24,15 @@ const USES_MAX: usize = 200;
 
 /// Where a query is to be answered on a database with several shards.
 pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    routed(text, scene, names, false)
+}
+
+/// As [`route`], for a query that is a part of another command: one server has to answer it as a whole.
+pub fn route_as_one(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    routed(text, scene, names, true)
+}
+
+fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed {
     let Ok(mut statement) = parse::parse(text.sql, text.pieces) else {
         let home = Suspects::new(scene, names).provably_home(text);
         let route = if home { Route::Home } else { Route::Refused(refusal::not_parsed(), Override::Shard) };
@@ -39,7 +48,7 @@ pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
             _ => {}
         }
     }
-    let route = match planned(&statement, &locations, scene, (text, names)) {
+    let route = match planned(&statement, &locations, scene, (text, names, as_one)) {
         Ok(route) => route,
         Err((refusal, who)) => Route::Refused(refusal, who),
     };
@@ -106,7 +115,8 @@ fn is_call(statement: &Statement, locations: &Locations, scene: &Scene, attribut
 
 type Planned<T> = Result<T, (Refusal, Override)>;
 
-type Written<'a> = (Text<'a>, &'a Names);
+/// The text, what its names mean, and if one server has to answer it.
+type Written<'a> = (Text<'a>, &'a Names, bool);
 
 fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written: Written<'_>) -> Planned<Route> {
     let all = || locations.iter().flatten().flatten();
@@ -254,13 +264,14 @@ fn spread(
     keys: &Keys,
     locations: &Locations,
     scene: &Scene,
-    (text, names): Written<'_>,
+    (text, names, as_one): Written<'_>,
     apart: Option<Refusal>,
 ) -> Spread {
     let is_apart = apart.is_some();
     let refusal = match apart {
         Some(apart) => apart,
         None => match scatter::check(statement, keys, &scene.functions()) {
+            Ok(()) if as_one => refusal::not_parsed(),
             Ok(()) => return Spread::Concatenate,
             Err(refusal) => refusal,
         },
@@ -273,7 +284,7 @@ fn spread(
             Err(refusal) => Spread::Refused(refusal),
         }
     };
-    if is_apart {
+    if is_apart || as_one {
         return otherwise;
     }
     match merge::build(statement, keys, locations, scene, names, text) {

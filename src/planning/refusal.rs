@@ -478,14 +478,6 @@ pub fn copy(table: &str) -> Refusal {
     )
 }
 
-pub fn copy_query() -> Refusal {
-    Refusal::new(
-        "COPY of a query over several shards is not supported yet",
-        "Its rows would have to be collected from all of them",
-        "Compare the shard key with a constant, or run the query without COPY.",
-    )
-}
-
 pub fn server_file() -> Refusal {
     Refusal::new(
         "COPY with a file or program of the server is not supported on several shards",

@@ -12,6 +12,8 @@ use super::frame::{Fields, FrameError, HEADER_BYTES};
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Renumbering {
     pub types: Arc<HashMap<u32, u32>>,
+    /// Types of the rows of these tables, and of arrays of them.
+    pub row_types: HashMap<u32, u32>,
     /// By the OID of a table: its other OID, and the numbers of its columns by those that they have.
     pub tables: HashMap<u32, (u32, Vec<i16>)>,
 }
@@ -36,7 +38,8 @@ impl Renumbering {
             let (table, column) = renumbered.unwrap_or((0, 0));
             out.put_u32(table);
             out.put_i16(column);
-            out.put_u32(self.types.get(&oid).copied().unwrap_or(oid));
+            let renumbered = self.types.get(&oid).or_else(|| self.row_types.get(&oid));
+            out.put_u32(renumbered.copied().unwrap_or(oid));
             // Size, modifier, format.
             out.put_slice(fields.bytes(8)?);
         }
@@ -67,6 +70,7 @@ mod tests {
         };
         let renumbering = Renumbering {
             types: Arc::new(HashMap::from([(20_000, 16_500)])),
+            row_types: HashMap::new(),
             tables: HashMap::from([(30_000, (16_400, vec![2, 5]))]),
         };
         let given = frame(&[column(30_000, 2, 20_000), column(0, 0, 23), column(30_001, 1, 25)]);

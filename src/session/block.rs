@@ -223,7 +223,10 @@ impl Session {
         match command {
             TransactionCommand::Savepoint(name) => self.transaction.savepoint(name, sql),
             TransactionCommand::Release(name) => self.transaction.release(name),
-            _ => self.transaction.rollback_to(name),
+            _ => {
+                self.transaction.rollback_to(name);
+                self.drop_scratches().await;
+            }
         }
         self.apply(Change::Transaction(command.clone()));
         Ok(Ended::Tag(tag))

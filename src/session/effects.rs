@@ -316,8 +316,9 @@ impl Session {
             Change::AdvisoryLock => self.state.pins.advisory_locks = true,
             Change::AdvisoryUnlockAll => self.state.pins.advisory_locks = false,
             Change::Declare { name, hold } => {
-                if let Some(held) = self.transaction.held().last() {
-                    self.cursors.insert(name, held.shard);
+                let acting = self.acting.filter(|shard| shard.is_scratch());
+                if let Some(shard) = acting.or(self.transaction.held().last().map(|held| held.shard)) {
+                    self.cursors.insert(name, shard);
                 }
                 self.state.pins.held_cursors |= hold;
             }

@@ -252,9 +252,8 @@ impl Session {
             && self.shard_of(&plan).is_none()
         {
             let spliced = self.splice(&statement.sql, gather);
-            let (original, types) = (statement.sql.clone(), statement.declared.clone());
-            let reads = Gathering::reads_rows(&statement.template);
-            let gathering = Gathering { gather, pulls, spliced, original, types, reads };
+            let text = (statement.sql.clone(), statement.declared.clone());
+            let gathering = Gathering::new(gather, pulls, spliced, text, &statement.template);
             return Box::pin(self.bind_gather(portal, statement, gathering, changes, len)).await;
         }
         let Some(shard) = self.shard_of(&plan) else {
@@ -290,6 +289,9 @@ impl Session {
     /// A session command within a transaction that is on several shards runs on each of them; one on a
     /// cursor, where that is.
     fn wherever_held(&self, plan: Plan, statement: &ClientStatement) -> Plan {
+        if let Some(shard) = self.cursor_apart(&statement.template) {
+            return Plan::Single { shard, why: crate::planning::Why::Home };
+        }
         if plan != Plan::Touched || self.transaction.held().len() < 2 {
             return plan;
         }

@@ -9,7 +9,7 @@ mod sql;
 
 use bytes::Bytes;
 
-use self::sql::{create, quote};
+use self::sql::create;
 use super::block::aborted;
 use super::effects::Change;
 use super::prepared::{ClientStatement, Place, Portal};
@@ -17,16 +17,16 @@ use super::scratch::Attached;
 use super::segment::Failure;
 use super::turn::{Session, SessionEnd};
 use super::undo::Undo;
-use crate::execute::gather::{Checked, check};
+use crate::execute::gather::{Checked, Made, check};
 use crate::execute::{Expect, own};
-use crate::planning::gather::{self, Gather, Spliced, Table};
+use crate::planning::gather::{self, Gather, Spliced};
 use crate::planning::{Access, Template};
 use crate::pool::Condition;
 use crate::protocol::backend::Status;
 use crate::protocol::description::Renumbering;
 use crate::protocol::frontend::{Bind, encode};
 use crate::sql::Command;
-use crate::sql::command::Verb;
+use crate::sql::command::{SessionCommand, Verb};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// A statement to be answered so, and its text.
@@ -40,11 +40,28 @@ pub(super) struct Gathering<'a> {
     pub types: Bytes,
     /// False: EXPLAIN without ANALYZE, which reads no row.
     pub reads: bool,
+    /// It opens a cursor.
+    pub declares: bool,
 }
 
-impl Gathering<'_> {
-    pub(super) fn reads_rows(template: &Template) -> bool {
-        !matches!(&template.statements[..], [only] if only.command == Command::Ordinary(Verb::Explain { analyze: false }))
+impl<'a> Gathering<'a> {
+    pub(super) fn new(
+        gather: &'a Gather,
+        pulls: &'a [Vec<ShardId>],
+        spliced: Spliced,
+        (original, types): (Bytes, Bytes),
+        template: &Template,
+    ) -> Self {
+        let is = |wanted: fn(&Command) -> bool| matches!(&template.statements[..], [only] if wanted(&only.command));
+        Self {
+            gather,
+            pulls,
+            spliced,
+            original,
+            types,
+            reads: !is(|command| *command == Command::Ordinary(Verb::Explain { analyze: false })),
+            declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { .. }))),
+        }
     }
 }
 
@@ -150,7 +167,7 @@ impl Session {
         if self.transaction.is_failed() {
             return Err(aborted().into());
         }
-        self.admit_gather(gathering.gather)?;
+        self.admit_gather(&gathering)?;
         let attached = self.attach_scratch().await?;
         check_definitions(gathering.gather, &attached)?;
         let (scratch, columns) = self.open_scratch(&gathering, &attached, access).await?;
@@ -166,7 +183,12 @@ impl Session {
         }
     }
 
-    fn admit_gather(&self, gather: &Gather) -> Result<(), ClientError> {
+    fn admit_gather(&self, gathering: &Gathering<'_>) -> Result<(), ClientError> {
+        let gather = gathering.gather;
+        if gathering.declares && !self.transaction.in_block() {
+            let text = "DECLARE CURSOR can only be used in transaction blocks";
+            return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, text));
+        }
         if gather.has_moment && self.transaction.in_block() {
             let text = "the time of the transaction in a statement over several shards is not supported in a transaction block";
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
@@ -202,7 +224,7 @@ impl Session {
         let scratch = self.transaction.add_apart(lease);
         let types = scratch_types(&gathering.types, attached);
         for with_keys in [false, true] {
-            let preamble = match self.preamble(gathering.gather, scratch, with_keys) {
+            let (settings, preamble) = match self.preamble(gathering.gather, scratch, with_keys) {
                 Ok(preamble) => preamble,
                 Err(error) => {
                     self.transaction.remove(scratch);
@@ -210,8 +232,15 @@ impl Session {
                 }
             };
             let lease = self.transaction.lease_mut(scratch).expect("added above");
-            let checked =
-                check(lease, &preamble, gathering.gather.tables.len(), &gathering.spliced.query, &types).await;
+            let checked = check(
+                lease,
+                settings.as_deref(),
+                &preamble,
+                gathering.gather.tables.len(),
+                &gathering.spliced.query,
+                &types,
+            )
+            .await;
             let failure = match checked {
                 Ok(Checked::Fits { columns, tables }) => {
                     self.renumber(gathering.gather, scratch, &tables, attached);
@@ -234,18 +263,24 @@ impl Session {
     }
 
     /// What makes the connection ready: the session's settings, a transaction, the tables.
-    fn preamble(&mut self, gather: &Gather, scratch: ShardId, with_keys: bool) -> Result<String, ClientError> {
+    fn preamble(
+        &mut self,
+        gather: &Gather,
+        scratch: ShardId,
+        with_keys: bool,
+    ) -> Result<(Option<String>, String), ClientError> {
         let wanted = self.state.settings_at_begin().clone();
         let in_block: Vec<String> = self.transaction.settings_in_block()?.into_iter().map(str::to_owned).collect();
         let lease = self.transaction.lease_mut(scratch).expect("added by the caller");
-        let mut sql = String::new();
+        let mut settings = String::new();
         if lease.status != Status::Idle {
-            sql.push_str("ROLLBACK;");
+            settings.push_str("ROLLBACK;");
         }
         if let Some(difference) = lease.settings.difference(&wanted) {
-            sql.push_str(&difference);
+            settings.push_str(&difference);
             lease.settings = wanted;
         }
+        let mut sql = String::new();
         sql.push_str("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;");
         for setting in in_block {
             sql.push_str(&setting);
@@ -256,19 +291,20 @@ impl Session {
             sql.push(';');
         }
         for table in &gather.tables {
-            let name = format!("pg_temp.{}", quote(&table.name));
-            sql.push_str(&format!("SELECT '{}'::pg_catalog.regclass::pg_catalog.oid;", name.replace('\'', "''")));
+            sql.push_str(&sql::numbers(table));
         }
-        Ok(sql)
+        Ok(((!settings.is_empty()).then_some(settings), sql))
     }
 
     /// Descriptions of the result say what the home shard's would.
-    fn renumber(&mut self, gather: &Gather, scratch: ShardId, tables: &[u32], attached: &Attached) {
-        let numbers = |table: &Table| (table.oid, table.columns.iter().map(|column| column.number).collect());
-        let renumbering = Renumbering {
-            types: Arc::clone(&attached.copied.types),
-            tables: tables.iter().copied().zip(gather.tables.iter().map(numbers)).collect(),
-        };
+    fn renumber(&mut self, gather: &Gather, scratch: ShardId, made: &[Made], attached: &Attached) {
+        let mut renumbering = Renumbering { types: Arc::clone(&attached.copied.types), ..Renumbering::default() };
+        for (made, table) in made.iter().zip(&gather.tables) {
+            let columns = table.columns.iter().map(|column| column.number).collect();
+            renumbering.tables.insert(made.oid, (table.oid, columns));
+            renumbering.row_types.insert(made.row_type, table.row_types.0);
+            renumbering.row_types.insert(made.row_array_type, table.row_types.1);
+        }
         if let Some(mut apart) = self.transaction.take_apart(scratch) {
             apart.renumbering = Arc::new(renumbering);
             self.transaction.put_apart(apart);
@@ -299,6 +335,23 @@ impl Session {
         }
     }
 
+    /// The scratch connection of the cursor that a command names, if it has one.
+    pub(super) fn cursor_apart(&self, template: &Template) -> Option<ShardId> {
+        if self.transaction.apart().is_empty() {
+            return None;
+        }
+        let [only] = &*template.statements else { return None };
+        let name = super::block::cursor_of(&only.command)?;
+        self.cursors.get(name).copied().filter(|shard| shard.is_scratch())
+    }
+
+    /// ROLLBACK TO SAVEPOINT: what was opened since then ends, and what was opened before isn't told apart.
+    pub(super) async fn drop_scratches(&mut self) {
+        self.portals.retain(|_, portal| !matches!(portal.place, Place::Shard(shard) if shard.is_scratch()));
+        self.cursors.retain(|_, shard| !shard.is_scratch());
+        self.release_scratches().await;
+    }
+
     /// Gives scratch connections back that have nothing of the client's left on them.
     pub(super) async fn release_scratches(&mut self) {
         if self.transaction.apart().is_empty() {
@@ -325,6 +378,7 @@ impl Session {
         for number in free {
             let Some(mut lease) = self.transaction.remove(number) else { continue };
             self.portals.retain(|_, portal| portal.place != Place::Shard(number));
+            self.cursors.retain(|_, shard| *shard != number);
             if lease.is_at_rest() && lease.status != Status::Idle && own::run(&mut lease, "ROLLBACK").await.is_err() {
                 lease.condition = Condition::Broken;
             }
@@ -384,8 +438,10 @@ fn binary_fits(gathered: &Gathered, message: &Bind<'_>) -> Result<(), ClientErro
     const FIRST_USER_OID: u32 = 16_384;
     let wants_binary = message.wants_binary();
     for (position, oid) in gathered.columns.iter().enumerate() {
-        let holds_oids =
-            *oid >= FIRST_USER_OID && gathered.attached.copied.nested.contains(oid) || HOLD_OIDS.contains(oid);
+        let known = &gathered.attached.copied;
+        // A type that isn't there for good is that of the rows of a table that was made.
+        let holds_oids = HOLD_OIDS.contains(oid)
+            || *oid >= FIRST_USER_OID && (known.nested.contains(oid) || !known.types.contains_key(oid));
         if holds_oids && wants_binary(position) {
             let text = "the result has values in binary that hold OIDs, which differ from server to server";
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text).hint("Ask for text results."));

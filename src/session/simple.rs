@@ -213,9 +213,7 @@ impl Session {
             let frame = self.client.inbound.get(..len).unwrap_or_default();
             let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
             let spliced = self.splice(&sql, gather);
-            let reads = Gathering::reads_rows(&template);
-            let types = bytes::Bytes::new();
-            let gathering = Gathering { gather, pulls, spliced, original: sql, types, reads };
+            let gathering = Gathering::new(gather, pulls, spliced, (sql, bytes::Bytes::new()), &template);
             return Box::pin(self.run_gather(gathering, &template, changes, len)).await;
         }
         if Self::written_by(&plan).is_some() && self.shard_of(&plan).is_none() {
@@ -244,6 +242,9 @@ impl Session {
     fn targets(&self, plan: &Plan, template: &Template) -> Vec<ShardId> {
         if self.transaction.held().iter().any(|held| held.lease.status == Status::Failed) {
             return self.shard_of(plan).into_iter().collect();
+        }
+        if let Some(scratch) = self.cursor_apart(template) {
+            return vec![scratch];
         }
         match plan {
             Plan::Scatter { shards } => shards.as_slice().to_vec(),

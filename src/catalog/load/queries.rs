@@ -2,7 +2,8 @@
 //! that came after PostgreSQL 14 are read through `to_jsonb`, which gives NULL where they aren't.
 
 /// oid, schema, name, kind, row security, rules, triggers, BEFORE row triggers (bits ROW = 1 and
-/// BEFORE = 2 of pg_trigger.tgtype), extension, functions of the triggers as schema and name, unlogged.
+/// BEFORE = 2 of pg_trigger.tgtype), extension, functions of the triggers as schema and name, unlogged, the type of its
+/// rows and that of arrays of them.
 pub(super) const RELATIONS: &str = r"
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
        EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
@@ -18,7 +19,8 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurit
              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal ORDER BY t.oid),
        ARRAY(SELECT p.proname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal ORDER BY t.oid),
-       c.relpersistence = 'u'
+       c.relpersistence = 'u', c.reltype,
+       COALESCE((SELECT t.typarray FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), 0)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')

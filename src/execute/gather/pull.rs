@@ -55,7 +55,7 @@ struct Loop<'l, 'a> {
     error: Option<ClientFrame>,
 }
 
-/// Fills the tables one after the other. After an error all sources are at rest or broken; the scratch
+/// Fills the tables one after the other, between two statements of their own if there are such. After an error all sources are at rest or broken; the scratch
 /// connection isn't fit for anything but being closed.
 ///
 /// # Errors
@@ -65,6 +65,7 @@ pub async fn pull(
     scratch: &mut Backend,
     sources: &mut [Source<'_>],
     pulls: &[Pull],
+    around: Option<(&str, &str)>,
     limits: Limits,
 ) -> Result<Pulled, GatherError> {
     let mut work = Loop {
@@ -76,7 +77,7 @@ pub async fn pull(
         watches_client: true,
         error: None,
     };
-    let result = work.run(pulls, limits).await;
+    let result = work.run(pulls, around, limits).await;
     let notifications = std::mem::take(&mut work.notifications);
     work.client.outbound.extend_from_slice(&notifications);
     if result.is_err() {
@@ -89,12 +90,18 @@ pub async fn pull(
 }
 
 impl Loop<'_, '_> {
-    async fn run(&mut self, pulls: &[Pull], limits: Limits) -> Result<Pulled, GatherError> {
+    async fn run(
+        &mut self,
+        pulls: &[Pull],
+        around: Option<(&str, &str)>,
+        limits: Limits,
+    ) -> Result<Pulled, GatherError> {
         for (position, source) in self.sources.iter_mut().enumerate() {
             // All begin at once; a server that doesn't take its request now gets the rest when it is read.
             source.backend.framed.try_flush_now().map_err(|error| lost(position, error))?;
         }
         let mut pulled = Pulled::default();
+        self.say(around.map(|(before, _)| before));
         for (table, pull) in pulls.iter().enumerate() {
             let before = self.amount.rows;
             encode::query(&mut self.scratch.framed.outbound, pull.copy_in.as_bytes());
@@ -109,6 +116,7 @@ impl Loop<'_, '_> {
             pulled.rows.push(self.amount.rows - before);
             self.check(limits)?;
         }
+        self.say(around.map(|(_, after)| after));
         loop {
             let mut open = false;
             for position in 0..self.sources.len() {
@@ -119,6 +127,14 @@ impl Loop<'_, '_> {
                 return Ok(pulled);
             }
             self.step(None).await?;
+        }
+    }
+
+    /// Has the scratch database do something besides.
+    fn say(&mut self, sql: Option<&str>) {
+        if let Some(sql) = sql {
+            encode::query(&mut self.scratch.framed.outbound, sql.as_bytes());
+            self.scratch.unanswered += 1;
         }
     }
 

@@ -32,13 +32,15 @@ impl Session {
             waiting.push((shard, std::mem::take(&mut self.expects)));
         }
         let in_block = self.transaction.in_block();
+        let recodes = self.recodes();
         let mut plans: Vec<(ShardId, usize, Vec<usize>)> = Vec::new();
         for (shard, expects) in &waiting {
             let tables: Vec<usize> = (0..gathering.pulls.len())
                 .filter(|table| gathering.pulls.get(*table).is_some_and(|from| from.contains(shard)))
                 .collect();
             let lease = self.transaction.lease_mut(*shard).expect("reached above");
-            let sql = copy_out(gathering.gather, &tables, !in_block && lease.status == Status::Idle);
+            let own_block = !in_block && lease.status == Status::Idle;
+            let sql = copy_out(gathering.gather, &tables, own_block, recodes);
             encode::query(&mut lease.framed.outbound, sql.as_bytes());
             lease.unanswered += 1;
             lease.unnamed = None;
@@ -59,7 +61,8 @@ impl Session {
                 order.push(*shard);
             }
         }
-        let pulled = pull(client, &mut apart.lease, &mut sources, &pulls, limits).await;
+        let around = recodes.then_some((super::sql::TO_SERVER_ENCODING, super::sql::TO_CLIENT_ENCODING));
+        let pulled = pull(client, &mut apart.lease, &mut sources, &pulls, around, limits).await;
         drop(sources);
         self.transaction.put_apart(apart);
         match pulled {
@@ -71,6 +74,17 @@ impl Session {
                 Err(self.gather_failure(error, &order).await)
             }
         }
+    }
+
+    /// If the client speaks another encoding than the servers: values in binary are recoded as well, and not all of
+    /// them can be.
+    fn recodes(&self) -> bool {
+        let in_block = self.transaction.settings_in_block().unwrap_or_default();
+        self.state.settings().get("client_encoding").is_some()
+            || in_block.iter().any(|sql| {
+                let sql = sql.to_ascii_lowercase();
+                sql.contains("encoding") || sql.contains("names")
+            })
     }
 
     /// Outside of the client's blocks the rows were read in a transaction of the proxy's own.

@@ -30,7 +30,7 @@ pub(super) fn copy_in(table: &Table) -> String {
 
 /// The rows of all these tables, as one query string: in one transaction, and of one moment where it isn't the
 /// client's.
-pub(super) fn copy_out(gather: &Gather, tables: &[usize], own_block: bool) -> String {
+pub(super) fn copy_out(gather: &Gather, tables: &[usize], own_block: bool, recodes: bool) -> String {
     let copies: Vec<String> = tables
         .iter()
         .filter_map(|table| gather.tables.get(*table))
@@ -39,13 +39,35 @@ pub(super) fn copy_out(gather: &Gather, tables: &[usize], own_block: bool) -> St
             format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", columns(table))
         })
         .collect();
-    if own_block && copies.len() > 1 {
-        format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{};COMMIT", copies.join(";"))
+    let several = copies.len() > 1;
+    let mut parts = copies;
+    if recodes {
+        parts.insert(0, TO_SERVER_ENCODING.to_owned());
+        parts.push(TO_CLIENT_ENCODING.to_owned());
+    }
+    if own_block && several {
+        format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{};COMMIT", parts.join(";"))
     } else {
-        copies.join(";")
+        parts.join(";")
     }
 }
 
 pub(super) fn quote(name: &str) -> String {
     crate::catalog::scratch::quote_name(name)
 }
+
+/// Selects what [`crate::execute::gather::Made`] reads.
+pub(super) fn numbers(table: &Table) -> String {
+    let name = format!("pg_temp.{}", quote(&table.name)).replace('\'', "''");
+    format!(
+        "SELECT c.oid || ' ' || c.reltype || ' ' || t.typarray FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_type t ON t.oid = c.reltype WHERE c.oid = '{name}'::pg_catalog.regclass;"
+    )
+}
+
+/// Rows go in the servers' encoding, in which they are; within the transaction, whatever ends it.
+pub(super) const TO_SERVER_ENCODING: &str = "SELECT pg_catalog.set_config('shardway.client_encoding', \
+    pg_catalog.current_setting('client_encoding'), true), pg_catalog.set_config('client_encoding', \
+    pg_catalog.current_setting('server_encoding'), true)";
+pub(super) const TO_CLIENT_ENCODING: &str =
+    "SELECT pg_catalog.set_config('client_encoding', pg_catalog.current_setting('shardway.client_encoding'), true)";
