@@ -21,6 +21,8 @@ const SCHEMA: &str = "
     CREATE TABLE pets (person bigint REFERENCES people ON DELETE CASCADE, id int, name text, PRIMARY KEY (person, id));
     CREATE TABLE wide (id bigint PRIMARY KEY, a int, b text, c numeric, d bool, e float8, f date, g text, h bigint, i text);
     CREATE TABLE countries (code text PRIMARY KEY, name text);
+    CREATE TABLE moods (id serial PRIMARY KEY, name text UNIQUE, made timestamptz DEFAULT now(), seen timestamptz);
+    CREATE TABLE badges (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, name text);
     CREATE TABLE visits (id bigint PRIMARY KEY, friend bigint CONSTRAINT friend REFERENCES people ON DELETE CASCADE);
 ";
 
@@ -40,7 +42,10 @@ fn config() -> String {
         let _ = write!(text, "\n[database.{database}.table.{table}]\nkey = \"{key}\"\n");
     }
     let _ = write!(text, "\n[database.{database}.table.pets]\nkey = \"person\"\ncolocate = \"people\"\n");
-    text + &format!("\n[database.{database}.table.countries]\nreference = true\n")
+    for table in ["countries", "moods", "badges"] {
+        let _ = write!(text, "\n[database.{database}.table.{table}]\nreference = true\n");
+    }
+    text
 }
 
 fn proxy() -> &'static Proxy {
@@ -252,6 +257,38 @@ async fn statements_between_two_syncs_are_one_transaction() {
     let error = client.execute(&insert, &[&c, &"pipe", &1_i32, &b]).await.expect_err("there is one");
     assert_eq!(error.code().map(|code| code.code()), Some("23505"));
     assert_eq!(total("SELECT count(*) FROM people WHERE name = 'pipe'"), 2);
+}
+
+#[tokio::test]
+async fn copies_of_a_reference_table_stay_alike() {
+    let client = connect().await;
+    let alike = |sql: &str| {
+        let all = on_shards(sql);
+        assert!(all.iter().all(|one| *one == all[0] && !one.is_empty()), "{sql}: {all:?}");
+    };
+    let moods = "SELECT string_agg(m::text, ',' ORDER BY id) FROM moods m";
+    let ids = simple(&client, "INSERT INTO moods (name) VALUES ('glad'), ('sad') RETURNING id").await;
+    assert_eq!(ids, ["1", "2"]);
+    alike(moods);
+    simple(&client, "INSERT INTO moods (name, seen, made) VALUES ('bad', CURRENT_TIMESTAMP, DEFAULT)").await;
+    simple(&client, "UPDATE moods SET seen = now() WHERE name <> 'bad'").await;
+    alike(moods);
+    assert_eq!(code(&client, "INSERT INTO moods (name) VALUES ('mad'), ('sad')").await, "23505");
+    alike(moods);
+    let insert = client
+        .prepare("INSERT INTO moods (name, seen) VALUES ($1, now()) RETURNING id, name")
+        .await
+        .expect("it can be prepared");
+    let row = client.query_one(&insert, &[&"odd"]).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(row.get::<_, String>(1), "odd");
+    alike(moods);
+    assert_eq!(distinct("SELECT count(*) FROM moods"), ["4"]);
+    // A default that is another value on each shard.
+    assert_eq!(code(&client, "INSERT INTO badges (name) VALUES ('x')").await, "0A000");
+    // A copy that differs is found out, and nothing stays.
+    cluster().primary(1).sql("DELETE FROM moods WHERE name = 'odd'").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(code(&client, "DELETE FROM moods WHERE name IN ('odd', 'bad')").await, "55000");
+    assert_eq!(on_shards("SELECT count(*) FROM moods"), ["4", "3", "4"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
-use super::writes::{How, Several};
+use super::writes::{Copies, How, Several};
 use crate::routing::key;
 use crate::sql::{Command, Lexed};
 use crate::types::{KeyType, ShardId, ShardSet};
@@ -129,7 +129,7 @@ impl Binding<'_> {
         let overridable = match &routed.route {
             Route::Keyed(_) | Route::Refused(_, Override::Key) => true,
             Route::Refused(refusal, _) => return Err(refusal.clone()),
-            Route::Touched | Route::Home | Route::Any | Route::Everywhere(_) => false,
+            Route::Touched | Route::Home | Route::Any | Route::Copies(_) | Route::Everywhere(_) => false,
         };
         if !overridable {
             return self.route(routed);
@@ -165,6 +165,7 @@ impl Binding<'_> {
             Route::Touched => Ok(Plan::Touched),
             Route::Home => Ok(Plan::Single { shard: self.template.map.home(), why: Why::Home }),
             Route::Any => Ok(Plan::Any),
+            Route::Copies(copies) => self.copies(copies),
             Route::Everywhere(way) => Ok(Plan::Definition(Definition { steps: vec![Step::Everywhere(*way)] })),
             Route::Refused(refusal, _) => Err(refusal.clone()),
             Route::Keyed(keyed) => self.keyed(keyed),
@@ -256,7 +257,8 @@ impl Binding<'_> {
                     | Plan::Merge { .. }
                     | Plan::Gather { .. }
                     | Plan::WriteAll { .. }
-                    | Plan::InsertByShard(_),
+                    | Plan::InsertByShard(_)
+                    | Plan::WriteCopies { .. },
                     _,
                 ) => {
                     return Err(refusal::batch("can't go to several shards"));
@@ -264,6 +266,15 @@ impl Binding<'_> {
             });
         }
         Ok(Plan::Definition(Definition { steps }))
+    }
+
+    fn copies(&self, copies: &Arc<Copies>) -> Result<Plan, Refusal> {
+        if copies.dated && self.call.names_moment() {
+            return Err(refusal::dated_literal());
+        }
+        let map = &self.template.map;
+        let shards = ShardSet::from_shards(map.shard_ids()).unwrap_or_else(|| ShardSet::one(map.home()));
+        Ok(Plan::WriteCopies { shards, home: map.home(), copies: Arc::clone(copies) })
     }
 
     /// A write on several shards.

@@ -257,6 +257,8 @@ fn on_one_shard(mut inner: Routed, why: Refusal) -> Routed {
         && !matches!(keyed.spread, Spread::Refused(_))
     {
         keyed.spread = Spread::Refused(why);
+    } else if matches!(inner.route, Route::Copies(_)) {
+        inner.route = Route::Refused(why, Override::Shard);
     }
     inner
 }
@@ -310,7 +312,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 // A copy of a reference table on the home shard is as good as any.
                 Route::Home | Route::Any => routed(Route::Home),
                 Route::Refused(..) => inner,
-                Route::Keyed(_) | Route::Touched | Route::Everywhere(_) => Routed {
+                Route::Keyed(_) | Route::Touched | Route::Copies(_) | Route::Everywhere(_) => Routed {
                     route: Route::Refused(refusal::makes_table(what), Override::Shard),
                     sharded: inner.sharded,
                 },
@@ -364,6 +366,9 @@ fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
         let runs = (0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"]));
         let same = matches!(several.how, How::Shares(_));
         keyed.spread = if same && !runs { Spread::Concatenate } else { Spread::Refused(refusal::explain()) };
+    } else if matches!(inner.route, Route::Copies(_)) {
+        let runs = (0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"]));
+        inner.route = if runs { Route::Refused(refusal::explain(), Override::Shard) } else { Route::Home };
     }
     inner
 }

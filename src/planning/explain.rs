@@ -75,6 +75,11 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             let moments = if moments.is_empty() { "" } else { ", one moment" };
             format!("writes on shards {}{moments}", names(shards.as_slice().iter().copied(), map))
         }
+        Plan::WriteCopies { shards, copies, .. } => {
+            let fills = copies.rows.as_ref().is_some_and(|rows| !rows.fills.is_empty());
+            let moments = if copies.moments.is_empty() && !fills { "" } else { ", one moment" };
+            format!("the same on shards {}{moments}", names(shards.as_slice().iter().copied(), map))
+        }
         Plan::InsertByShard(rows) => {
             let each: Vec<String> = rows
                 .shares

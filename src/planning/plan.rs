@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::merge::{Merge, Window};
-use super::writes::{MomentCall, RowsLayout};
+use super::writes::{Copies, MomentCall, RowsLayout};
 use crate::observe::Strategy;
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
@@ -34,6 +34,8 @@ pub enum Plan {
     WriteAll { shards: ShardSet, moments: Arc<[MomentCall]> },
     /// Each shard inserts its rows, all in one transaction.
     InsertByShard(Arc<RowsByShard>),
+    /// The same on every shard, in one transaction: its copies of a reference table. The answer is the home shard's.
+    WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
 }
@@ -90,6 +92,7 @@ impl Plan {
             // On all shards there are, mostly, which the plan doesn't say.
             Self::Definition(_) => (Strategy::Definition, 0),
             Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
+            Self::WriteCopies { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
             Self::InsertByShard(rows) => (Strategy::Split, rows.shares.len()),
             Self::Touched => (Strategy::Session, 1),
         }

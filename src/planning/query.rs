@@ -125,8 +125,10 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
         return Err((refusal, who));
     }
     for write in &statement.writes {
-        if let Some(Found { location: Location::Reference, display, .. }) = target(write, locations) {
-            return Err((refusal::reference_write(display), Override::Shard));
+        if let Some(found @ Found { location: Location::Reference, .. }) = target(write, locations) {
+            check_triggers(statement, locations, scene)?;
+            let copies = writes::copies::plan(statement, write, found, all(), scene, written.0);
+            return copies.map(|copies| Route::Copies(Arc::new(copies))).map_err(|why| (why, Override::Shard));
         }
     }
     check_triggers(statement, locations, scene)?;

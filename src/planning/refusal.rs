@@ -116,9 +116,25 @@ pub fn function_in_scatter(function: &str) -> Refusal {
 
 pub fn reference_write(table: &str) -> Refusal {
     Refusal::new(
-        format!("table {table} is a reference table: writing it on all shards is not supported yet"),
-        "Every shard has a copy, and they would differ",
-        NAME_ONE_SHARD,
+        format!("COPY into {table}, a reference table, is not supported yet"),
+        "Every shard has a copy of it",
+        "Use INSERT, which writes all of them.",
+    )
+}
+
+pub fn copies_of_others(table: &str, other: &str) -> Refusal {
+    Refusal::new(
+        format!("table {table} is a reference table: it can't be written from {other}, which isn't one"),
+        "Every shard has a copy, and each would see other rows",
+        format!("Read {other} first, then write {table} with what was read."),
+    )
+}
+
+pub fn function_in_copies(function: &str) -> Refusal {
+    Refusal::new(
+        format!("{function}() in a write to a reference table is not supported"),
+        "Every shard has a copy, and its value would differ from shard to shard",
+        "Call it in a statement of its own, and pass the value as a parameter.",
     )
 }
 

@@ -10,7 +10,7 @@ use super::keys::{self, Test};
 use super::merge::Merge;
 use super::plan::{Refusal, Way, Why};
 use super::refusal;
-use super::writes::Several;
+use super::writes::{Copies, Several};
 use crate::routing::{NoPlace, Sharded};
 use crate::sql::statement::Constant;
 use crate::types::{KeyValue, ShardId};
@@ -30,6 +30,8 @@ pub enum Route {
     Home,
     /// Reference tables only.
     Any,
+    /// Writes a reference table, on every shard.
+    Copies(Arc<Copies>),
     Keyed(Keyed),
     /// A definition that every shard must have.
     Everywhere(Way),

@@ -32,6 +32,7 @@ impl Session {
             | Plan::Gather { .. }
             | Plan::WriteAll { .. }
             | Plan::InsertByShard(_)
+            | Plan::WriteCopies { .. }
             | Plan::Definition(_) => None,
         }
     }

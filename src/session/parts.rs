@@ -44,6 +44,8 @@ pub(super) enum Order {
     Parts,
     /// As the rows were given: for each, the part that has it.
     Given(Vec<usize>),
+    /// All parts are the same, and this one's answer is the client's.
+    Same(usize),
 }
 
 /// A statement that is ready to be sent.
@@ -95,6 +97,9 @@ impl Prepared {
         let mut told = Told::default();
         self.take_rows(&answers, &mut told);
         let mut count = 0;
+        if let Order::Same(position) = self.order {
+            told.description = answers.get(position).and_then(|answer| answer.description.clone());
+        }
         for (part, answer) in self.parts.iter().zip(&mut answers) {
             count += answer.tag.as_deref().map_or(0, |tag| backend::tag_rows(tag.as_bytes()));
             for notice in std::mem::take(&mut answer.notices) {
@@ -104,6 +109,7 @@ impl Prepared {
                 }
             }
             match (&told.description, answer.description.take()) {
+                (Some(_), _) if matches!(self.order, Order::Same(_)) => {}
                 (None, description) => told.description = description,
                 (Some(first), Some(other)) if first.first() == other.first() => {
                     if first.first() == Some(&backend::tag::ROW_DESCRIPTION) {
@@ -112,6 +118,9 @@ impl Prepared {
                 }
                 (Some(_), _) => {}
             }
+        }
+        if let Order::Same(position) = self.order {
+            return self.same(position, &answers, told);
         }
         told.tag = counted(answers.first().and_then(|answer| answer.tag.as_deref()).unwrap_or_default(), count);
         Ok(told)
@@ -134,6 +143,21 @@ impl Prepared {
         })
     }
 
+    /// The answer of one, if all have written as many rows.
+    fn same(&self, position: usize, answers: &[Answer], mut told: Told) -> Result<Told, Undone> {
+        let tag = answers.get(position).and_then(|answer| answer.tag.clone()).unwrap_or_default();
+        if answers.iter().any(|answer| answer.tag.as_deref().unwrap_or_default() != tag) {
+            let error = ClientError::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the copies of a reference table differ: the shards wrote different numbers of rows",
+            )
+            .hint("shardway check compares the copies; make them alike on each shard.");
+            return Err(error.into());
+        }
+        told.tag = tag;
+        Ok(told)
+    }
+
     /// Where rows have an order, each part must have as many as it was given.
     fn check_order(&self, answers: &[Answer]) -> Result<(), Undone> {
         let Order::Given(order) = &self.order else { return Ok(()) };
@@ -154,6 +178,12 @@ impl Prepared {
     fn take_rows(&self, answers: &[Answer], told: &mut Told) {
         let mut rows = BytesMut::new();
         match &self.order {
+            Order::Same(position) => {
+                if let Some(answer) = answers.get(*position) {
+                    rows.extend_from_slice(&answer.rows);
+                    told.ends.clone_from(&answer.ends);
+                }
+            }
             Order::Parts => {
                 for answer in answers {
                     let start = rows.len();

@@ -29,6 +29,7 @@ impl Session {
         match plan {
             Plan::WriteAll { shards, .. } => Some(shards.as_slice().to_vec()),
             Plan::InsertByShard(rows) => Some(rows.shards().collect()),
+            Plan::WriteCopies { shards, .. } => Some(shards.as_slice().to_vec()),
             // Plans of other kinds, which write one shard at most.
             _ => None,
         }
@@ -117,6 +118,27 @@ impl Session {
                 }
                 let part = |shard: &ShardId| Part { shard: *shard, ..whole.clone() };
                 Ok(Prepared { parts: shards.as_slice().iter().map(part).collect(), order: Order::Parts })
+            }
+            Plan::WriteCopies { shards, home, copies } => {
+                let fills = copies.rows.as_ref().is_some_and(|rows| !rows.fills.is_empty());
+                let mut whole = Part::whole(*home, sql.clone());
+                if fills || !copies.moments.is_empty() {
+                    let moment = self.moment(*home).await?;
+                    let tokens = tokens_of(sql, span, &options);
+                    let made = match &copies.rows {
+                        Some(layout) if fills => {
+                            let all: Vec<usize> = (0..layout.rows.len()).collect();
+                            with_rows(sql, &tokens, layout, &all, Some(&moment))
+                        }
+                        _ => with_moment(sql, &tokens, &copies.moments, &moment),
+                    };
+                    whole.sql = Bytes::copy_from_slice(&made.sql);
+                    whole.parameters = fills.then(|| made.parameters.clone());
+                    whole.made = Some(Arc::new(made));
+                }
+                let part = |shard: &ShardId| Part { shard: *shard, ..whole.clone() };
+                let position = shards.as_slice().iter().position(|shard| shard == home).unwrap_or(0);
+                Ok(Prepared { parts: shards.as_slice().iter().map(part).collect(), order: Order::Same(position) })
             }
             Plan::InsertByShard(rows) => {
                 let timed = !rows.layout.moments.is_empty() || !rows.layout.fills.is_empty();

@@ -1,6 +1,7 @@
 //! Where new rows go, and changes of keys. In: a write whose target is sharded. Out: the keys of the
 //! rows it makes, as uses of the table.
 
+pub mod copies;
 mod moment;
 mod references;
 mod rows;
@@ -9,6 +10,7 @@ pub mod splice;
 
 use std::sync::Arc;
 
+pub use copies::Copies;
 pub use moment::{Moment, MomentCall};
 pub use rows::{Fill, RowsLayout};
 
@@ -105,19 +107,7 @@ impl Target<'_> {
     /// That DEFAULT means the same on every shard.
     fn check_same_default(&self, column: &Name) -> Result<(), Refusal> {
         let Some(column) = self.relation().and_then(|relation| relation.column(column)) else { return Ok(()) };
-        let refused = || refusal::volatile_default(&self.found.display, &column.name);
-        if column.identity {
-            return Err(refused());
-        }
-        let Some(text) = &column.default else { return Ok(()) };
-        let pieces = build::pieces(text.as_bytes(), &LexOptions { standard_conforming_strings: true });
-        let text = Text { sql: text.as_bytes(), pieces: &pieces };
-        let functions = self.scene.functions();
-        let differs =
-            |called: &super::text::Called| functions.class(called.schema.as_deref(), &called.name) != Class::Harmless;
-        let bare =
-            (0..pieces.len()).any(|at| text.name(at).is_some_and(|name| functions.class(None, &name) == Class::Moment));
-        if bare || text.calls().iter().any(differs) { Err(refused()) } else { Ok(()) }
+        same_default(self.scene, column).map_err(|()| refusal::volatile_default(&self.found.display, &column.name))
     }
 
     /// # Errors
@@ -296,6 +286,30 @@ impl Target<'_> {
         }
         Ok(uses)
     }
+}
+
+/// That a column's default has the same value on every shard.
+fn same_default(scene: &Scene, column: &Column) -> Result<(), ()> {
+    if column.identity {
+        return Err(());
+    }
+    let Some(text) = &column.default else {
+        // The default of a domain isn't known.
+        return if column.has_default && !column.generated { Err(()) } else { Ok(()) };
+    };
+    let pieces = build::pieces(text.as_bytes(), &LexOptions { standard_conforming_strings: true });
+    let text = Text { sql: text.as_bytes(), pieces: &pieces };
+    let functions = scene.functions();
+    let differs = |called: &super::text::Called| {
+        functions.class(called.schema.as_deref(), &called.name) != Class::Harmless
+            || shares::is_volatile(scene, &called.name)
+    };
+    // What isn't a call, but a word like CURRENT_DATE or CURRENT_USER.
+    let is_bare = |at: usize| {
+        let class = text.name(at).map(|name| functions.class(None, &name));
+        !text.punct(at + 1, b'(') && matches!(class, Some(Class::Moment | Class::Server))
+    };
+    if text.calls().iter().any(differs) || (0..pieces.len()).any(is_bare) { Err(()) } else { Ok(()) }
 }
 
 fn is_dated(column: &Column) -> bool {

@@ -4,16 +4,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Target;
 use super::moment::{self, MomentCall};
+use super::{Target, same_default};
 use crate::catalog::{Column, Relation};
 use crate::planning::functions::Class;
 use crate::planning::plan::Refusal;
 use crate::planning::refusal;
+use crate::planning::scene::Scene;
+use crate::planning::tables::Found;
 use crate::planning::text::Text;
 use crate::planning::{build, ddl};
 use crate::sql::LexOptions;
-use crate::sql::statement::{InsertSource, Operand, Source, Write};
+use crate::sql::statement::{InsertSource, Name, Operand, Source, Write};
 
 /// The tokens of `INSERT INTO t (columns) VALUES (row), (row) ...`, by their positions in the statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,21 +86,31 @@ pub fn layout(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<RowsL
     let functions = table.scene.functions();
     let moments = moment::calls(text, moment::wanted(statement, &functions))?;
     let width = rows.first().map_or(0, Vec::len);
-    let fills = fills(table, relation, columns, rows, width)?;
-    Ok(RowsLayout {
-        head: 0..places.rows.first().map_or(0, |row| row.start),
-        columns_end: places.columns_end,
-        values: places.values,
-        rows: places.rows,
-        tail: places.tail,
-        moments,
-        all_columns: match columns.is_empty() {
-            true => relation.columns.iter().take(width).map(|column| column.name.clone()).collect(),
-            false => Vec::new(),
-        },
-        fills,
-        returns_each: returns,
-    })
+    let fills = fills((table.scene, table.found, relation), columns, rows, false)?;
+    Ok(places.layout(relation, columns, width, (moments, fills, returns)))
+}
+
+/// An INSERT of the same rows on every shard.
+///
+/// # Errors
+/// Why the copies could differ.
+pub fn of_copies(
+    (scene, found, relation): (&Scene, &Found, &Relation),
+    columns: &[Name],
+    rows: &[Vec<Operand>],
+    text: Text<'_>,
+    moments: Arc<[MomentCall]>,
+) -> Result<RowsLayout, Refusal> {
+    let places = Places::find(text, !columns.is_empty()).ok_or_else(refusal::not_parsed)?;
+    let width = rows.first().map_or(0, Vec::len);
+    if places.rows.len() != rows.len() || rows.iter().any(|row| row.len() != width) {
+        return Err(refusal::not_parsed());
+    }
+    if Conflict::find(text, &places.tail).defaults {
+        return Err(refusal::not_concatenable("DEFAULT in ON CONFLICT"));
+    }
+    let fills = fills((scene, found, relation), columns, rows, true)?;
+    Ok(places.layout(relation, columns, width, (moments.iter().cloned().collect(), fills, false)))
 }
 
 fn relation_of<'a>(table: &Target<'a>) -> Option<&'a Relation> {
@@ -157,12 +169,12 @@ fn returns_set(table: &Target<'_>, name: &str) -> bool {
 
 /// Columns whose default is a moment, wherever a row leaves them to it.
 fn fills(
-    table: &Target<'_>,
-    relation: &Relation,
-    columns: &[crate::sql::statement::Name],
+    (scene, found, relation): (&Scene, &Found, &Relation),
+    columns: &[Name],
     rows: &[Vec<Operand>],
-    width: usize,
+    copies: bool,
 ) -> Result<Vec<Fill>, Refusal> {
+    let width = rows.first().map_or(0, Vec::len);
     let mut fills = Vec::new();
     for (attribute, column) in relation.columns.iter().enumerate() {
         let position = match columns {
@@ -173,18 +185,25 @@ fn fills(
             None => true,
             Some(place) => rows.iter().any(|row| matches!(row.get(place), Some(Operand::Default))),
         };
-        if left && let Some(fill) = fill(table, column, position)? {
-            fills.push(fill);
+        if !left {
+            continue;
+        }
+        match fill(scene, found, column, position)? {
+            Some(fill) => fills.push(fill),
+            None if copies && same_default(scene, column).is_err() => {
+                return Err(refusal::volatile_default(&found.display, &column.name));
+            }
+            None => {}
         }
     }
     Ok(fills)
 }
 
-fn fill(table: &Target<'_>, column: &Column, position: Option<usize>) -> Result<Option<Fill>, Refusal> {
+fn fill(scene: &Scene, found: &Found, column: &Column, position: Option<usize>) -> Result<Option<Fill>, Refusal> {
     let Some(default) = &column.default else { return Ok(None) };
     let pieces = build::pieces(default.as_bytes(), &LexOptions { standard_conforming_strings: true });
     let text = Text { sql: default.as_bytes(), pieces: &pieces };
-    let functions = table.scene.functions();
+    let functions = scene.functions();
     let is_bare = |at: usize| text.name(at).is_some_and(|name| functions.class(None, &name) == Class::Moment);
     let calls =
         text.calls().iter().any(|called| functions.class(called.schema.as_deref(), &called.name) == Class::Moment);
@@ -192,8 +211,7 @@ fn fill(table: &Target<'_>, column: &Column, position: Option<usize>) -> Result<
     if !calls && wanted == 0 {
         return Ok(None);
     }
-    let moments =
-        moment::calls(text, wanted).map_err(|_| refusal::moment_default(&table.found.display, &column.name))?;
+    let moments = moment::calls(text, wanted).map_err(|_| refusal::moment_default(&found.display, &column.name))?;
     Ok(Some(Fill { column: column.name.clone(), default: default.as_str().into(), moments, position }))
 }
 
@@ -206,6 +224,29 @@ struct Places {
 }
 
 impl Places {
+    fn layout(
+        self,
+        relation: &Relation,
+        columns: &[Name],
+        width: usize,
+        (moments, fills, returns_each): (Box<[MomentCall]>, Vec<Fill>, bool),
+    ) -> RowsLayout {
+        RowsLayout {
+            head: 0..self.rows.first().map_or(0, |row| row.start),
+            columns_end: self.columns_end,
+            values: self.values,
+            rows: self.rows,
+            tail: self.tail,
+            moments,
+            all_columns: match columns.is_empty() {
+                true => relation.columns.iter().take(width).map(|column| column.name.clone()).collect(),
+                false => Vec::new(),
+            },
+            fills,
+            returns_each,
+        }
+    }
+
     fn find(text: Text<'_>, lists_columns: bool) -> Option<Self> {
         let mut at = 0;
         if !(text.is(at, "insert") && text.is(at + 1, "into")) {

@@ -145,6 +145,6 @@ pub fn is_volatile(scene: &Scene, name: &str) -> bool {
         || scene.catalog.as_ref().is_some_and(|catalog| catalog.functions(None, name).any(volatile))
 }
 
-fn depends_on_order(name: &str) -> bool {
+pub fn depends_on_order(name: &str) -> bool {
     ["agg", "first", "last"].iter().any(|part| name.ends_with(part))
 }
