@@ -1,0 +1,99 @@
+//! The documents and example files say what is: SQLSTATEs, strategies and alerts by name, links that lead somewhere,
+//! configurations that load.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use saphyr::LoadableYamlNode;
+use shardway::config::Config;
+use shardway::observe::Strategy;
+
+fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The first cells of a table's rows, without the marks of code.
+fn first_cells(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
+    rows.filter_map(|row| row.split(" |").next()).map(|cell| cell.replace('`', "")).collect()
+}
+
+#[test]
+fn every_sqlstate_has_its_row() {
+    let source = read("src/types/sqlstate.rs");
+    let raised: BTreeSet<String> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub const ")?.split("Self(\"").nth(1)?.split('"').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(raised.len() > 20);
+    let mut told = first_cells(&read("docs/sqlstates.md"));
+    told.remove("SQLSTATE");
+    assert_eq!(told, raised);
+}
+
+#[test]
+fn every_strategy_is_told_what_it_costs() {
+    let text = read("docs/costs.md");
+    let missing: Vec<_> =
+        Strategy::ALL.into_iter().filter(|one| !text.contains(&format!("`{}`", one.name()))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let documents = file("docs").read_dir().expect("there are documents").flatten();
+    let mut all: Vec<String> = documents.map(|entry| format!("docs/{}", entry.file_name().to_string_lossy())).collect();
+    all.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned));
+    for document in all {
+        let text = read(&document);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let folder = Path::new(&document).parent().expect("a file has a folder");
+            assert!(file(".").join(folder).join(path).exists(), "{document} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn the_kubernetes_example_has_a_configuration_that_loads() {
+    let text = read("config/kubernetes.yaml");
+    let documents = saphyr::Yaml::load_from_str(&text).expect("it is YAML");
+    let kinds: Vec<&str> = documents.iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, ["ConfigMap", "Deployment", "Service"]);
+    let toml = documents[0]["data"]["shardway.toml"].as_str().expect("the file");
+    let directory = tempfile("kubernetes");
+    let path = directory.join("shardway.toml");
+    // What the Secret gives.
+    let toml =
+        toml.replace("{ env = \"SHOP_PASSWORD\" }", "\"x\"").replace("{ env = \"MONITORING_PASSWORD\" }", "\"x\"");
+    std::fs::write(&path, &toml).expect("target/ can be written to");
+    let loaded = Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(loaded.config.databases["shop"].shards.len(), 2);
+    let container = &documents[1]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"].as_str(), Some("/ready"));
+    let grace = documents[1]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_integer();
+    assert!(grace.is_some_and(|seconds| seconds > 30));
+}
+
+#[test]
+fn the_systemd_unit_drains_and_reloads() {
+    let unit = read("config/shardway.service");
+    for line in ["ExecReload=/bin/kill -HUP $MAINPID", "TimeoutStopSec=45", "LimitNOFILE=65536", "NoNewPrivileges=yes"]
+    {
+        assert!(unit.lines().any(|one| one == line), "{line}");
+    }
+}
+
+fn tempfile(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&directory).expect("target/ can be written to");
+    directory
+}
