@@ -28,6 +28,9 @@ pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 /// PostgreSQL's own port, for a node whose URL has none.
 pub(super) const NODE_PORT: u16 = 5432;
 
+/// What is written in place of a number that can't be.
+pub(super) const WORKERS_ADVISED: usize = 4;
+
 /// One thread a core.
 pub(super) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -181,6 +181,12 @@ impl Relay<'_> {
                 && !matches!(self.expects.front(), Some(Expect::OwnQuery))
             {
                 self.seen += header.len;
+            } else if header.tag == tag::ROW_DESCRIPTION
+                && matches!(self.expects.front(), Some(Expect::Query { .. }))
+                && self.part.is_plain()
+            {
+                // As `reply` would.
+                self.seen += header.len;
             } else if let Some(progress) = self.frame(header)? {
                 return Ok(progress);
             }

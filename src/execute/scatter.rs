@@ -146,6 +146,12 @@ impl Part {
         self.preface.is_none() && self.kept.is_none() && !self.is_silent()
     }
 
+    /// What comes is the client's, as it comes.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.role == Role::Whole && self.renumbering.is_none()
+    }
+
     pub(super) fn take_preface(&mut self) -> Option<BytesMut> {
         self.preface.take()
     }

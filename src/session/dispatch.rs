@@ -58,9 +58,15 @@ impl Session {
             if self.database.gate.is_paused() && self.transaction.held().is_empty() {
                 self.await_resume().await?;
             }
-            self.notes.client().wait();
-            let lease = self.pools.lease(shard, access).await?;
-            self.notes.waited(lease.waited);
+            let lease = match self.take_reserved(shard, access) {
+                Some(reserved) => reserved?,
+                None => {
+                    self.notes.client().wait();
+                    let lease = self.pools.lease(shard, access).await?;
+                    self.notes.waited(lease.waited);
+                    lease
+                }
+            };
             self.cancel.add(&lease);
             self.transaction.add(shard, lease);
         }

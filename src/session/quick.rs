@@ -17,8 +17,14 @@ use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{self, Bind, BindValue, Execute, Target, encode, tag, target};
 use crate::sql::Command;
 use crate::sql::command::Verb;
-use crate::types::ShardId;
 use crate::types::limits::{FRAME_BYTES_MAX, QUICK_PARAMETERS_MAX, QUICK_STATEMENT_BYTES_MAX};
+use crate::types::{ClientError, ShardId};
+
+/// A connection that was waited for, or why there is none.
+pub(super) struct Reserved {
+    shard: ShardId,
+    lease: Result<Lease, ClientError>,
+}
 
 /// A read that leaves nothing behind and needs nothing beforehand: nothing else goes the short way.
 pub(super) fn is_ordinary(template: &Template) -> bool {
@@ -51,8 +57,18 @@ impl Session {
             && !self.state.in_block()
     }
 
+    /// Queues the request at the front of the client's buffer, if this is its way.
+    #[inline]
+    pub(super) fn quick(&mut self, header: Header) -> Option<ShardId> {
+        match header.tag {
+            tag::QUERY => self.quick_query(header.len),
+            tag::BIND => self.quick_execution(),
+            _ => None,
+        }
+    }
+
     /// Queues the Query at the front of the client's buffer, if this is its way.
-    pub(super) fn quick_query(&mut self, len: usize) -> Option<ShardId> {
+    fn quick_query(&mut self, len: usize) -> Option<ShardId> {
         if len > QUICK_STATEMENT_BYTES_MAX || !self.is_plain() {
             return None;
         }
@@ -77,7 +93,7 @@ impl Session {
 
     /// Queues the Bind, Describe, Execute and Sync at the front of the client's buffer, if all are there and this
     /// is their way.
-    pub(super) fn quick_execution(&mut self) -> Option<ShardId> {
+    fn quick_execution(&mut self) -> Option<ShardId> {
         if !self.is_plain() {
             return None;
         }
@@ -118,9 +134,9 @@ impl Session {
         let template = &statement.template;
         let plan = template.bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref()).ok()?;
         let shard = self.quick_target(&plan)?;
-        let lease = self.lease_quickly(shard)?;
         let statement = std::sync::Arc::clone(statement);
         let shared = std::sync::Arc::clone(shared);
+        let lease = self.lease_quickly(shard)?;
         self.note_plan(&statement.template, &plan);
         self.hold_quickly(shard, lease);
         self.queue_parse(shard, &statement, false);
@@ -150,14 +166,53 @@ impl Session {
         }
     }
 
-    /// A connection that needs nothing done to it.
-    fn lease_quickly(&self, shard: ShardId) -> Option<Lease> {
+    /// A connection that needs nothing done to it. Where none is free, [`Session::wanted`] says which is waited for.
+    fn lease_quickly(&mut self, shard: ShardId) -> Option<Lease> {
         if self.database.gate.is_paused() {
             return None;
         }
-        let by_replica = self.database.has_replicas() && self.may_use_replica(shard);
-        let lease = self.pools.lease_now(shard, if by_replica { Access::Read } else { Access::Write })?;
-        (lease.settings == *self.state.settings() && lease.status == Status::Idle).then_some(lease)
+        let lease = match self.reserved.take() {
+            None => {
+                let by_replica = self.database.has_replicas() && self.may_use_replica(shard);
+                let access = if by_replica { Access::Read } else { Access::Write };
+                match self.pools.lease_now(shard, access) {
+                    Some(lease) => lease,
+                    None => {
+                        self.wanted = Some((shard, access));
+                        return None;
+                    }
+                }
+            }
+            Some(Reserved { shard: there, lease: Ok(lease) }) if there == shard => lease,
+            // The long way says why there is none.
+            other => {
+                self.reserved = other;
+                return None;
+            }
+        };
+        if lease.settings == *self.state.settings() && lease.status == Status::Idle {
+            return Some(lease);
+        }
+        // The long way brings it in step.
+        self.reserved = Some(Reserved { shard, lease: Ok(lease) });
+        None
+    }
+
+    /// Waits for the connection that a statement wants.
+    pub(super) async fn reserve(&mut self, shard: ShardId, access: Access) {
+        self.notes.client().wait();
+        let lease = self.pools.lease(shard, access).await.map_err(ClientError::from);
+        if let Ok(lease) = &lease {
+            self.notes.waited(lease.waited);
+        }
+        self.reserved = Some(Reserved { shard, lease });
+    }
+
+    /// What was reserved there, for the long way.
+    pub(super) fn take_reserved(&mut self, shard: ShardId, access: Access) -> Option<Result<Lease, ClientError>> {
+        let reserved = self.reserved.take()?;
+        let fits = |lease: &Lease| access == Access::Read || !lease.is_replica();
+        (reserved.shard == shard && reserved.lease.as_ref().map_or(true, fits)).then_some(reserved.lease)
     }
 
     fn hold_quickly(&mut self, shard: ShardId, mut lease: Lease) {

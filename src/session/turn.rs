@@ -50,6 +50,10 @@ pub struct Session {
     pub(super) changed_catalog: bool,
     /// A statement since the transaction's beginning may set sequences.
     pub(super) unsteady: Option<super::ids::Unsteady>,
+    /// All that a statement lacks for the short way is a connection there.
+    pub(super) wanted: Option<(crate::types::ShardId, crate::planning::Access)>,
+    /// What came of waiting for it: for this request only.
+    pub(super) reserved: Option<super::quick::Reserved>,
     /// How the Query that runs differs from what the client sent.
     pub(super) moved: Option<crate::protocol::moved::Moved>,
     /// How long the frame at the front of the client's buffer is since it was replaced by the proxy's own.
@@ -148,11 +152,13 @@ impl Session {
             };
             self.notes.begin();
             self.follow_reload();
-            let quick = match header.tag {
-                tag::QUERY => self.quick_query(header.len),
-                tag::BIND => self.quick_execution(),
-                _ => None,
-            };
+            let mut quick = self.quick(header);
+            if quick.is_none()
+                && let Some((shard, access)) = self.wanted.take()
+            {
+                Box::pin(self.reserve(shard, access)).await;
+                quick = self.quick(header);
+            }
             let ended = match quick {
                 Some(shard) => {
                     let lease = self.transaction.lease_mut(shard).expect("the statement is queued on it");
@@ -166,7 +172,11 @@ impl Session {
                         _ => Box::pin(self.end_slowly(shard, answered)).await,
                     }
                 }
-                None => Box::pin(self.turn(header)).await,
+                None => {
+                    let ended = Box::pin(self.turn(header)).await;
+                    self.reserved = None;
+                    ended
+                }
             };
             if let Err(end) = ended {
                 return end;

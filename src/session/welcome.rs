@@ -114,6 +114,8 @@ pub async fn welcome(
         explaining: None,
         changed_catalog: false,
         unsteady: None,
+        wanted: None,
+        reserved: None,
         replaced: None,
         moved: None,
         unplaced: Vec::new(),

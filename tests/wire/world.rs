@@ -76,7 +76,7 @@ pub fn config(cluster: &Cluster, size: usize, more: &str) -> String {
     let database =
         cluster.database_toml("app").replacen("[database.app]\n", "[database.app]\nsafe_functions = [\"shout\"]\n", 1);
     format!(
-        "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\n\n[pool]\nsize = {size}\nwait_timeout = \"5s\"\n\n\
+        "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\nworkers = 2\n\n[pool]\nsize = {size}\nwait_timeout = \"5s\"\n\n\
          [[user]]\nname = \"shardway\"\npassword = \"shardway\"\n\n{database}{tables}{more}",
     )
 }

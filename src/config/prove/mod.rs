@@ -61,7 +61,11 @@ fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Note
         listen,
         unix_socket_directory: unix_socket_directory(raw, surroundings, notes),
         admin,
-        workers: values::count("workers", raw.workers.as_ref(), WORKERS_MAX, defaults::workers(), notes),
+        // What is advised instead of a mistake doesn't depend on the machine.
+        workers: match raw.workers.as_ref() {
+            None => defaults::workers(),
+            some => values::count("workers", some, WORKERS_MAX, defaults::WORKERS_ADVISED, notes),
+        },
         tls: tls(raw, surroundings, notes),
         authentication,
         clients_max: values::count("max_clients", raw.max_clients.as_ref(), CLIENTS_MAX, defaults::CLIENTS, notes),
