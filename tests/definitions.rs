@@ -258,3 +258,41 @@ fn the_other_shards_sequences_give_no_numbers() {
     cluster().primary(0).sql("INSERT INTO users (name) VALUES ('at home')").expect("the one sequence there is");
     run(&mut client, "INSERT INTO users (name) VALUES ('through Shardway')");
 }
+
+#[test]
+fn a_block_plans_by_its_own_definitions() {
+    let (_turn, mut client) = alone();
+    run(&mut client, "BEGIN");
+    run(&mut client, "CREATE TABLE users (id bigserial PRIMARY KEY, name text)");
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.extend(rows(&mut client, "INSERT INTO users (name) VALUES ('x') RETURNING id").concat());
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 6, "ids of a sequence that nobody else can see yet");
+    // The primary key that is referred to is one of this transaction.
+    run(&mut client, "CREATE TABLE orders (id bigserial PRIMARY KEY, user_id bigint NOT NULL REFERENCES users)");
+    run(&mut client, "CREATE TABLE parted (k bigint NOT NULL, v text) PARTITION BY RANGE (k)");
+    run(&mut client, "CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100)");
+    run(&mut client, "SAVEPOINT s");
+    run(&mut client, "CREATE INDEX parted_low_v ON parted_low (v)");
+    run(&mut client, "DROP INDEX parted_low_v");
+    run(&mut client, "CREATE INDEX parted_low_v ON parted_low (v)");
+    run(&mut client, "ROLLBACK TO s");
+    run(&mut client, "CREATE INDEX parted_low_k ON parted_low (k)");
+    run(&mut client, "CREATE TABLE notes (id serial)");
+    run(&mut client, "CREATE INDEX notes_id ON notes (id)");
+    run(&mut client, "DROP INDEX notes_id");
+    run(&mut client, "INSERT INTO notes DEFAULT VALUES");
+    run(&mut client, "COMMIT");
+    is_on("orders", [true; 3]);
+    is_on("parted_low_v", [false; 3]);
+    is_on("parted_low_k", [true; 3]);
+    is_on("notes", [true, false, false]);
+    run(&mut client, "BEGIN");
+    run(&mut client, "ALTER TABLE users ADD COLUMN age int");
+    run(&mut client, "ROLLBACK");
+    assert_eq!(fails(&mut client, "SELECT age FROM users WHERE id = 1").0, "42703");
+    assert_eq!(rows(&mut client, "INSERT INTO users (name) VALUES ('y') RETURNING name"), [["y"]]);
+}

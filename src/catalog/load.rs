@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{
     Catalog, Column, ForeignKey, Function, FunctionKind, QualifiedName, Relation, RelationKind, UniqueIndex, Volatility,
 };
 use crate::types::KeyType;
 
+mod cells;
 mod queries;
+
+use cells::Cells as Row;
+pub use cells::{Cells, Malformed};
 
 /// A catalog query that failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +21,15 @@ mod queries;
 pub struct LoadError {
     /// What was being read.
     pub what: &'static str,
-    pub source: tokio_postgres::Error,
+    pub source: LoadReason,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadReason {
+    #[error(transparent)]
+    Server(#[from] tokio_postgres::Error),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
 }
 
 /// The answers, as rows.
@@ -37,68 +49,76 @@ struct Answers {
     definitions: Vec<Row>,
 }
 
-/// Reads everything but temporary relations. Twelve queries, pipelined; they may see different moments,
-/// and what one of them doesn't know is left out.
+/// What is asked, one answer each.
+const QUERIES: [&str; 13] = [
+    queries::RELATIONS,
+    queries::SCHEMAS,
+    queries::SYSTEM_RELATIONS,
+    queries::COLUMNS,
+    queries::INHERITANCE,
+    queries::VIEW_READS,
+    queries::VIEW_CALLS,
+    queries::UNIQUE_INDEXES,
+    queries::FOREIGN_KEYS,
+    queries::INDEXES,
+    queries::SEQUENCE_OWNERS,
+    queries::FUNCTIONS,
+    super::scratch::DEFINITIONS,
+];
+
+/// The whole question: statements that are sent together.
+pub fn question() -> String {
+    QUERIES.join(";")
+}
+
+/// Reads everything but temporary relations. The answers may be of different moments, and what one of them doesn't
+/// know is left out.
 ///
 /// # Errors
 /// The connection's or the server's error.
 pub async fn load(client: &Client) -> Result<Catalog, LoadError> {
-    let answers = ask(client).await.map_err(|(what, source)| LoadError { what, source })?;
-    build(&answers).map_err(|source| LoadError { what: "a row", source })
+    let fail = |source: LoadReason| LoadError { what: "relations and functions", source };
+    let mut answers = vec![Vec::new()];
+    for message in client.simple_query(&question()).await.map_err(|error| fail(error.into()))? {
+        match (message, answers.last_mut()) {
+            (SimpleQueryMessage::Row(row), Some(answer)) => {
+                answer.push(Cells((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()));
+            }
+            (SimpleQueryMessage::CommandComplete(_), _) => answers.push(Vec::new()),
+            _ => {}
+        }
+    }
+    read(answers).map_err(|error| fail(error.into()))
 }
 
-async fn ask(client: &Client) -> Result<Answers, (&'static str, tokio_postgres::Error)> {
-    let query =
-        async |what: &'static str, sql: &'static str| client.query(sql, &[]).await.map_err(|error| (what, error));
-    let (
-        relations,
-        schemas,
-        system_relations,
-        columns,
-        inheritance,
-        view_reads,
-        view_calls,
-        unique_indexes,
-        foreign_keys,
-        indexes,
-        sequence_owners,
-        functions,
-        definitions,
-    ) = tokio::try_join!(
-        query("relations", queries::RELATIONS),
-        query("schemas", queries::SCHEMAS),
-        query("system relations", queries::SYSTEM_RELATIONS),
-        query("columns", queries::COLUMNS),
-        query("inheritance", queries::INHERITANCE),
-        query("views", queries::VIEW_READS),
-        query("the functions of views", queries::VIEW_CALLS),
-        query("indexes", queries::UNIQUE_INDEXES),
-        query("foreign keys", queries::FOREIGN_KEYS),
-        query("names of indexes", queries::INDEXES),
-        query("owners of sequences", queries::SEQUENCE_OWNERS),
-        query("functions", queries::FUNCTIONS),
-        query("definitions", super::scratch::DEFINITIONS),
-    )?;
-    Ok(Answers {
-        relations,
-        schemas,
-        system_relations,
-        columns,
-        inheritance,
-        view_reads,
-        view_calls,
-        unique_indexes,
-        foreign_keys,
-        indexes,
-        sequence_owners,
-        functions,
-        definitions,
-    })
+/// The catalog of the answers to [`question`], in their order.
+///
+/// # Errors
+/// For an answer that isn't one to its query.
+pub fn read(answers: Vec<Vec<Cells>>) -> Result<Catalog, Malformed> {
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or_default();
+    let answers = Answers {
+        relations: next(),
+        schemas: next(),
+        system_relations: next(),
+        columns: next(),
+        inheritance: next(),
+        view_reads: next(),
+        view_calls: next(),
+        unique_indexes: next(),
+        foreign_keys: next(),
+        indexes: next(),
+        sequence_owners: next(),
+        functions: next(),
+        definitions: next(),
+    };
+    build(&answers)
 }
 
 type Oid = u32;
 
-fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
+fn build(answers: &Answers) -> Result<Catalog, Malformed> {
     let mut relations = Vec::new();
     let mut positions: HashMap<Oid, usize> = HashMap::new();
     for row in &answers.relations {
@@ -111,7 +131,7 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
         .iter()
         .filter_map(|(oid, position)| Some((*oid, relations.get(*position)?.qualified_name())))
         .collect();
-    let owner = |row: &Row| -> Result<Option<Oid>, tokio_postgres::Error> {
+    let owner = |row: &Row| -> Result<Option<Oid>, Malformed> {
         let oid: Oid = row.try_get(0)?;
         Ok(positions.contains_key(&oid).then_some(oid))
     };
@@ -169,8 +189,8 @@ fn build(answers: &Answers) -> Result<Catalog, tokio_postgres::Error> {
         .with_definitions(definitions))
 }
 
-fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error> {
-    let kind = match row.try_get::<_, &str>(3)? {
+fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, Malformed> {
+    let kind = match row.try_get::<String>(3)?.as_str() {
         "r" => RelationKind::Table,
         "p" => RelationKind::PartitionedTable,
         "v" => RelationKind::View,
@@ -179,7 +199,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
         "S" => RelationKind::Sequence,
         _ => return Ok(None),
     };
-    let mut relation = Relation::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?, kind);
+    let mut relation = Relation::new(row.try_get::<String>(1)?, row.try_get::<String>(2)?, kind);
     relation.oid = row.try_get(0)?;
     relation.row_types = (row.try_get(12)?, row.try_get(13)?);
     relation.row_security = row.try_get(4)?;
@@ -194,18 +214,18 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, tokio_postgres::Error>
     Ok(Some((row.try_get(0)?, relation)))
 }
 
-fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
+fn column(row: &Row) -> Result<Column, Malformed> {
     let type_oid: Oid = row.try_get(2)?;
     let modifier: i32 = row.try_get(4)?;
     let type_modifier = (modifier != -1).then_some(modifier);
-    let is_deterministic = row.try_get::<_, Option<bool>>(6)?.unwrap_or(true);
+    let is_deterministic = row.try_get::<Option<bool>>(6)?.unwrap_or(true);
     let identity: bool = row.try_get(10)?;
     let generated: bool = row.try_get(11)?;
     // A generated column's expression stands where a default would.
-    let default = row.try_get::<_, Option<String>>(8)?.filter(|_| !generated);
+    let default = row.try_get::<Option<String>>(8)?.filter(|_| !generated);
     let type_has_default: bool = row.try_get(9)?;
     let type_name: String = row.try_get(3)?;
-    let qualified_type = match row.try_get::<_, Option<String>>(15)? {
+    let qualified_type = match row.try_get::<Option<String>>(15)? {
         Some(schema) => format!("{schema}.{type_name}"),
         None => type_name.clone(),
     };
@@ -222,11 +242,11 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
         identity,
         identity_always: row.try_get(12)?,
         sequence: row
-            .try_get::<_, Option<String>>(13)?
-            .zip(row.try_get::<_, Option<String>>(14)?)
+            .try_get::<Option<String>>(13)?
+            .zip(row.try_get::<Option<String>>(14)?)
             .map(|(schema, name)| QualifiedName::new(schema, name)),
         generated,
-        ..Column::other(row.try_get::<_, String>(1)?, type_oid, type_name)
+        ..Column::other(row.try_get::<String>(1)?, type_oid, type_name)
     })
 }
 
@@ -248,7 +268,7 @@ pub(super) fn key_type(oid: Oid, modifier: Option<i32>, is_deterministic: bool) 
     }
 }
 
-fn unique_index(row: &Row) -> Result<UniqueIndex, tokio_postgres::Error> {
+fn unique_index(row: &Row) -> Result<UniqueIndex, Malformed> {
     Ok(UniqueIndex {
         name: row.try_get(1)?,
         columns: row.try_get(2)?,
@@ -259,8 +279,8 @@ fn unique_index(row: &Row) -> Result<UniqueIndex, tokio_postgres::Error> {
     })
 }
 
-fn foreign_key(row: &Row, names: &HashMap<Oid, QualifiedName>) -> Result<Option<ForeignKey>, tokio_postgres::Error> {
-    let Some(references) = names.get(&row.try_get::<_, Oid>(3)?) else {
+fn foreign_key(row: &Row, names: &HashMap<Oid, QualifiedName>) -> Result<Option<ForeignKey>, Malformed> {
+    let Some(references) = names.get(&row.try_get::<Oid>(3)?) else {
         return Ok(None);
     };
     Ok(Some(ForeignKey {
@@ -272,13 +292,13 @@ fn foreign_key(row: &Row, names: &HashMap<Oid, QualifiedName>) -> Result<Option<
     }))
 }
 
-fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
-    let volatility = match row.try_get::<_, &str>(3)? {
+fn function(row: &Row) -> Result<Function, Malformed> {
+    let volatility = match row.try_get::<String>(3)?.as_str() {
         "i" => Volatility::Immutable,
         "s" => Volatility::Stable,
         _ => Volatility::Volatile,
     };
-    let kind = match row.try_get::<_, &str>(4)? {
+    let kind = match row.try_get::<String>(4)?.as_str() {
         "p" => FunctionKind::Procedure,
         "a" => FunctionKind::Aggregate,
         "w" => FunctionKind::Window,
@@ -296,7 +316,7 @@ fn function(row: &Row) -> Result<Function, tokio_postgres::Error> {
     })
 }
 
-fn edges(rows: &[Row]) -> Result<HashMap<Oid, Vec<Oid>>, tokio_postgres::Error> {
+fn edges(rows: &[Row]) -> Result<HashMap<Oid, Vec<Oid>>, Malformed> {
     let mut edges: HashMap<Oid, Vec<Oid>> = HashMap::new();
     for row in rows {
         edges.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
@@ -330,14 +350,14 @@ struct Calls {
     unsafe_builtins: bool,
 }
 
-fn view_calls(rows: &[Row]) -> Result<HashMap<Oid, Calls>, tokio_postgres::Error> {
+fn view_calls(rows: &[Row]) -> Result<HashMap<Oid, Calls>, Malformed> {
     let mut calls: HashMap<Oid, Calls> = HashMap::new();
     for row in rows {
         let calls = calls.entry(row.try_get(0)?).or_default();
         if row.try_get(3)? {
             calls.unsafe_builtins = true;
         } else {
-            let name = QualifiedName::new(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            let name = QualifiedName::new(row.try_get::<String>(1)?, row.try_get::<String>(2)?);
             calls.user_defined.insert(name);
         }
     }

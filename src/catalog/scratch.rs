@@ -86,7 +86,7 @@ pub async fn drop_others(source: &Client, source_name: &str, name: &str) {
 /// # Errors
 /// Those of reading the source, or of the connection.
 pub async fn copy(source: &Client, target: &Client, target_name: &str) -> Result<(), LoadError> {
-    let fail = |what: &'static str| move |source| LoadError { what, source };
+    let fail = |what: &'static str| move |source: tokio_postgres::Error| LoadError { what, source: source.into() };
     source.batch_execute("SET search_path TO pg_catalog").await.map_err(fail("definitions"))?;
     target
         .batch_execute(
@@ -117,7 +117,7 @@ pub async fn copy(source: &Client, target: &Client, target_name: &str) -> Result
         for statement in std::mem::take(&mut waiting) {
             if let Err(error) = target.batch_execute(&statement).await {
                 if error.is_closed() {
-                    return Err(LoadError { what: "the scratch database", source: error });
+                    return Err(LoadError { what: "the scratch database", source: error.into() });
                 }
                 failed.push((statement, error));
             }
@@ -140,7 +140,7 @@ pub async fn copy(source: &Client, target: &Client, target_name: &str) -> Result
 /// # Errors
 /// Those of reading either.
 pub async fn compare(source: &Client, target: &Client) -> Result<Copied, LoadError> {
-    let fail = |what: &'static str| move |source| LoadError { what, source };
+    let fail = |what: &'static str| move |source: tokio_postgres::Error| LoadError { what, source: source.into() };
     let mut copied = Copied::default();
     let mut sides = Vec::new();
     for client in [source, target] {

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use crate::catalog::record::{self, Record};
-use crate::catalog::{Catalog, load};
+use crate::catalog::{Catalog, LoadReason, load};
 use crate::config::{Config, DatabaseConfig, NodeConfig, UserConfig};
 use crate::pool::connect::{ConnectError, Login, connect_control};
 use crate::types::ShardId;
@@ -142,7 +142,10 @@ async fn ask_as(node: &NodeConfig, login: &Login, is_primary: bool) -> Result<(N
         if !is_primary {
             return Ok((facts, None));
         }
-        let catalog = load(&client).await.map_err(|error| describe(&error.source))?;
+        let catalog = load(&client).await.map_err(|error| match &error.source {
+            LoadReason::Server(error) => describe(error),
+            LoadReason::Malformed(error) => error.to_string(),
+        })?;
         let definitions = pairs(&client, DEFINITIONS).await.map_err(|error| describe(&error))?;
         let recorded = record::read(&client).await.map_err(|error| describe(&error))?;
         Ok((facts, Some(Contents { catalog, definitions, recorded })))

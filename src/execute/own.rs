@@ -50,11 +50,16 @@ pub async fn run_all(queries: &mut [(&mut Backend, String)]) -> Vec<Result<Answe
     answers
 }
 
+/// A row in text format.
+pub type TextRow = Vec<Option<String>>;
+
 /// What a query of the proxy's own was answered with.
 #[derive(Debug, Default)]
 pub struct Answer {
     /// The last command tag.
     pub tag: String,
+    /// All rows of each query, where they were asked for.
+    results: Option<Vec<Vec<TextRow>>>,
     /// The first column of the first row, as text.
     pub value: Option<String>,
     /// Parameters that the server reported meanwhile.
@@ -130,20 +135,33 @@ pub async fn clean(backend: &mut Backend) -> Result<(), OwnError> {
     Ok(())
 }
 
+/// Runs a text of several queries: the rows of each, in text format.
+///
+/// # Errors
+/// As [`run`].
+pub async fn ask(backend: &mut Backend, sql: &str) -> Result<Vec<Vec<TextRow>>, OwnError> {
+    encode::query(&mut backend.framed.outbound, sql.as_bytes());
+    let wanted = Answer { results: Some(vec![Vec::new()]), ..Answer::default() };
+    Ok(converse_for(backend, wanted).await?.results.unwrap_or_default())
+}
+
 async fn converse(backend: &mut Backend) -> Result<Answer, OwnError> {
+    converse_for(backend, Answer::default()).await
+}
+
+async fn converse_for(backend: &mut Backend, wanted: Answer) -> Result<Answer, OwnError> {
     backend.unanswered += 1;
     backend.unnamed = None;
-    let result = answer(backend).await;
+    let result = answer(backend, wanted).await;
     if matches!(result, Err(OwnError::Lost(_))) {
         backend.condition = Condition::Broken;
     }
     result
 }
 
-async fn answer(backend: &mut Backend) -> Result<Answer, OwnError> {
+async fn answer(backend: &mut Backend, mut answer: Answer) -> Result<Answer, OwnError> {
     let lost = |error: std::io::Error| OwnError::Lost(error.to_string());
     backend.framed.flush().await.map_err(lost)?;
-    let mut answer = Answer::default();
     let mut refused = None;
     loop {
         let header = frame::peek(&backend.framed.inbound, FRAME_BYTES_MAX + 1)
@@ -165,6 +183,15 @@ async fn answer(backend: &mut Backend) -> Result<Answer, OwnError> {
             Some(&tag::COMMAND_COMPLETE) => {
                 let text = backend::command_tag(frame).unwrap_or_default();
                 answer.tag = String::from_utf8_lossy(text).into_owned();
+                if let Some(results) = &mut answer.results {
+                    results.push(Vec::new());
+                }
+            }
+            Some(&tag::DATA_ROW) if answer.results.is_some() => {
+                let row = backend::texts(frame).map_err(|error| OwnError::Lost(error.to_string()))?;
+                if let Some(rows) = answer.results.as_mut().and_then(|results| results.last_mut()) {
+                    rows.push(row);
+                }
             }
             Some(&tag::DATA_ROW) if answer.value.is_none() => {
                 answer.value = backend::first_text(frame).map(str::to_owned);

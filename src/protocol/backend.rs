@@ -172,6 +172,21 @@ pub fn error_field(frame: &[u8], wanted: u8) -> Option<&[u8]> {
     }
 }
 
+/// The columns of a DataRow in text format.
+pub fn texts(frame: &[u8]) -> Result<Vec<Option<String>>, FrameError> {
+    let mut fields = Fields::of(frame)?;
+    let columns = fields.count()?;
+    let mut row = Vec::with_capacity(columns);
+    for _ in 0..columns {
+        let value = match usize::try_from(fields.i32()?) {
+            Ok(len) => Some(String::from_utf8_lossy(fields.bytes(len)?).into_owned()),
+            Err(_) => None,
+        };
+        row.push(value);
+    }
+    Ok(row)
+}
+
 /// Whether an ErrorResponse ends the connection.
 pub fn is_fatal(frame: &[u8]) -> bool {
     matches!(error_field(frame, b'V').or_else(|| error_field(frame, b'S')), Some(b"FATAL" | b"PANIC"))

@@ -228,6 +228,8 @@ impl Session {
                 self.drop_scratches().await;
             }
         }
+        // Definitions may have been taken back.
+        self.changed_within |= rolls_back && self.changed_catalog;
         self.apply(Change::Transaction(command.clone()));
         Ok(Ended::Tag(tag))
     }

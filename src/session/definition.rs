@@ -51,6 +51,7 @@ impl Session {
         sql: &str,
     ) -> Result<bool, SessionEnd> {
         self.changed_catalog = true;
+        self.changed_within = true;
         self.database.statements.renew();
         let database = std::sync::Arc::clone(&self.database);
         self.unsteady.get_or_insert_with(|| super::ids::Unsteady::begin(&database));

@@ -338,6 +338,7 @@ impl Session {
             self.database.statements.renew();
         }
         self.unsteady = None;
+        self.forget_within();
         self.portals.clear();
         if !self.cancel.try_clear() {
             self.cancel.clear().await;

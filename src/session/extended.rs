@@ -90,8 +90,14 @@ impl Session {
             self.settle_pending_write().await?;
         }
         match header.tag {
-            tag::PARSE => self.parse(header.len).await,
-            tag::BIND => self.bind(header.len).await,
+            tag::PARSE => {
+                self.look_within().await;
+                self.parse(header.len).await
+            }
+            tag::BIND => {
+                self.look_within().await;
+                self.bind(header.len).await
+            }
             tag::DESCRIBE => self.describe(header.len).await,
             tag::EXECUTE => self.execute(header.len).await,
             tag::CLOSE => self.close(header.len).await,
@@ -116,7 +122,7 @@ impl Session {
                 return Err(ClientError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, text).into());
             }
         }
-        let generation = self.database.planner.generation();
+        let generation = self.generation();
         let apart = if message.sql.len() > INLINE_STATEMENT_BYTES_MAX {
             let sql = Bytes::copy_from_slice(message.sql);
             Some(Box::pin(self.lex_apart(sql)).await?)
@@ -129,7 +135,7 @@ impl Session {
             None => {
                 let mut lexed = Lexed::default();
                 self.database.planner.lex(message.sql, self.standard_conforming_strings, &mut lexed)?;
-                let found = self.database.planner.find(message.sql, &lexed, self.names());
+                let found = self.find_template(message.sql, &lexed);
                 (lexed, found)
             }
         };
@@ -143,10 +149,7 @@ impl Session {
         self.note_template(found.is_some());
         let template = match found {
             Some(template) => template,
-            None => {
-                let (database, names) = (Arc::clone(&self.database), self.names().clone());
-                database.planner.build(sql.clone(), lexed.clone(), names).await?
-            }
+            None => self.build_template(sql.clone(), lexed.clone()).await?,
         };
         let statement = Arc::new(ClientStatement {
             name: name.clone(),
@@ -309,19 +312,16 @@ impl Session {
     }
 
     pub(super) fn is_current(&self, statement: &ClientStatement) -> bool {
-        statement.generation == self.database.planner.generation() && statement.names.key == self.names().key
+        statement.generation == self.generation() && statement.names.key == self.names().key
     }
 
     /// The statement with a template for the catalog and the search_path as they are now.
     async fn refresh(&mut self, old: &Arc<ClientStatement>) -> Result<Arc<ClientStatement>, Failure> {
-        let generation = self.database.planner.generation();
+        let generation = self.generation();
         let names = Arc::clone(self.names());
-        let template = match self.database.planner.find(&old.sql, &old.lexed, &names) {
+        let template = match self.find_template(&old.sql, &old.lexed) {
             Some(template) => template,
-            None => {
-                let database = Arc::clone(&self.database);
-                database.planner.build(old.sql.clone(), old.lexed.clone(), Arc::clone(&names)).await?
-            }
+            None => self.build_template(old.sql.clone(), old.lexed.clone()).await?,
         };
         let fresh = Arc::new(ClientStatement {
             name: old.name.clone(),

@@ -117,12 +117,9 @@ impl Session {
         let sql = Bytes::from(filling.apply(&statement.sql, &self.lex_options(), value).0);
         let mut lexed = Lexed::default();
         self.database.planner.lex(&sql, self.standard_conforming_strings, &mut lexed)?;
-        let template = match self.database.planner.find(&sql, &lexed, self.names()) {
+        let template = match self.find_template(&sql, &lexed) {
             Some(template) => template,
-            None => {
-                let (database, names) = (Arc::clone(&self.database), self.names().clone());
-                database.planner.build(sql.clone(), lexed.clone(), names).await?
-            }
+            None => self.build_template(sql.clone(), lexed.clone()).await?,
         };
         is_full(&template)?;
         Ok(ClientStatement {

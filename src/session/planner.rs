@@ -12,9 +12,10 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::turn::Session;
-use crate::catalog::Catalog;
 use crate::catalog::record::Record;
+use crate::catalog::{Catalog, Cells};
 use crate::config::DatabaseConfig;
+use crate::execute::own;
 use crate::observe::DatabaseFigures;
 use crate::planning::{Names, Plan, Scene, Template, TemplateCache, record_of};
 use crate::pool::SettingValue;
@@ -288,6 +289,19 @@ impl Planner {
         })
     }
 
+    /// What a transaction sees that has changed definitions: a scene of its own. `None` if the file doesn't fit it.
+    pub fn within(&self, catalog: Catalog) -> Option<Within> {
+        let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
+        let map = ShardMap::new(&self.placed(), &key_type).ok()?;
+        let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
+        let scene =
+            Scene { map: Arc::new(map), catalog: Some(Arc::new(catalog)), safe_functions: Arc::new(safe_functions) };
+        Some(Within {
+            current: Arc::new(Current { scene, templates: TemplateCache::default() }),
+            generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+
     /// The template of a statement of this shape, if one was seen before.
     pub fn find(&self, sql: &[u8], lexed: &Lexed, names: &KeyedNames) -> Option<Arc<Template>> {
         if self.stale.load(Ordering::Acquire) {
@@ -318,6 +332,16 @@ impl Planner {
             .detail("None of its primaries could be asked for its catalog since Shardway started.")
             .hint("Look at the log for what the connections fail with; this is tried again every second."));
         };
+        self.build_in(current, sql, lexed, names).await
+    }
+
+    async fn build_in(
+        &self,
+        current: Arc<Current>,
+        sql: Bytes,
+        lexed: Lexed,
+        names: Arc<KeyedNames>,
+    ) -> Result<Arc<Template>, ClientError> {
         let (reply, built) = oneshot::channel();
         let figures = Arc::clone(&self.figures);
         let job = Job { sql, lexed, names, current, figures, reply };
@@ -337,6 +361,13 @@ impl Planner {
     pub fn watches_sequences(&self) -> bool {
         self.watches_sequences.load(Ordering::Acquire)
     }
+}
+
+/// See [`Planner::within`].
+#[derive(Clone, Debug)]
+pub struct Within {
+    current: Arc<Current>,
+    generation: u64,
 }
 
 /// How a session sees names, with its part of a template's key.
@@ -435,14 +466,71 @@ impl Session {
     pub(super) async fn lex_apart(&self, sql: Bytes) -> Result<(Box<Lexed>, Option<Arc<Template>>), ClientError> {
         let (database, names) = (Arc::clone(&self.database), Arc::clone(&self.names));
         let standard_conforming_strings = self.standard_conforming_strings;
+        let within = self.within.clone();
         let lexing = tokio::task::spawn_blocking(move || {
             let mut lexed = Box::<Lexed>::default();
             database.planner.lex(&sql, standard_conforming_strings, &mut lexed)?;
-            let found = database.planner.find(&sql, &lexed, &names);
+            let found = match &within {
+                Some(within) => within.current.templates.get(&sql, &lexed, names.key),
+                None => database.planner.find(&sql, &lexed, &names),
+            };
             Ok((lexed, found))
         });
         let failed = |_| ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned");
         lexing.await.map_err(failed)?
+    }
+
+    /// As [`Planner::find`], in the scene of the transaction if it has one of its own.
+    pub(super) fn find_template(&self, sql: &[u8], lexed: &Lexed) -> Option<Arc<Template>> {
+        match &self.within {
+            Some(within) => within.current.templates.get(sql, lexed, self.names.key),
+            None => self.database.planner.find(sql, lexed, &self.names),
+        }
+    }
+
+    /// As [`Planner::build`], in the scene of the transaction if it has one of its own.
+    ///
+    /// # Errors
+    /// As [`Planner::build`].
+    pub(super) async fn build_template(&self, sql: Bytes, lexed: Lexed) -> Result<Arc<Template>, ClientError> {
+        let (database, names) = (Arc::clone(&self.database), Arc::clone(&self.names));
+        match self.within.clone() {
+            Some(within) => database.planner.build_in(within.current, sql, lexed, names).await,
+            None => database.planner.build(sql, lexed, names).await,
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.within.as_ref().map_or_else(|| self.database.planner.generation(), |within| within.generation)
+    }
+
+    /// Within a block that has changed definitions, statements are planned by what the transaction itself sees: its
+    /// own connection to the home shard is asked. Not while answers are awaited: then by what was known before.
+    pub(super) async fn look_within(&mut self) {
+        if !self.changed_within || !self.transaction.in_block() || self.transaction.is_failed() {
+            return;
+        }
+        let home = self.database.config.home;
+        let is_at_rest = self.expects.is_empty() && self.segment.is_none() && self.scattering.is_none();
+        let Some(lease) = self.transaction.lease_mut(home).filter(|lease| lease.is_at_rest()) else { return };
+        if !is_at_rest {
+            return;
+        }
+        self.changed_within = false;
+        match own::ask(lease, &crate::catalog::question()).await {
+            Ok(answers) => {
+                let answers = answers.into_iter().map(|rows| rows.into_iter().map(Cells).collect()).collect();
+                let catalog = crate::catalog::read(answers);
+                self.within = catalog.ok().and_then(|catalog| self.database.planner.within(catalog));
+            }
+            Err(error) => tracing::warn!(%error, "the definitions of a transaction were not read"),
+        }
+    }
+
+    /// The transaction has ended, and what it alone saw with it.
+    pub(super) fn forget_within(&mut self) {
+        self.within = None;
+        self.changed_within = false;
     }
 
     pub(super) fn lex_options(&self) -> LexOptions {

@@ -59,7 +59,7 @@ impl Session {
 
     fn world(&self) -> World {
         World {
-            generation: self.database.planner.generation(),
+            generation: self.generation(),
             names: self.names.key,
             standard_conforming_strings: self.standard_conforming_strings,
         }

@@ -39,6 +39,7 @@ impl Session {
             self.statements.remove(&b""[..]);
         }
         self.moved = None;
+        self.look_within().await;
         let mut lexed = super::planner::take_scratch();
         let mut len = len;
         let mut planned = self.plan_query(len, &mut lexed).await?;
@@ -85,7 +86,7 @@ impl Session {
             if let Err(error) = self.database.planner.lex(sql, self.standard_conforming_strings, lexed) {
                 return Ok(Err(error));
             }
-            self.database.planner.find(sql, lexed, self.names())
+            self.find_template(sql, lexed)
         };
         self.note_template(found.is_some());
         let template = match found {
@@ -93,8 +94,7 @@ impl Session {
             None => {
                 let frame = self.client.inbound.get(..len).unwrap_or_default();
                 let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
-                let (planner, names) = (std::sync::Arc::clone(&self.database), self.names().clone());
-                match planner.planner.build(sql, lexed.clone(), names).await {
+                match self.build_template(sql, lexed.clone()).await {
                     Ok(template) => template,
                     Err(error) => return Ok(Err(error)),
                 }
@@ -423,6 +423,7 @@ impl Session {
         }
         if template.statements.iter().any(|one| matches!(one.command, Command::Ordinary(Verb::Ddl | Verb::Procedure))) {
             self.changed_catalog = true;
+            self.changed_within = true;
             // What this transaction prepares from now on is for the tables as it makes them.
             self.database.statements.renew();
         }

@@ -48,6 +48,10 @@ pub struct Session {
     pub(super) scattering: Option<super::several::ScatterSegment>,
     /// A definition was changed: what planning knows of the catalog is old once the transaction has ended.
     pub(super) changed_catalog: bool,
+    /// What the transaction sees of definitions that it has changed itself.
+    pub(super) within: Option<super::planner::Within>,
+    /// They were changed since that was looked at.
+    pub(super) changed_within: bool,
     /// A statement since the transaction's beginning may set sequences.
     pub(super) unsteady: Option<super::ids::Unsteady>,
     /// All that a statement lacks for the short way is a connection there.

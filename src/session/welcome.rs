@@ -113,6 +113,8 @@ pub async fn welcome(
         pending_write: None,
         explaining: None,
         changed_catalog: false,
+        within: None,
+        changed_within: false,
         unsteady: None,
         wanted: None,
         reserved: None,
