@@ -388,6 +388,13 @@ impl Session {
     /// The client is gone: cleans what it held, without making anyone wait for it.
     pub(super) async fn leave(&mut self) {
         self.mark_pinned();
+        for apart in self.transaction.take_all_apart() {
+            if !apart.lease.is_at_rest() {
+                let key = Arc::clone(&apart.lease.key);
+                let cancel = crate::pool::connect::send_cancel(&key.node.config, key.process_id, &key.secret_key);
+                let _ = tokio::time::timeout(crate::types::limits::CANCEL_WAIT_MAX, cancel).await;
+            }
+        }
         let held = self.transaction.take_all();
         if held.is_empty() {
             return;

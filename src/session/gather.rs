@@ -189,7 +189,7 @@ impl Session {
             let text = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, text));
         }
-        if gather.has_moment && self.transaction.in_block() {
+        if (gather.has_moment || names_moment(&gathering.spliced.query)) && self.transaction.in_block() {
             let text = "the time of the transaction in a statement over several shards is not supported in a transaction block";
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
                 .detail("The statement runs in a transaction of its own, on rows that are gathered from the shards, and the time would be that one's.")
@@ -390,6 +390,16 @@ impl Session {
             self.cancel.add(&apart.lease);
         }
     }
+}
+
+/// If a literal may mean the moment: `'now'`, `'today'` and their like, as dates and times are written.
+fn names_moment(query: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
+    let begins = |rest: &[u8]| {
+        let rest = rest.trim_ascii_start();
+        WORDS.iter().any(|word| rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word)))
+    };
+    query.split(|byte| *byte == b'\'').skip(1).any(begins)
 }
 
 /// The scratch database must have what the statement calls.

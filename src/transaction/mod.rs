@@ -120,6 +120,10 @@ impl Transaction {
         Some(self.apart.remove(position))
     }
 
+    pub fn take_all_apart(&mut self) -> Vec<Apart> {
+        std::mem::take(&mut self.apart)
+    }
+
     /// Those held apart.
     pub fn apart(&self) -> &[Apart] {
         &self.apart

@@ -36,6 +36,7 @@ fn on_two_shards() {
     settings(&mut all);
     blocks(&mut all);
     scatters(&mut all);
+    gathers(&mut all);
     all.end();
 }
 
@@ -1159,6 +1160,118 @@ fn scatters(all: &mut Comparison) {
 }
 
 /// A pipeline that writes to two shards can't be one transaction: it is refused as a whole.
+/// Statements that PostgreSQL answers on gathered rows: their portals live elsewhere than those of other statements.
+fn gathers(all: &mut Comparison) {
+    let fill = |w: &mut Wire| {
+        for id in 1..=6 {
+            w.run(&format!("INSERT INTO items VALUES ({id}, 'v{id}')"));
+        }
+    };
+    let windowed = "SELECT id, rank() OVER (ORDER BY v DESC) FROM items WHERE id < $1 ORDER BY id";
+    let seven = &[Some("7")];
+    all.same("a gather", |w| {
+        fill(w);
+        each(
+            w,
+            &[
+                query("SELECT id, rank() OVER (ORDER BY v DESC) FROM items WHERE id < 7 ORDER BY id"),
+                query("SELECT count(*), string_agg(i.v, ',' ORDER BY i.id) FROM items i CROSS JOIN kinds k WHERE i.id < 7"),
+                [
+                    parse("s", windowed, &[20]),
+                    describe_statement("s"),
+                    bind("", "s", seven),
+                    describe_portal(""),
+                    execute("", 0),
+                    sync(),
+                ]
+                .concat(),
+                [bind("", "s", seven), execute("", 0), sync()].concat(),
+                [bind("", "s", seven), execute("", 0), bind("", "s", seven), execute("", 0), sync()].concat(),
+                [once("SELECT id FROM items WHERE id = 3"), bind("", "s", seven), execute("", 0), sync()].concat(),
+                [bind("", "s", seven), execute("", 0), once("SELECT id FROM items WHERE id = 4"), sync()].concat(),
+            ],
+        )
+    });
+    all.same("a gather with a row limit", |w| {
+        fill(w);
+        each(
+            w,
+            &[
+                [parse("s", windowed, &[20]), bind("", "s", seven), execute("", 4), execute("", 4), sync()].concat(),
+                [bind("", "s", seven), execute("", 6), execute("", 6), sync()].concat(),
+                query("BEGIN"),
+                [bind("p", "s", seven), bind("q", "s", seven), execute("p", 2), sync()].concat(),
+                [execute("q", 5), sync()].concat(),
+                query("INSERT INTO items VALUES (0, 'new')"),
+                [execute("p", 3), execute("q", 5), sync()].concat(),
+                [execute("p", 0), close_portal("p"), sync()].concat(),
+                [
+                    bind("p", "s", seven),
+                    execute("p", 1),
+                    close_portal("p"),
+                    bind("p", "s", seven),
+                    execute("p", 0),
+                    sync(),
+                ]
+                .concat(),
+                query("SELECT 1"),
+                query("ROLLBACK"),
+                [execute("p", 0), sync()].concat(),
+            ],
+        )
+    });
+    all.same("a gather that fails", |w| {
+        fill(w);
+        let fails = "SELECT 1 / (count(*) - count(*)), array_agg(id) FROM items";
+        let wrong = "SELECT nosuch, rank() OVER (ORDER BY id) FROM items";
+        each(
+            w,
+            &[
+                query(fails),
+                [once(fails), sync()].concat(),
+                query(wrong),
+                [once(wrong), sync()].concat(),
+                query("BEGIN"),
+                query("INSERT INTO items VALUES (7, 'x')"),
+                query(fails),
+                query("SELECT 1"),
+                query("COMMIT"),
+                query("BEGIN"),
+                query("SAVEPOINT a"),
+                [once(fails), once("SELECT 2"), sync()].concat(),
+                query("SELECT 3"),
+                query("ROLLBACK TO a"),
+                query("SELECT string_agg(v, ',' ORDER BY id) FROM items WHERE id < 7"),
+                query("COMMIT"),
+                query("SELECT string_agg(v, ',' ORDER BY id) FROM items WHERE id < 8"),
+            ],
+        )
+    });
+    all.same("a cursor over gathered rows", |w| {
+        fill(w);
+        each(
+            w,
+            &[
+                query(
+                    "DECLARE c CURSOR FOR SELECT id, rank() OVER (ORDER BY v DESC) FROM items WHERE id < 7 ORDER BY id",
+                ),
+                query("BEGIN"),
+                query(
+                    "DECLARE c CURSOR FOR SELECT id, rank() OVER (ORDER BY v DESC) FROM items WHERE id < 7 ORDER BY id",
+                ),
+                query("FETCH 2 FROM c"),
+                [parse("f", "FETCH 1 FROM c", &[]), bind("", "f", &[]), execute("", 0), sync()].concat(),
+                query("INSERT INTO items VALUES (0, 'new')"),
+                query("FETCH ALL FROM c"),
+                query("CLOSE c"),
+                query("FETCH 1 FROM c"),
+                query("ROLLBACK"),
+                query("COPY (SELECT id, rank() OVER (ORDER BY v DESC) FROM items WHERE id < 7 ORDER BY id) TO STDOUT"),
+            ],
+        )
+    });
+}
+
 #[test]
 fn a_pipeline_never_writes_half() {
     let proxy = proxy(two(), 2, "");

@@ -84,6 +84,37 @@ fn a_cancel_reaches_every_shard_of_a_scatter() {
 }
 
 #[test]
+fn a_cancel_reaches_a_gather_wherever_it_is() {
+    let proxy = proxy(two(), 3, "");
+    let mut a = ready(&proxy);
+    let mut watch = Wire::connect(([127, 0, 0, 1], two().primary(0).port()).into());
+    let gathers = "SELECT pg_sleep(30), string_agg(i.v, ',' ORDER BY k.v) FROM items i CROSS JOIN kinds k";
+    // While rows are on their way.
+    let mut lock = Wire::connect(([127, 0, 0, 1], two().primary(1).port()).into());
+    lock.run("BEGIN; LOCK TABLE items");
+    a.send(&query(gathers));
+    std::thread::sleep(Duration::from_millis(700));
+    let begin = Instant::now();
+    Wire::raw(proxy.address()).send(&cancel(a.process_id, &a.secret));
+    assert_eq!(sqlstate(&a.until(b'Z', 1)).as_deref(), Some("57014"));
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    lock.run("ROLLBACK");
+    // While it is answered on the scratch database.
+    let marked = "SELECT pg_sleep(30), string_agg(i.v, ',') FROM items i CROSS JOIN kinds \"mark-scratch\"";
+    let running = running("mark-scratch\"");
+    a.send(&query(marked));
+    becomes(&mut watch, &running, "1");
+    Wire::raw(proxy.address()).send(&cancel(a.process_id, &a.secret));
+    assert_eq!(sqlstate(&a.until(b'Z', 1)).as_deref(), Some("57014"));
+    a.run("SELECT string_agg(v, ',' ORDER BY v) FROM items");
+    // Nobody waits for the answer any more.
+    a.send(&query(marked));
+    becomes(&mut watch, &running, "1");
+    a.vanish();
+    becomes(&mut watch, &running, "0");
+}
+
+#[test]
 fn a_client_that_vanishes_has_its_work_undone() {
     let proxy = proxy(one(), 2, "");
     let (mut a, mut watch) = (ready(&proxy), ready(&proxy));
