@@ -9,6 +9,12 @@ use support::{Proxy, Shards};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
+#[allow(dead_code)]
+#[path = "wire/client.rs"]
+mod client;
+#[allow(dead_code)]
+#[path = "wire/message.rs"]
+mod message;
 mod support;
 
 const SHARDS: usize = 3;
@@ -36,8 +42,10 @@ fn cluster() -> &'static Cluster {
 
 fn config() -> String {
     let (user, password, database) = (cluster().user(), cluster().password(), cluster().database());
-    let mut text =
-        format!("[[user]]\nname = \"{user}\"\npassword = \"{password}\"\n\n{}", cluster().database_toml(database));
+    let mut text = format!(
+        "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\n\n[[user]]\nname = \"{user}\"\npassword = \"{password}\"\n\n{}",
+        cluster().database_toml(database)
+    );
     for (table, key) in [("people", "id"), ("wide", "id"), ("visits", "id")] {
         let _ = write!(text, "\n[database.{database}.table.{table}]\nkey = \"{key}\"\n");
     }
@@ -84,6 +92,12 @@ fn on_shards(sql: &str) -> Vec<String> {
 /// The sum over all shards of a query that gives a number.
 fn total(sql: &str) -> i64 {
     on_shards(sql).iter().map(|text| text.parse::<i64>().unwrap_or_else(|error| panic!("{sql}: {text}: {error}"))).sum()
+}
+
+/// Other tests commit at the same time: sooner or later nothing is left.
+fn nothing_stays_prepared() {
+    let left = || total("SELECT count(*) FROM pg_prepared_xacts WHERE prepared < now() - interval '5 seconds'");
+    assert_eq!(left(), 0);
 }
 
 /// What all shards together have of a column.
@@ -170,7 +184,7 @@ async fn an_error_on_one_shard_leaves_nothing_on_any() {
     );
     simple(&client, "COMMIT").await;
     assert_eq!(total("SELECT count(*) FROM people WHERE name = 'z'"), 5);
-    assert_eq!(total("SELECT count(*) FROM pg_prepared_xacts"), 0);
+    nothing_stays_prepared();
 }
 
 #[tokio::test]
@@ -257,6 +271,50 @@ async fn statements_between_two_syncs_are_one_transaction() {
     let error = client.execute(&insert, &[&c, &"pipe", &1_i32, &b]).await.expect_err("there is one");
     assert_eq!(error.code().map(|code| code.code()), Some("23505"));
     assert_eq!(total("SELECT count(*) FROM people WHERE name = 'pipe'"), 2);
+}
+
+/// Single rows, each for its shard, as asyncpg's executemany and pgx's batches send them: many Binds, one Sync.
+#[test]
+fn a_pipeline_over_several_shards_is_one_transaction() {
+    let user = [("user", cluster().user()), ("database", cluster().database())];
+    let mut wire = client::Wire::with(proxy().address(), &user).unwrap_or_else(|frame| panic!("{frame:?}"));
+    let parse = message::parse("insert", "INSERT INTO people (id, name, age) VALUES ($1, $2, $3)", &[]);
+    let prepared = [parse, message::describe_statement("insert"), message::sync()].concat();
+    assert_eq!(client::sqlstate(&wire.ask(&prepared)), None);
+    let rows = |ids: &[u32], age: &dyn Fn(u32) -> String| -> Vec<u8> {
+        let row = |id: &u32| {
+            let (id, age) = (id.to_string(), age(*id));
+            [message::bind("", "insert", &[Some(&id), Some("many"), Some(&age)]), message::execute("", 0)].concat()
+        };
+        ids.iter().flat_map(row).collect()
+    };
+    let count = || total("SELECT count(*) FROM people WHERE name = 'many'");
+    let ids: Vec<u32> = (50_000..50_030).collect();
+    let answer = wire.ask(&[rows(&ids, &|_| "1".to_owned()), message::sync()].concat());
+    assert_eq!((client::sqlstate(&answer), client::status(&answer)), (None, 'I'));
+    assert_eq!(client::tags(&answer), format!("{}Z", "2C".repeat(30)));
+    assert_eq!(count(), 30);
+
+    // An error takes all of it back, a server's as well as the proxy's own.
+    let more: Vec<u32> = (51_000..51_030).collect();
+    let answer = wire.ask(
+        &[rows(&more, &|id| if id == 51_020 { "-1".to_owned() } else { "1".to_owned() }), message::sync()].concat(),
+    );
+    assert_eq!((client::sqlstate(&answer).as_deref(), client::status(&answer)), (Some("23514"), 'I'));
+    assert_eq!(count(), 30);
+    let refused = message::parse("", "UPDATE people SET name = current_user", &[]);
+    let refused = [refused, message::bind("", "", &[]), message::execute("", 0)].concat();
+    let answer = wire.ask(&[rows(&more, &|_| "1".to_owned()), refused, message::sync()].concat());
+    assert_eq!((client::sqlstate(&answer).as_deref(), client::status(&answer)), (Some("0A000"), 'I'));
+    assert_eq!(count(), 30);
+    let several = message::parse("", "UPDATE people SET age = 2 WHERE name = 'many'", &[]);
+    let several = [several, message::bind("", "", &[]), message::execute("", 0)].concat();
+    let answer = wire.ask(&[rows(&more, &|_| "1".to_owned()), several, message::sync()].concat());
+    assert_eq!((client::sqlstate(&answer), client::status(&answer)), (None, 'I'));
+    assert_eq!(total("SELECT count(*) FROM people WHERE name = 'many' AND age = 2"), 60);
+    assert_eq!(wire.value("SELECT name FROM people WHERE id = 51000"), "many");
+    wire.bye();
+    nothing_stays_prepared();
 }
 
 #[tokio::test]

@@ -269,6 +269,9 @@ impl Session {
             return self.bind_scatter(portal, statement, shards, changes, len, None).await;
         };
         let access = super::simple::access_of(&statement.template);
+        if self.segment.as_ref().is_some_and(|segment| segment.shard != shard) {
+            self.leave_segment().await?;
+        }
         self.admit_write(shard, &statement.template).await?;
         self.find_sequences(shard, &statement.template)?;
         let ahead = self.segment.as_ref().is_none_or(|segment| segment.shard != shard);
@@ -534,6 +537,11 @@ impl Session {
             let written = self.client.outbound.get(errors..).unwrap_or_default();
             return if last_is_error(written) { Err(Failure::Told) } else { Ok(()) };
         };
+        if self.transaction.is_spread() {
+            let text = "a transaction command behind a write on several shards without a Sync between them";
+            let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text).hint("Send a Sync before it.");
+            return Err(error.into());
+        }
         let sql = String::from_utf8_lossy(&statement.sql);
         let sql = sql.trim_end_matches([';', ' ', '\n', '\t', '\r']);
         let errors = self.client.outbound.len();

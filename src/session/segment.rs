@@ -1,15 +1,17 @@
 //! Segments: runs of extended messages for one shard, from the first that names it to their Sync or Flush. In:
 //! messages that have a place. Out: one write to the server, its replies, and what they change in the session.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::effects::Change;
 use super::prepared::ClientStatement;
 use super::turn::{Session, SessionEnd, violation};
 use super::undo::{Undo, Unplaced};
+use crate::execute::collect::{self, Asked, collect};
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
-use crate::execute::{Expect, own};
+use crate::execute::{Expect, RelayError, own};
 use crate::planning::Access;
 use crate::pool::prepared::Preparation;
 use crate::protocol::backend::{self, Status};
@@ -168,16 +170,42 @@ impl Session {
             self.run_scatter(false).await?;
         }
         let Some(segment) = &self.segment else { return Ok(()) };
-        if segment.writes && !self.transaction.in_block() {
-            let error = ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "a pipeline that has written can't go on elsewhere without a Sync",
-            )
-            .detail("What is between two Syncs is one transaction, and it would have to be committed on several shards as one.")
-            .hint("Send a Sync between statements for different shards, or batch by shard key.");
-            return Err(error.into());
+        if segment.writes && !self.transaction.in_block() && !self.transaction.is_spread() {
+            return self.spread_segment().await;
         }
         self.end_segment().await
+    }
+
+    /// What is between two Syncs is one transaction, which now goes on to another shard: the server's implicit one becomes
+    /// a block, which is committed with those of the other shards at the client's Sync.
+    async fn spread_segment(&mut self) -> Result<(), Failure> {
+        self.run_segment(End::Flush).await?;
+        let Some(shard) = self.segment.as_ref().map(|segment| segment.shard).filter(|_| !self.skipping) else {
+            return Err(Failure::Told);
+        };
+        let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        let out = &mut lease.framed.outbound;
+        encode::parse(out, b"", b"BEGIN", b"");
+        encode::bind(out, b"", b"", &[0; 6]);
+        encode::execute(out, b"", 0);
+        encode::sync(out);
+        lease.unnamed = None;
+        let mut asked = [Asked { backend: lease, ahead: VecDeque::new() }];
+        let answer = collect(&mut asked).await.into_iter().next().unwrap_or_default();
+        self.segment = None;
+        match answer.failure {
+            None => {}
+            Some(collect::Failure::Lost { reason, last_words }) => {
+                self.survive(shard, RelayError::Backend { reason, last_words }, true).await?;
+                return Err(Failure::Told);
+            }
+            Some(_) => {
+                let error = ClientError::new(SqlState::INTERNAL_ERROR, "a server did not go on with a transaction");
+                return Err(error.into());
+            }
+        }
+        self.begin_spread(&[shard]).await?;
+        Ok(())
     }
 
     pub(super) async fn end_segment(&mut self) -> Result<(), Failure> {

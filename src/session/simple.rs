@@ -434,7 +434,7 @@ impl Session {
         if !self.wrote.contains(&shard) {
             self.wrote.push(shard);
         }
-        if self.database.is_single() || !self.transaction.in_block() {
+        if self.database.is_single() || !(self.transaction.in_block() || self.transaction.is_spread()) {
             return Ok(());
         }
         if self.transaction.would_write_several(&[shard]) {
