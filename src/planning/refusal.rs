@@ -575,6 +575,14 @@ pub fn sequence_forgotten() -> Refusal {
     )
 }
 
+pub fn sequence_served() -> Refusal {
+    Refusal::new(
+        "currval and lastval don't know of an id that Shardway gave to a row of a sharded or reference table",
+        "No server's connection has drawn it for this session alone",
+        "Write INSERT ... RETURNING.",
+    )
+}
+
 pub fn hint_and_home() -> Refusal {
     Refusal::new(
         "a key can't say where this statement belongs: it reads tables of the home shard as well",

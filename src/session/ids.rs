@@ -210,6 +210,7 @@ impl Session {
         }
         let next = |sequence: &QualifiedName| served.iter_mut().find(|(known, _)| *known == sequence)?.1.next();
         let values = filling.sequences.iter().map(next).collect::<Option<Vec<i64>>>();
+        self.served_last |= !filling.sequences.is_empty();
         values.ok_or_else(|| ClientError::new(SqlState::INTERNAL_ERROR, "a sequence gave too few values"))
     }
 

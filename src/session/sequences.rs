@@ -22,6 +22,10 @@ impl Session {
     /// # Errors
     /// When that connection is another client's now.
     pub(super) fn find_sequences(&mut self, shard: ShardId, template: &Template) -> Result<(), ClientError> {
+        if template.reads_sequence() && self.served_last {
+            // The last value is one that the proxy gave; the server would tell an older one.
+            return Err(refusal::sequence_served().into());
+        }
         if !template.reads_sequence() || self.transaction.lease_mut(shard).is_some() {
             return Ok(());
         }
@@ -60,6 +64,7 @@ impl Session {
             is_pure = true;
         }
         if uses {
+            self.served_last = false;
             lease.sequences = if is_pure { SequenceOwner::Session(me) } else { SequenceOwner::After(me) };
             let known = self.sequences.as_ref().is_some_and(|key| Arc::ptr_eq(key, &lease.key));
             if !known {
@@ -73,6 +78,7 @@ impl Session {
 
     /// DISCARD SEQUENCES or ALL.
     pub(super) fn forget_sequences(&mut self) {
+        self.served_last = false;
         self.sequences = None;
         self.state.pins.sequences = false;
         for held in self.transaction.held_mut() {

@@ -52,6 +52,8 @@ pub struct Session {
     pub(super) within: Option<super::planner::Within>,
     /// They were changed since that was looked at.
     pub(super) changed_within: bool,
+    /// What this client last got from a sequence was served by the proxy.
+    pub(super) served_last: bool,
     /// A statement since the transaction's beginning may set sequences.
     pub(super) unsteady: Option<super::ids::Unsteady>,
     /// All that a statement lacks for the short way is a connection there.

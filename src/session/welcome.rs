@@ -115,6 +115,7 @@ pub async fn welcome(
         changed_catalog: false,
         within: None,
         changed_within: false,
+        served_last: false,
         unsteady: None,
         wanted: None,
         reserved: None,

@@ -42,6 +42,7 @@ pub fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Verdict {
         "drop" => object::drop(&eyes),
         "comment" => object::comment(&eyes),
         "grant" | "revoke" => object::grant(&eyes),
+        "truncate" => object::truncate(&eyes),
         _ => None,
     }
 }

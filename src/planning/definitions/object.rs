@@ -1,6 +1,7 @@
 //! CREATE, DROP, COMMENT and GRANT of objects, by their kind.
 
 use super::super::ddl;
+use super::super::functions::Class;
 use super::super::plan::{Refusal, Way};
 use super::super::refusal;
 use super::super::text::Text;
@@ -144,6 +145,47 @@ pub fn drop(eyes: &Eyes<'_>) -> Verdict {
         return None;
     }
     if is_global(text, 1) { super::everywhere() } else { None }
+}
+
+/// The rows of all shards, and their sequences with RESTART IDENTITY.
+pub fn truncate(eyes: &Eyes<'_>) -> Verdict {
+    let text = eyes.text;
+    let mut at = 1 + usize::from(text.is(1, "table"));
+    let mut tables = Vec::new();
+    loop {
+        at += usize::from(text.is(at, "only"));
+        let (name, mut behind) = ddl::table_name(text, at)?;
+        behind += usize::from(text.bytes(behind) == b"*");
+        tables.push(eyes.table(&name));
+        if !text.punct(behind, b',') {
+            break;
+        }
+        at = behind + 1;
+    }
+    if tables.iter().any(|table| eyes.is_view(table) || table.schema.starts_with("pg_temp")) {
+        return None;
+    }
+    let functions = eyes.scene.functions();
+    let triggers = tables.iter().filter_map(|table| Some((table, eyes.relation(table)?)));
+    for (table, called) in
+        triggers.flat_map(|(table, relation)| relation.trigger_functions.iter().map(move |f| (table, f)))
+    {
+        if functions.class(Some(&called.schema), &called.name) >= Class::ReadsTables {
+            return super::refused(refusal::trigger(&table.display, &called.name));
+        }
+    }
+    let verdict = eyes.together(&tables, "TRUNCATE");
+    if matches!(verdict, Some(Ok(Definition::Home)))
+        && eyes.has("cascade")
+        && let Some(refusal) = tables.iter().find_map(|table| cascades(eyes, table))
+    {
+        return super::refused(refusal);
+    }
+    match verdict {
+        // The sequences of the other shards are to be left without values again.
+        Some(Ok(Definition::Everywhere(_))) if eyes.has("restart") => Some(Ok(Definition::Everywhere(Way::Table))),
+        other => other,
+    }
 }
 
 fn drop_tables(eyes: &Eyes<'_>) -> Verdict {

@@ -150,3 +150,17 @@ CREATE TABLE users (id bigint)
 
 --! must
 CREATE TABLE IF NOT EXISTS users (id bigint)
+
+--! must
+--! script
+BEGIN
+TRUNCATE users
+SELECT name FROM users WHERE id = 1
+ROLLBACK
+SELECT name FROM users WHERE id = 1
+TRUNCATE TABLE ONLY order_items, scores
+SELECT amount FROM orders WHERE user_id = 1
+TRUNCATE orders, order_items
+SELECT amount FROM orders WHERE user_id = 1
+TRUNCATE orders CASCADE
+TRUNCATE no_such_table
