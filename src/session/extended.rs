@@ -529,6 +529,12 @@ impl Session {
         }
         let [only] = &*statement.template.statements else { return Ok(()) };
         if matches!(only.command, Command::Ordinary(_)) {
+            if self.transaction.is_spread() {
+                // It would commit what is to be committed at the Sync.
+                let text = "a definition behind a write on several shards without a Sync between them";
+                let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text).hint("Send a Sync before it.");
+                return Err(error.into());
+            }
             return self.execute_definition(statement).await;
         }
         let Command::Transaction(command) = &only.command else {
