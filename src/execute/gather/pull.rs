@@ -14,7 +14,7 @@ use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frame;
 use crate::protocol::frontend::encode;
-use crate::types::limits::{CLIENT_AHEAD_BYTES_MAX, COPY_QUEUE_BYTES_MAX, FRAME_BYTES_MAX};
+use crate::types::limits::{CLIENT_AHEAD_BYTES_MAX, COPY_QUEUE_BYTES_MAX, FRAME_BYTES_MAX, GATHER_ANALYZE_ROWS_MIN};
 use crate::types::{ClientError, SqlState};
 
 /// One table that is filled.
@@ -22,6 +22,8 @@ use crate::types::{ClientError, SqlState};
 pub struct Pull {
     /// COPY ... FROM STDIN in the binary format.
     pub copy_in: String,
+    /// Has the planner look at a large table, where there is something to choose.
+    pub analyze: Option<String>,
 }
 
 /// What a gather may take.
@@ -113,7 +115,11 @@ impl Loop<'_, '_> {
             }
             copy_data(&mut self.scratch.framed.outbound, TRAILER);
             copy_done(&mut self.scratch.framed.outbound);
-            pulled.rows.push(self.amount.rows - before);
+            let rows = self.amount.rows - before;
+            pulled.rows.push(rows);
+            if rows >= GATHER_ANALYZE_ROWS_MIN {
+                self.say(pull.analyze.as_deref());
+            }
             self.check(limits)?;
         }
         self.say(around.map(|(_, after)| after));

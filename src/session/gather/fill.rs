@@ -1,7 +1,7 @@
 //! The rows' way from the shards into the scratch tables, over the client's own connections, and what becomes of
 //! them all when something fails on it.
 
-use super::sql::{copy_in, copy_out};
+use super::sql::{analyze, copy_in, copy_out};
 use super::{Failure, Gathering, Session, SessionEnd};
 use crate::execute::gather::{GatherError, Limits, Pull, Source, pull};
 use crate::execute::{RelayError, own};
@@ -47,7 +47,13 @@ impl Session {
             plans.push((*shard, expects.len(), tables));
         }
         self.state.start_implicit();
-        let pulls: Vec<Pull> = gathering.gather.tables.iter().map(|table| Pull { copy_in: copy_in(table) }).collect();
+        let several = gathering.gather.tables.len() > 1;
+        let pulls: Vec<Pull> = gathering
+            .gather
+            .tables
+            .iter()
+            .map(|table| Pull { copy_in: copy_in(table), analyze: several.then(|| analyze(table)) })
+            .collect();
         let limits = Limits { rows: GATHER_ROWS_MAX, bytes: GATHER_BYTES_MAX };
         let (client, transaction) = (&mut self.client, &mut self.transaction);
         let Some(mut apart) = transaction.take_apart(scratch) else {

@@ -28,6 +28,10 @@ pub(super) fn copy_in(table: &Table) -> String {
     format!("COPY pg_temp.{} ({}) FROM STDIN (FORMAT binary)", quote(&table.name), columns(table))
 }
 
+pub(super) fn analyze(table: &Table) -> String {
+    format!("ANALYZE pg_temp.{}", quote(&table.name))
+}
+
 /// The rows of all these tables, as one query string: in one transaction, and of one moment where it isn't the
 /// client's.
 pub(super) fn copy_out(gather: &Gather, tables: &[usize], own_block: bool, recodes: bool) -> String {
