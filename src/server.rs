@@ -34,6 +34,7 @@ mod deadlocks;
 mod house;
 mod recovery;
 mod settings;
+mod standing;
 mod watch;
 mod workers;
 
@@ -116,6 +117,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     background.spawn(watch::watch_catalogs(Arc::clone(&shared)));
     background.spawn(recovery::watch_transactions(Arc::clone(&shared)));
     background.spawn(deadlocks::watch_waits(Arc::clone(&shared)));
+    background.spawn(standing::watch_nodes(Arc::clone(&shared)));
     background.spawn(reap(Arc::clone(&shared)));
     if let Some(listener) = admin {
         tracing::info!(address = ?listener.local_addr().ok(), "listening for operators");

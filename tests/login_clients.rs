@@ -84,6 +84,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         pool_size: 20,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
+        max_replica_lag: None,
     };
     Config {
         server: ServerConfig {

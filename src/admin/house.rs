@@ -114,6 +114,12 @@ pub struct NodeState {
     pub failure: Option<String>,
     /// How long ago that was.
     pub failed_for: Option<Duration>,
+    /// As of the last look, on databases with replicas.
+    pub timeline: Option<i32>,
+    pub lag_bytes: Option<u64>,
+    pub lag: Option<Duration>,
+    /// Why it isn't fit for its part.
+    pub problem: Option<String>,
 }
 
 #[derive(Clone, Debug)]

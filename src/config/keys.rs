@@ -87,6 +87,7 @@ pub(super) const DATABASE: SectionKind = SectionKind {
         key("pool_size", "pool_size = 20"),
         key("auto_setup", "auto_setup = true"),
         key("recovery_interval", "recovery_interval = \"10s\""),
+        key("max_replica_lag", "max_replica_lag = \"10s\""),
         key("shard", "[database.shop.shard.a]"),
         key("table", "[database.shop.table.users]"),
     ],

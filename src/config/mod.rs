@@ -137,6 +137,8 @@ pub struct DatabaseConfig {
     pub auto_setup: bool,
     /// How often transactions that a dead proxy left prepared are looked for.
     pub recovery_interval: Duration,
+    /// Replicas that are further behind aren't read; `None`: however far.
+    pub max_replica_lag: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]

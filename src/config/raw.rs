@@ -91,6 +91,7 @@ pub(super) struct RawDatabase<'t> {
     pub(super) pool_size: Number,
     pub(super) auto_setup: Option<Placed<bool>>,
     pub(super) recovery_interval: Text,
+    pub(super) max_replica_lag: Text,
     /// In the file's order.
     pub(super) shards: Vec<RawShard<'t>>,
     pub(super) tables: Vec<RawTable<'t>>,
@@ -226,6 +227,7 @@ fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<
         pool_size: section.integer("pool_size", notes),
         auto_setup: section.boolean("auto_setup", notes),
         recovery_interval: section.string("recovery_interval", notes),
+        max_replica_lag: section.string("max_replica_lag", notes),
         shards: shards.into_iter().map(|(name, table)| shard(&base, name, table, notes)).collect(),
         tables: tables.into_iter().map(|(name, entry)| self::table(&base, name, entry, notes)).collect(),
         section,

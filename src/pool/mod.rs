@@ -13,6 +13,6 @@ pub mod worker;
 
 pub use backend::{Backend, BackendKey, Condition};
 pub use lease::{Lease, LeaseError, NodePool};
-pub use node::{Node, NodeRole};
+pub use node::{Node, NodeRole, Standing};
 pub use prepared::{Statement, Statements};
 pub use settings::{SettingValue, Settings};

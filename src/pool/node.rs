@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 use super::backend::BackendKey;
@@ -53,6 +54,22 @@ pub struct Node {
     servers: Mutex<Vec<Weak<BackendKey>>>,
     /// Connections of an earlier era are closed instead of used again.
     era: AtomicUsize,
+    /// `None`: nobody has looked.
+    standing: ArcSwapOption<Standing>,
+    /// Whether `standing` has a problem: asked for every read.
+    unfit: AtomicBool,
+}
+
+/// How a node was when it was last looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    pub is_standby: bool,
+    pub timeline: i32,
+    /// Behind the primary; 0 for the primary itself.
+    pub lag_bytes: u64,
+    pub lag: Duration,
+    /// Why it isn't fit for its part: a replica isn't read then.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug)]
@@ -89,6 +106,8 @@ impl Node {
             figures,
             servers: Mutex::new(Vec::new()),
             era: AtomicUsize::new(0),
+            standing: ArcSwapOption::empty(),
+            unfit: AtomicBool::new(false),
         }
     }
 
@@ -139,6 +158,20 @@ impl Node {
 
     pub(super) fn era(&self) -> usize {
         self.era.load(Ordering::Relaxed)
+    }
+
+    pub fn standing(&self) -> Option<Arc<Standing>> {
+        self.standing.load_full()
+    }
+
+    pub fn note_standing(&self, standing: Standing) {
+        self.unfit.store(standing.problem.is_some(), Ordering::Relaxed);
+        self.standing.store(Some(Arc::new(standing)));
+    }
+
+    /// A replica that isn't to be read.
+    pub fn is_unfit(&self) -> bool {
+        self.unfit.load(Ordering::Relaxed)
     }
 
     pub fn leased(&self) -> usize {

@@ -187,6 +187,8 @@ impl House for Premises {
         for database in current.databases.all() {
             for node in database.nodes() {
                 let failure = node.failure();
+                let standing = node.standing();
+                let standing = standing.as_deref();
                 nodes.push(NodeState {
                     database: database.config.name.clone(),
                     shard: node.shard_name.clone(),
@@ -198,6 +200,10 @@ impl House for Premises {
                     connections: node.servers().len(),
                     failed_for: failure.as_ref().map(|(at, _)| at.elapsed()),
                     failure: failure.map(|(_, reason)| reason),
+                    timeline: standing.map(|standing| standing.timeline),
+                    lag_bytes: standing.map(|standing| standing.lag_bytes),
+                    lag: standing.map(|standing| standing.lag),
+                    problem: standing.and_then(|standing| standing.problem.clone()),
                 });
             }
         }

@@ -351,7 +351,7 @@ impl UserPools {
                 }
             } else if self.reads == ReadPolicy::ReplicaOnly {
                 let node = format!("shard {}", pools.primary.node().shard_name);
-                return Err(LeaseError::Unreachable { node, reason: "no replica is up".to_owned() });
+                return Err(LeaseError::Unreachable { node, reason: "no replica is up and fit to be read".to_owned() });
             }
         }
         pools.primary.lease().await
@@ -376,7 +376,7 @@ impl UserPools {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         (0..replicas.len())
             .filter_map(|offset| replicas.get((start + offset) % replicas.len()))
-            .filter(|pool| pool.node().recent_failure().is_none())
+            .filter(|pool| !pool.node().is_unfit() && pool.node().recent_failure().is_none())
             .min_by_key(|pool| pool.node().leased())
     }
 }

@@ -237,6 +237,15 @@ pub const HTTP_CONNECTIONS_MAX: usize = 64;
 /// How long an HTTP client may take for the head of its next request; between requests it may rest as long.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How often nodes of databases with replicas are looked at: the resolution of `max_replica_lag`.
+pub const NODE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long one look may take, a connect included.
+pub const NODE_LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Positions of a primary's WAL that are remembered, one a look: a lag is measured to the second for an hour.
+pub const WAL_SAMPLES_MAX: usize = 3_600;
+
 /// Notices of a scatter's first shard that are remembered, so that the others don't repeat them.
 pub const NOTICES_MAX: usize = 100;
 

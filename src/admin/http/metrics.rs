@@ -146,6 +146,24 @@ fn nodes(out: &mut Exposition, all: &[NodeState]) {
             [("database", &*node.database), ("shard", &node.shard), ("role", node.role), ("node", &address(node))];
         family.count(&labels, u64::from(node.failure.is_none()));
     }
+    let mut family =
+        out.gauge("shardway_node_fit", "0 if it is known not to be fit for its part: SHOW NODES says why.");
+    for node in all {
+        let labels =
+            [("database", &*node.database), ("shard", &node.shard), ("role", node.role), ("node", &address(node))];
+        family.count(&labels, u64::from(node.problem.is_none()));
+    }
+    let lags = |node: &&NodeState| node.role == "replica";
+    let mut family = out.gauge("shardway_replica_lag_bytes", "How far the replica is behind its primary.");
+    for node in all.iter().filter(lags) {
+        let labels = [("database", &*node.database), ("shard", &*node.shard), ("node", &*address(node))];
+        node.lag_bytes.into_iter().for_each(|bytes| family.count(&labels, bytes));
+    }
+    let mut family = out.gauge("shardway_replica_lag_seconds", "For how long the primary has been further.");
+    for node in all.iter().filter(lags) {
+        let labels = [("database", &*node.database), ("shard", &*node.shard), ("node", &*address(node))];
+        node.lag.into_iter().for_each(|lag| family.sample(&labels, lag.as_secs_f64()));
+    }
     let mut family = out.gauge("shardway_node_connections", "Connections to the node, by state.");
     for node in all {
         let idle = node.connections.saturating_sub(node.leased);

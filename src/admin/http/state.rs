@@ -125,6 +125,7 @@ fn nodes(house: &dyn House) -> Vec<Value> {
         let figures = house.observed().database(&node.database).node(&node.shard, node.role, &address);
         json!({
             "database": node.database, "shard": node.shard, "role": node.role, "address": address,
+            "problem": node.problem, "lag_bytes": node.lag_bytes, "lag": node.lag.map(|lag| lag.as_secs_f64()),
             "up": node.failure.is_none(), "failure": node.failure, "in_use": node.leased,
             "connections": node.connections, "counts": figures.durations.read().counts,
             "connects": figures.total(NodeTotal::Connects),

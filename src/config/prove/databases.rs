@@ -99,6 +99,11 @@ fn database(
         buckets: raw.buckets.as_ref().and_then(|raw| buckets::buckets(raw, &names, notes)),
         pool_size: count("pool_size", raw.pool_size.as_ref(), POOL_SIZE_MAX, pool_size, notes),
         auto_setup: raw.auto_setup.as_ref().map_or(AUTO_SETUP, |wanted| *wanted.get_ref()),
+        max_replica_lag: raw
+            .max_replica_lag
+            .as_ref()
+            .filter(|written| written.get_ref() != "off")
+            .map(|written| duration("max_replica_lag", Some(written), RECOVERY_INTERVAL, notes)),
         recovery_interval: duration("recovery_interval", raw.recovery_interval.as_ref(), RECOVERY_INTERVAL, notes),
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         pool_size: 20,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
+        max_replica_lag: None,
     }
 }
 

@@ -39,6 +39,7 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         pool_size: 20,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
+        max_replica_lag: None,
     };
     (name.to_owned(), database)
 }

@@ -167,7 +167,11 @@ function render(state) {
     ["shard", (node) => node.shard],
     ["role", (node) => node.role],
     ["address", (node) => node.address],
-    ["state", (node) => (node.up ? { text: "up", kind: "good" } : { text: `down: ${node.failure}`, kind: "bad" })],
+    ["state", (node) => {
+      if (!node.up) return { text: `down: ${node.failure}`, kind: "bad" };
+      return node.problem ? { text: node.problem, kind: "bad" } : { text: "up", kind: "good" };
+    }],
+    ["behind", (node) => (node.role === "replica" && node.lag !== null ? `${millis(node.lag)}, ${bytes(node.lag_bytes)}` : ""), "number"],
     ["connections", (node) => `${node.in_use} of ${node.connections} in use`],
     ["connects", (node) => number(node.connects), "number"],
     ["failed", (node) => number(node.connect_failures), "number"],
