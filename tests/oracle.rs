@@ -14,6 +14,8 @@ mod data;
 mod generate;
 #[path = "oracle/list.rs"]
 mod list;
+#[path = "oracle/order.rs"]
+mod order;
 #[path = "oracle/parameters.rs"]
 mod parameters;
 #[path = "oracle/run.rs"]
@@ -125,6 +127,11 @@ fn conclude(tally: &Tally, environment: &Environment) {
             environment.log()
         );
     }
+}
+
+#[test]
+fn values_order_as_on_postgresql() {
+    order::prove(&mut Environment::with(2).truth());
 }
 
 #[test]

@@ -14,7 +14,9 @@ use crate::sql::lexer::{TokenKind, Tokens};
 /// The rows for one backend: the plan, and the node that runs it.
 pub(super) fn preface(plan: Option<&str>, lease: &Backend) -> Option<BytesMut> {
     let mut rows = BytesMut::new();
-    backend::text_row(&mut rows, &[Some(&format!("Shardway: {}", plan?))]);
+    for line in plan?.lines() {
+        backend::text_row(&mut rows, &[Some(&format!("Shardway: {line}"))]);
+    }
     backend::text_row(&mut rows, &[Some(&format!("Shardway: this part from {}", lease.node.describe()))]);
     Some(rows)
 }
@@ -25,6 +27,15 @@ impl Session {
         let explains = matches!(&template.statements[..], [only] if matches!(only.command, Command::Ordinary(Verb::Explain { .. })));
         self.explaining = (explains && !self.database.is_single() && self.answers_in_text(sql))
             .then(|| self.database.planner.describe(plan).into_boxed_str());
+    }
+
+    /// Adds what shards are asked in the place of the client's statement, if there is anything to be said.
+    pub(super) fn explain_further(&mut self, what: &str, sql: &[u8]) {
+        if let Some(said) = self.explaining.take() {
+            let words = String::from_utf8_lossy(sql);
+            let words: Vec<&str> = words.split_whitespace().collect();
+            self.explaining = Some(format!("{said}\n{what}: {}", words.join(" ")).into_boxed_str());
+        }
     }
 
     /// JSON, XML and YAML are one document, which has no room for rows ahead of it.

@@ -132,6 +132,18 @@ impl Session {
         }
     }
 
+    /// For EXPLAIN: what each shard is asked, and what is asked of all that they give.
+    fn explain_merge(&mut self, call: &MergeCall, sql: &[u8], tokens: &[std::ops::Range<usize>]) {
+        if let Some(spliced) = call.merge.render(sql, tokens, false) {
+            self.explain_further("each is asked", &spliced.sql);
+        }
+        if let Verdict::Finished(finish) = &*call.verdict
+            && let Some(spliced) = finish.statement.render(sql, tokens)
+        {
+            self.explain_further("of what they give, one is asked", &spliced.sql);
+        }
+    }
+
     fn speaks_utf8(&self) -> bool {
         let is_utf8 = |word: &str| ["utf8", "utf-8", "unicode"].iter().any(|name| word.eq_ignore_ascii_case(name));
         match self.state.settings().get("client_encoding") {

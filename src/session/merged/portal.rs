@@ -36,6 +36,8 @@ impl Session {
         let derived = self.derive(&statement, &call, explains)?;
         let remap = derived.remap.clone();
         if explains {
+            let tokens = tokens(&statement.sql, self.standard_conforming_strings);
+            self.explain_merge(&call, &statement.sql, &tokens);
             let made = Arc::clone(&derived.statement);
             return self.bind_scatter(portal, made, call.shards, changes, len, Some(remap)).await;
         }

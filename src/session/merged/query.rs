@@ -42,6 +42,7 @@ impl Session {
         let remap = super::remap(spliced, sql.clone());
         let shards = call.shards.as_slice().to_vec();
         if explains {
+            self.explain_merge(&call, sql, &tokens);
             return self.run_on_several(shards, template, changes, len, Some((text, remap))).await;
         }
         let types = super::types(&call.verdict, b"");
