@@ -132,7 +132,15 @@ fn ordinals<'a>(text: Text<'a>) -> Vec<&'a Piece> {
     for (at, piece) in text.pieces.iter().enumerate() {
         let before = at.checked_sub(1);
         match piece.token.kind {
-            TokenKind::Punct(b'(' | b'[') => lists.push(false),
+            // `ORDER BY (2)` is the same.
+            TokenKind::Punct(b'(') => {
+                let in_list = lists.last() == Some(&true);
+                let first = before.is_some_and(|before| {
+                    text.is(before, "by") || text.punct(before, b',') || text.punct(before, b'(')
+                });
+                lists.push(in_list && first);
+            }
+            TokenKind::Punct(b'[') => lists.push(false),
             TokenKind::Punct(b')' | b']') if lists.len() > 1 => {
                 lists.pop();
             }

@@ -109,6 +109,25 @@ fn literals_that_shape_a_template_make_variants() {
 }
 
 #[test]
+fn ordinals_make_variants() {
+    let pairs = [
+        ("SELECT id, name FROM users ORDER BY 1", "SELECT id, name FROM users ORDER BY 2"),
+        ("SELECT id, name FROM users ORDER BY (1) DESC", "SELECT id, name FROM users ORDER BY (2) DESC"),
+        ("SELECT id, name FROM users ORDER BY id, ((1))", "SELECT id, name FROM users ORDER BY id, ((2))"),
+        ("SELECT id, count(*) FROM users GROUP BY 1", "SELECT id, count(*) FROM users GROUP BY 2"),
+    ];
+    for (one, other) in pairs {
+        let of = |text: &str| lexed(text.as_bytes()).expect("lexed");
+        let template = Template::build(one.as_bytes(), &of(one), &scene(), &names());
+        assert!(template.matches(one.as_bytes(), &of(one)));
+        assert!(!template.matches(other.as_bytes(), &of(other)), "{other}");
+    }
+    let (one, other) = ("SELECT id FROM users ORDER BY id LIMIT 1", "SELECT id FROM users ORDER BY id LIMIT 2");
+    let of = |text: &str| lexed(text.as_bytes()).expect("lexed");
+    assert!(Template::build(one.as_bytes(), &of(one), &scene(), &names()).matches(other.as_bytes(), &of(other)));
+}
+
+#[test]
 fn refusals_of_planning_are_feature_not_supported() {
     let refusal = plan("SELECT *, count(*) OVER () FROM users").expect_err("refused");
     assert_eq!(refusal.state, SqlState::FEATURE_NOT_SUPPORTED);

@@ -89,6 +89,12 @@ impl Notes {
         self.failed |= outcome.failed;
     }
 
+    /// Rows of an answer that the proxy made of several.
+    pub(super) fn merged(&mut self, rows: u64, failed: bool) {
+        self.rows += rows;
+        self.failed |= failed;
+    }
+
     fn planned(&mut self, template: &Arc<Template>, strategy: Strategy, shards: usize) {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
         let statement = template.observed.get().map_or(0, |statement| statement.id);

@@ -268,6 +268,7 @@ impl Session {
                 Err(Failure::Told)
             }
             Ok(false) => {
+                self.notes.merged(rows, false);
                 self.say_tag(Some(format!("SELECT {rows}")));
                 let portal = self.portals.get_mut(&segment.portal);
                 let changes = portal.map(|portal| std::mem::take(&mut portal.changes)).unwrap_or_default();

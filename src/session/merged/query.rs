@@ -97,6 +97,7 @@ impl Session {
         }
         match result {
             Ok(failed) => {
+                self.notes.merged(rows, failed);
                 if !failed {
                     self.say_tag(Some(format!("SELECT {rows}")));
                 }

@@ -340,3 +340,18 @@ SELECT id, name FROM users ORDER BY name, id LIMIT 3
 SELECT id FROM users WHERE id < 10 ORDER BY 10 / (id - 4)
 SELECT 1
 ROLLBACK
+
+--! must
+SELECT id, age FROM users ORDER BY (1) DESC
+
+--! must
+SELECT id, age FROM users ORDER BY (2) DESC NULLS LAST, (1)
+
+--! must
+SELECT id, age FROM users ORDER BY ((1)), 2 LIMIT 4
+
+--! must
+SELECT age, id FROM users ORDER BY ((1)), 2 LIMIT 4
+
+--! must
+SELECT id, age FROM users ORDER BY ((2)), 1 LIMIT 4
