@@ -94,8 +94,6 @@ fn create(database: &str) {
     client.rows(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
     client.rows(&format!("CREATE DATABASE {database}"));
     direct(database).rows(SCHEMA);
-    // Shardway makes it on the shards when it first needs it. The role has its name, so that it is the current one.
-    direct(database).rows("CREATE SCHEMA shardway");
 }
 
 /// Everything into the truth; what Shardway can't load into the shards.

@@ -184,7 +184,7 @@ SELECT pg_total_relation_size('users'), pg_size_pretty(1::bigint)
 SELECT has_table_privilege('users', 'SELECT')
 
 --! must
-SELECT current_user, session_user, current_schema()
+SELECT current_user, session_user
 
 --! outcome
 SELECT version(), now(), current_database()
