@@ -4,6 +4,8 @@
 mod client;
 #[path = "wire/conversations.rs"]
 mod conversations;
+#[path = "wire/copies.rs"]
+mod copies;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/garbage.rs"]

@@ -4,6 +4,9 @@
 
 pub mod collect;
 pub mod copy;
+pub mod copy_in;
+mod copy_out;
+pub mod divide;
 pub mod gather;
 pub mod merge;
 pub mod own;

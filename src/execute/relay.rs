@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 
 use super::copy::{CopyIn, copy_in};
+use super::copy_out::Shown;
 use super::replies::{Expect, Outcome, RelayError, deadlock, without_fatal};
 use super::scatter::Part;
 use crate::net::Framed;
@@ -283,8 +284,15 @@ impl Relay<'_> {
         if tag == tag::COMMAND_COMPLETE {
             self.outcome.rows += backend::tag_rows(backend::command_tag(frame)?);
         }
-        let shown = shown && self.part.take(tag, frame)?;
-        let replacement = if shown { self.part.replacement(tag, frame)? } else { None };
+        let mut shown = shown && self.part.take(tag, frame)?;
+        let mut replacement = if shown { self.part.replacement(tag, frame)? } else { None };
+        if matches!(tag, tag::COPY_OUT | tag::COPY_DATA | tag::COPY_DONE) {
+            match self.part.take_copy(tag, frame) {
+                Shown::Whole => shown = true,
+                Shown::Nothing => shown = false,
+                Shown::Instead(changed) => replacement = Some(changed),
+            }
+        }
         if meets {
             self.expects.pop_front();
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::copy_out::{CopyPart, Shown};
 use super::relay::relay_part;
 use super::replies::{Expect, Outcome, RelayError};
 use crate::net::Framed;
@@ -44,6 +45,8 @@ pub struct Part {
     kept: Option<VecDeque<Bytes>>,
     /// Where errors of a statement that was made of the client's are in the client's.
     remap: Option<Remap>,
+    /// The data of a COPY TO STDOUT, of which there are several.
+    copy: Option<CopyPart>,
 }
 
 /// From a position in the statement that a server was given to one in the client's.
@@ -84,6 +87,7 @@ impl Part {
             kept: None,
             remap: None,
             renumbering: None,
+            copy: None,
         }
     }
 
@@ -143,7 +147,17 @@ impl Part {
 
     /// Whether rows pass without a look.
     pub(super) fn passes_rows(&self) -> bool {
-        self.preface.is_none() && self.kept.is_none() && !self.is_silent()
+        self.preface.is_none() && self.kept.is_none() && self.copy.is_none() && !self.is_silent()
+    }
+
+    /// What is for the client of a message of a COPY TO STDOUT.
+    pub(super) fn take_copy(&mut self, tag: u8, frame: &[u8]) -> Shown {
+        let silent = self.is_silent();
+        match &mut self.copy {
+            Some(copy) => copy.take(tag, frame),
+            None if silent => Shown::Nothing,
+            None => Shown::Whole,
+        }
     }
 
     /// What comes is the client's, as it comes.
@@ -272,6 +286,10 @@ pub fn fits(first: &[u8], other: &[u8]) -> Result<(), RelayError> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Merge {
     Concatenate,
+    /// Of the data of a COPY; `header`: it begins with a line of names.
+    CopyOut {
+        header: bool,
+    },
     /// The same command on each: the first one's answer stands for all.
     Echo,
     /// Descriptions aren't shown, they are given back; `quiet`: nothing is shown but errors and notices.
@@ -315,12 +333,17 @@ pub async fn scatter(
         part.described = Some(Vec::new());
     }
     let mut first: Option<Outcome> = None;
-    for position in 0..pieces.len() {
+    let count = pieces.len();
+    for position in 0..count {
         let Some(piece) = pieces.get_mut(position) else { break };
         if merge == Merge::Echo {
             part.role = if position == 0 { Role::First } else { Role::Echo };
         } else if position > 0 || merge == (Merge::Prologue { quiet: true }) {
             part.role = Role::Later;
+        }
+        if let Merge::CopyOut { header } = merge {
+            let last = position + 1 == count;
+            part.copy = Some(CopyPart::new(header, position == 0, last));
         }
         part.preface = piece.preface.take();
         match relay_part(client, piece.backend, piece.expects, &mut part).await {
@@ -341,7 +364,11 @@ pub async fn scatter(
         }
     }
     let outcome = first.unwrap_or_default();
-    let tag = part.tag.map(|tag| if tag.starts_with("SELECT ") { format!("SELECT {}", part.rows) } else { tag });
+    let summed = |tag: &str| ["SELECT", "COPY"].into_iter().find(|word| tag.split(' ').next() == Some(word));
+    let tag = part.tag.map(|tag| match summed(&tag) {
+        Some(word) => format!("{word} {}", part.rows),
+        None => tag,
+    });
     Ok(Scattered { outcome, tag, described: part.described.unwrap_or_default() })
 }
 

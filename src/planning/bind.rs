@@ -128,6 +128,7 @@ impl Binding<'_> {
     fn by_key(&self, routed: &Routed, value: &str) -> Result<Plan, Refusal> {
         let overridable = match &routed.route {
             Route::Keyed(_) | Route::Refused(_, Override::Key) => true,
+            Route::CopyIn(target) => target.key.is_some(),
             Route::Refused(refusal, _) => return Err(refusal.clone()),
             Route::Touched | Route::Home | Route::Any | Route::Copies(_) | Route::Everywhere(_) => false,
         };
@@ -167,6 +168,7 @@ impl Binding<'_> {
             Route::Any => Ok(Plan::Any),
             Route::Copies(copies) => self.copies(copies),
             Route::Everywhere(way) => Ok(Plan::Definition(Definition { steps: vec![Step::Everywhere(*way)] })),
+            Route::CopyIn(target) => Ok(Plan::CopyIn(Arc::clone(target))),
             Route::Refused(refusal, _) => Err(refusal.clone()),
             Route::Keyed(keyed) => self.keyed(keyed),
         }
@@ -258,7 +260,8 @@ impl Binding<'_> {
                     | Plan::Gather { .. }
                     | Plan::WriteAll { .. }
                     | Plan::InsertByShard(_)
-                    | Plan::WriteCopies { .. },
+                    | Plan::WriteCopies { .. }
+                    | Plan::CopyIn(_),
                     _,
                 ) => {
                     return Err(refusal::batch("can't go to several shards"));

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::copy;
 use super::ddl::{self, Definition, Suspects};
 use super::definitions;
 use super::effects;
@@ -12,11 +13,11 @@ use super::query;
 use super::refusal;
 use super::route::{Override, Route, Routed, Spread};
 use super::scene::{Names, Scene};
-use super::tables::{self, Location};
+use super::tables;
 use super::template::{Effects, StatementTemplate, Template};
 use super::text::Text;
 use super::writes::How;
-use crate::sql::command::{CopyDirection, SessionCommand, TransactionCommand, Verb};
+use crate::sql::command::{SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
 use crate::sql::{Command, LexOptions, Lexed, TokenKind, Tokens, recognise};
 
@@ -195,11 +196,11 @@ fn batch(statements: &[StatementTemplate]) -> Option<Refusal> {
     })
 }
 
-fn routed(route: Route) -> Routed {
+pub(super) fn routed(route: Route) -> Routed {
     Routed { route, sharded: Vec::new() }
 }
 
-fn refused(refusal: Refusal) -> Routed {
+pub(super) fn refused(refusal: Refusal) -> Routed {
     routed(Route::Refused(refusal, Override::Shard))
 }
 
@@ -253,7 +254,7 @@ fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Name
 }
 
 /// The query stands behind `before` other tokens of its statement.
-fn shift(routed: &mut Routed, before: usize) {
+pub(super) fn shift(routed: &mut Routed, before: usize) {
     if let Route::Keyed(keyed) = &mut routed.route {
         keyed.spread.shift(before);
     }
@@ -274,7 +275,7 @@ fn on_one_shard(mut inner: Routed, why: Refusal) -> Routed {
 fn ordinary(text: Text<'_>, verb: Verb, scene: &Scene, names: &Names, wrappers: usize) -> Routed {
     match verb {
         Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Merge => query::route(text, scene, names),
-        Verb::Copy(direction) => copy(text, direction, scene, names),
+        Verb::Copy(direction) => copy::route(text, direction, scene, names),
         Verb::Explain { .. } => match wrappers.checked_sub(1) {
             Some(wrappers) => explain(text, scene, names, wrappers),
             None => refused(refusal::explain()),
@@ -320,10 +321,12 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 // A copy of a reference table on the home shard is as good as any.
                 Route::Home | Route::Any => routed(Route::Home),
                 Route::Refused(..) => inner,
-                Route::Keyed(_) | Route::Touched | Route::Copies(_) | Route::Everywhere(_) => Routed {
-                    route: Route::Refused(refusal::makes_table(what), Override::Shard),
-                    sharded: inner.sharded,
-                },
+                Route::Keyed(_) | Route::Touched | Route::Copies(_) | Route::Everywhere(_) | Route::CopyIn(_) => {
+                    Routed {
+                        route: Route::Refused(refusal::makes_table(what), Override::Shard),
+                        sharded: inner.sharded,
+                    }
+                }
             }
         }
     }
@@ -379,41 +382,4 @@ fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
         inner.route = if runs { Route::Refused(refusal::explain(), Override::Shard) } else { Route::Home };
     }
     inner
-}
-
-fn copy(text: Text<'_>, direction: CopyDirection, scene: &Scene, names: &Names) -> Routed {
-    if direction == CopyDirection::ServerSide {
-        return refused(refusal::server_file());
-    }
-    if text.punct(1, b'(') {
-        let end = ddl::closing(text, 1);
-        let mut inner = query::route_as_one(text.range(2..end), scene, names);
-        shift(&mut inner, 2);
-        return inner;
-    }
-    let at = 1 + usize::from(text.is(1, "binary"));
-    let Some((table, behind)) = ddl::table_name(text, at) else {
-        return refused(refusal::not_parsed());
-    };
-    let found = tables::find(scene, names, &table);
-    if let Some(refusal) = found.refusal {
-        return refused(refusal);
-    }
-    match (&found.location, direction) {
-        (Location::Sharded(sharded), _) => Routed {
-            route: Route::Refused(refusal::copy(&found.display), Override::Key),
-            sharded: vec![(found.display.clone(), sharded.clone())],
-        },
-        (Location::Reference, CopyDirection::ToStdout) => routed(Route::Any),
-        (Location::Reference, _) => refused(refusal::reference_write(&found.display)),
-        // WHERE may call functions; everything else behind the name is words of COPY and columns.
-        (Location::Home | Location::System, _) => {
-            let filter = (behind..text.pieces.len()).find(|at| text.is(*at, "where")).unwrap_or(text.pieces.len());
-            if Suspects::new(scene, names).provably_home(text.from(filter)) {
-                routed(Route::Home)
-            } else {
-                refused(refusal::not_parsed())
-            }
-        }
-    }
 }

@@ -117,6 +117,14 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             };
             definition.steps.iter().map(step).collect::<Vec<_>>().join("; ")
         }
+        Plan::CopyIn(target) => {
+            let names: Vec<&str> = target.shards.iter().map(|shard| map.shard_name(*shard)).collect();
+            let how = match &target.key {
+                Some(key) => format!("each row by its {}", key.column),
+                None => "every row on each".to_owned(),
+            };
+            format!("shards {} ({how})", names.join(", "))
+        }
         Plan::Touched => "the shards of the transaction".to_owned(),
     }
 }

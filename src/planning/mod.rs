@@ -6,6 +6,7 @@
 mod bind;
 mod build;
 pub mod cache;
+pub mod copy;
 mod ddl;
 mod definitions;
 mod effects;

@@ -36,6 +36,8 @@ pub enum Plan {
     InsertByShard(Arc<RowsByShard>),
     /// The same on every shard, in one transaction: its copies of a reference table. The answer is the home shard's.
     WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
+    /// COPY FROM STDIN: each row goes to its shard, or to all.
+    CopyIn(Arc<super::copy::CopyTarget>),
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
 }
@@ -89,6 +91,7 @@ impl Plan {
                 shards.dedup();
                 (Strategy::Gather, shards.len())
             }
+            Self::CopyIn(target) => (Strategy::Split, target.shards.len()),
             // On all shards there are, mostly, which the plan doesn't say.
             Self::Definition(_) => (Strategy::Definition, 0),
             Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),

@@ -114,14 +114,6 @@ pub fn function_in_scatter(function: &str) -> Refusal {
     )
 }
 
-pub fn reference_write(table: &str) -> Refusal {
-    Refusal::new(
-        format!("COPY into {table}, a reference table, is not supported yet"),
-        "Every shard has a copy of it",
-        "Use INSERT, which writes all of them.",
-    )
-}
-
 pub fn copies_of_others(table: &str, other: &str) -> Refusal {
     Refusal::new(
         format!("table {table} is a reference table: it can't be written from {other}, which isn't one"),
@@ -486,11 +478,59 @@ pub fn two_phase() -> Refusal {
     )
 }
 
-pub fn copy(table: &str) -> Refusal {
+pub fn copy_key(table: &str, key: &str) -> Refusal {
     Refusal::new(
-        format!("COPY of table {table} is not supported on several shards yet"),
-        "Its rows would have to be divided by shard or collected from all",
-        "Use COPY (SELECT ... WHERE key = ...) TO STDOUT, or INSERT; or name a shard with /* shardway: shard=NAME */.",
+        format!("the shard key {key} of a row for table {table} can't be read"),
+        "Its form isn't one whose meaning is certain for the column's type, whatever the session's settings are",
+        "Write it as PostgreSQL puts it out, in UTF-8, or INSERT the row.",
+    )
+}
+
+pub fn copy_row() -> Refusal {
+    Refusal::new(
+        "a row of the COPY can't be read well enough to know its shard",
+        "Its fields or its end aren't written as the others are",
+        "Correct the row, or INSERT it.",
+    )
+}
+
+pub fn copy_sequence(table: &str, column: &str) -> Refusal {
+    Refusal::new(
+        format!("COPY that leaves column {column} of table {table} to a sequence is not supported"),
+        "Each shard has a sequence of its own, so numbers would repeat",
+        format!("Give {column} in the data, or INSERT the rows."),
+    )
+}
+
+pub fn copy_default(table: &str, column: &str) -> Refusal {
+    Refusal::new(
+        format!("COPY that leaves column {column} of the reference table {table} to its default is not supported"),
+        "Each shard would compute it, and the copies would differ",
+        format!("Give {column} in the data."),
+    )
+}
+
+pub fn copy_option(option: &str) -> Refusal {
+    Refusal::new(
+        format!("the option {option} of COPY is not supported on several shards"),
+        "It may change what the rows are, and they have to be divided by shard",
+        "Leave the option out.",
+    )
+}
+
+pub fn copy_key_encoding(key: &str) -> Refusal {
+    Refusal::new(
+        format!("a shard key {key} with other characters than ASCII needs data in UTF8"),
+        "Where a row belongs is computed from the key as the servers store it",
+        "Send the data in UTF8 (SET client_encoding, or the option ENCODING).",
+    )
+}
+
+pub fn copy_encoding(encoding: &str) -> Refusal {
+    Refusal::new(
+        format!("COPY in the encoding {encoding} is not supported on several shards"),
+        "Rows are divided as they come, and in this encoding a byte of a character may look like a delimiter or belong to a key",
+        "Send the data in UTF8.",
     )
 }
 

@@ -35,6 +35,7 @@ pub enum Route {
     Keyed(Keyed),
     /// A definition that every shard must have.
     Everywhere(Way),
+    CopyIn(Arc<super::copy::CopyTarget>),
     Refused(Refusal, Override),
 }
 

@@ -272,6 +272,14 @@ pub mod encode {
         frame(out, super::tag::FLUSH, &[]);
     }
 
+    pub fn copy_data(out: &mut BytesMut, data: &[u8]) {
+        frame(out, super::tag::COPY_DATA, &[data]);
+    }
+
+    pub fn copy_done(out: &mut BytesMut) {
+        frame(out, super::tag::COPY_DONE, &[]);
+    }
+
     pub fn copy_fail(out: &mut BytesMut, reason: &str) {
         frame(out, super::tag::COPY_FAIL, &[reason.as_bytes(), b"\0"]);
     }

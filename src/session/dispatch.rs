@@ -33,6 +33,7 @@ impl Session {
             | Plan::WriteAll { .. }
             | Plan::InsertByShard(_)
             | Plan::WriteCopies { .. }
+            | Plan::CopyIn(_)
             | Plan::Definition(_) => None,
         }
     }

@@ -67,6 +67,14 @@ impl Session {
             if !ends {
                 self.client.inbound.advance(len);
             }
+            let result = match self.copying.take() {
+                Some(copy) if result.is_ok() => match Box::pin(self.copy_into_shards(&copy.target, &copy.sql)).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(Failure::Told),
+                    Err(end) => Err(Failure::End(end)),
+                },
+                _ => result,
+            };
             match result {
                 Ok(()) => {}
                 Err(Failure::Client(error)) => self.fail_extended(&error).await?,
@@ -224,7 +232,7 @@ impl Session {
             }
         }
         if own {
-            return self.bind_local(portal, statement, changes).await;
+            return self.bind_local(portal, statement, Place::Local { done: false }, changes).await;
         }
         if self.fails_locally() {
             return Err(super::block::aborted().into());
@@ -250,6 +258,12 @@ impl Session {
             }
             other => other,
         };
+        if let Plan::CopyIn(target) = &plan
+            && self.shard_of(&plan).is_none()
+        {
+            let place = Place::CopyIn(Arc::clone(target));
+            return self.bind_local(portal, statement, place, changes).await;
+        }
         let plan = self.wherever_held(plan, &statement);
         if let Plan::Gather { gather, pulls } = &plan
             && self.shard_of(&plan).is_none()
@@ -389,6 +403,7 @@ impl Session {
         &mut self,
         portal: Box<[u8]>,
         statement: Arc<ClientStatement>,
+        place: Place,
         changes: Vec<Change>,
     ) -> Result<(), Failure> {
         let own = |waiting: &Unplaced| matches!(&*waiting.statement.template.statements, [only] if self.is_own_command(&only.command));
@@ -400,7 +415,7 @@ impl Session {
             backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
         }
         backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
-        self.portals.insert(portal, Portal { statement, place: Place::Local { done: false }, changes });
+        self.portals.insert(portal, Portal { statement, place, changes });
         Ok(())
     }
 
@@ -445,7 +460,7 @@ impl Session {
                 Ok(())
             }
             Target::Portal(name) => match self.portals.get(name).map(|portal| portal.place.clone()) {
-                Some(Place::Local { .. }) => {
+                Some(Place::Local { .. } | Place::CopyIn(_)) => {
                     let name: Box<[u8]> = name.into();
                     self.describe_local(&name).await
                 }
@@ -496,6 +511,11 @@ impl Session {
                 let statement = Arc::clone(&portal.statement);
                 let changes = portal.changes.clone();
                 self.execute_local(&statement, &changes).await
+            }
+            (Some(Place::CopyIn(target)), Some(portal)) => {
+                let sql = portal.statement.sql.clone();
+                portal.place = Place::Local { done: true };
+                self.execute_copy(target, sql).await
             }
             (Some(Place::Scatter { .. }), _) => {
                 let name: Box<[u8]> = message.portal.into();

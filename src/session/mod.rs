@@ -6,6 +6,7 @@ pub mod block;
 mod bound;
 pub mod cancel;
 pub mod commit;
+pub mod copy;
 pub mod database;
 pub mod definition;
 pub mod dispatch;

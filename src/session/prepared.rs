@@ -60,6 +60,8 @@ pub enum Place {
     },
     /// Writes several shards when it is executed.
     Write(Box<super::writing::WritePortal>),
+    /// COPY FROM STDIN to several shards, once.
+    CopyIn(Arc<crate::planning::copy::CopyTarget>),
     /// Rows of several shards, one after the other; the position says whose rows come next.
     Scatter {
         shards: ShardSet,

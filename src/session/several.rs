@@ -86,9 +86,16 @@ impl Session {
         len: usize,
         instead: Option<(Vec<u8>, Remap)>,
     ) -> Result<(), SessionEnd> {
-        let merge = match &template.statements[..] {
-            [only] if matches!(only.command, Command::Ordinary(_)) => Merge::Concatenate,
-            _ => Merge::Echo,
+        let frame = self.client.inbound.get(..len).unwrap_or_default();
+        let sql = crate::protocol::frontend::query(frame).unwrap_or_default();
+        let merge = match self.merge_of(template, sql) {
+            Ok(merge) => merge,
+            Err(error) => {
+                self.client.inbound.advance(len);
+                self.refuse(&error).await;
+                self.say_ready();
+                return Ok(());
+            }
         };
         let mut waiting = Vec::with_capacity(shards.len());
         let access = super::simple::access_of(template);
@@ -128,6 +135,23 @@ impl Session {
         }
         self.say_ready();
         Ok(())
+    }
+
+    /// How the parts of one answer become the whole.
+    fn merge_of(&self, template: &Template, sql: &[u8]) -> Result<Merge, ClientError> {
+        let [only] = &template.statements[..] else { return Ok(Merge::Echo) };
+        match only.command {
+            Command::Ordinary(Verb::Copy(_)) => {
+                let options = crate::planning::copy::options(sql, &self.lex_options(), None)?;
+                Ok(Merge::CopyOut { header: options.header })
+            }
+            Command::Ordinary(_) => Ok(Merge::Concatenate),
+            _ => Ok(Merge::Echo),
+        }
+    }
+
+    fn copies_out(&self) -> bool {
+        self.scattering.as_ref().is_some_and(|segment| matches!(segment.how.merge, Merge::CopyOut { .. }))
     }
 
     /// Connections that were reached for a scatter which doesn't take place: what was queued on them was
@@ -189,9 +213,7 @@ impl Session {
         remap: Option<Remap>,
     ) -> Result<(), Failure> {
         self.leave_segment().await?;
-        let is_ordinary =
-            matches!(&statement.template.statements[..], [only] if matches!(only.command, Command::Ordinary(_)));
-        let merge = if is_ordinary { Merge::Concatenate } else { Merge::Echo };
+        let merge = self.merge_of(&statement.template, &statement.sql)?;
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         let unplaced = std::mem::take(&mut self.unplaced);
         let access = super::simple::access_of(&statement.template);
@@ -237,7 +259,13 @@ impl Session {
         }
         self.leave_segment().await?;
         let (shards, how) = match self.portals.get(portal).map(|portal| portal.place.clone()) {
-            Some(Place::Scatter { shards, .. }) => (shards, How::of(Merge::Concatenate)),
+            Some(Place::Scatter { shards, .. }) => {
+                let merge = match self.portals.get(portal).map(|portal| Arc::clone(&portal.statement)) {
+                    Some(statement) => self.merge_of(&statement.template, &statement.sql)?,
+                    None => Merge::Concatenate,
+                };
+                (shards, How::of(merge))
+            }
             Some(Place::Merged(merged)) => (merged.shards.clone(), How::of(Merge::Prologue { quiet: false })),
             _ => return Err(ClientError::new(SqlState::INVALID_CURSOR_NAME, "portal does not exist").into()),
         };
@@ -282,7 +310,8 @@ impl Session {
         self.resume_scatter(portal).await?;
         let message = Execute::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         match u64::try_from(message.rows_max) {
-            Ok(limit) if limit > 0 => self.fetch_scatter(portal, limit).await,
+            // A COPY isn't suspended.
+            Ok(limit) if limit > 0 && !self.copies_out() => self.fetch_scatter(portal, limit).await,
             _ => {
                 self.queue_on_parts(len, || Expect::Execute);
                 self.run_scatter(true).await

@@ -202,6 +202,16 @@ impl Session {
             }
             other => other,
         };
+        if let Plan::CopyIn(target) = &plan
+            && self.shard_of(&plan).is_none()
+        {
+            let frame = self.client.inbound.get(..len).unwrap_or_default();
+            let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
+            self.client.inbound.advance(len);
+            Box::pin(self.copy_into_shards(target, &sql)).await?;
+            self.say_ready();
+            return Ok(());
+        }
         if let Plan::Single { .. } | Plan::Any = plan
             && let Some(shard) = self.shard_of(&plan)
         {

@@ -88,6 +88,8 @@ pub struct Session {
     pub(super) drain: Arc<Drain>,
     /// The shard whose completed statements are being applied, where it is not all that are held.
     pub(super) acting: Option<crate::types::ShardId>,
+    /// An Execute has begun a COPY FROM STDIN to several shards, whose data comes next.
+    pub(super) copying: Option<super::copy::PendingCopy>,
     /// Tells sessions apart; never used twice.
     pub(super) number: u64,
     /// The connection that last used a sequence for this client.

@@ -133,6 +133,7 @@ pub async fn welcome(
         standard_conforming_strings,
         drain,
         acting: None,
+        copying: None,
         number: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
         sequences: None,
         notes: super::noting::Notes::new(entered),

@@ -319,3 +319,7 @@ pub const MERGE_PARTS_BYTES_MAX: usize = 128 << 20;
 
 /// Bytes of an answer that are held for a client that fetches it piece by piece, where no server can hold it.
 pub const MERGE_KEPT_BYTES_MAX: usize = 128 << 20;
+
+/// Rows of a COPY whose line numbers are remembered for each shard, for the errors of servers that are behind: what
+/// is under way to one is a few MiB at most.
+pub const COPY_LINES_REMEMBERED_MAX: usize = 1 << 19;
