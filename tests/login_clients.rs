@@ -63,6 +63,9 @@ async fn serve(mut admitted: Admitted) {
     }
 }
 
+/// What PostgreSQL stores for the password `pässword`.
+const STORED: &str = "SCRAM-SHA-256$4096:IpuHyJI5HsZqyddbCAzW6Q==$nC5it2jz5/axUct7OsVQjvJrJE52xSZuShLaE0rAQ34=:Dw9al0pHC47TNAYq0T6mVZrAoE5o/JdXDpQJ9nOVeII=";
+
 fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> Config {
     let user = |name: &str, password: &str| UserConfig {
         name: name.to_owned(),
@@ -107,7 +110,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
             connects_max: 1,
             prepared_statements_max: 1,
         },
-        users: vec![user("ada", "pässword")],
+        users: vec![user("ada", "pässword"), user("stored", STORED)],
         databases: BTreeMap::from([("shop".to_owned(), shop)]),
         log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
     }
@@ -152,6 +155,16 @@ async fn psql_logs_in() {
         }
         psql_fails(address, "ada", "pässword", "", "database \"ada\" does not exist").await;
         psql_fails(address, "ada", "pässword", "dbname=shop sslmode=require", "does not support SSL").await;
+    }
+}
+
+#[tokio::test]
+async fn a_stored_verifier_stands_for_the_password() {
+    let address = door(AuthenticationMethod::ScramSha256, None).await;
+    let more = "dbname=shop options=-cgeqo=off";
+    assert_eq!(psql(address, "stored", "pässword", more).await.unwrap(), "stored|shop|plain|off");
+    for wrong in ["wrong", STORED] {
+        psql_fails(address, "stored", wrong, "dbname=shop", "password authentication failed for user \"stored\"").await;
     }
 }
 

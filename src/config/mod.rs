@@ -19,10 +19,12 @@ mod raw;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod verifier;
 
 pub use load::Loaded;
 use load::Surroundings;
 pub use mistake::{Mistake, Mistakes};
+pub use verifier::{StoredVerifier, looks_stored};
 
 /// A snapshot of the whole configuration, handed down and never global.
 #[derive(Clone, Debug)]

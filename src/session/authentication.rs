@@ -17,7 +17,7 @@ use pgwire::messages::startup::Authentication;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use crate::config::{AuthenticationMethod, Secret, UserConfig};
+use crate::config::{AuthenticationMethod, Secret, StoredVerifier, UserConfig};
 use crate::net::{Framed, ServerTls};
 use crate::protocol::startup::parse_password_frame;
 use crate::types::{ClientError, SqlState};
@@ -56,6 +56,7 @@ pub struct LoginSecrets {
 }
 
 struct Verifier {
+    iterations: usize,
     salt: Vec<u8>,
     stored_key: Vec<u8>,
     server_key: Vec<u8>,
@@ -65,7 +66,7 @@ impl Verifier {
     fn secret(&self) -> ScramSecret {
         ScramSecret::Verifier {
             salt: self.salt.clone(),
-            iterations: SCRAM_ITERATIONS,
+            iterations: self.iterations,
             stored_key: self.stored_key.clone(),
             server_key: self.server_key.clone(),
         }
@@ -89,6 +90,10 @@ impl LoginSecrets {
     }
 
     fn verifier(&self, name: &str, password: &Secret) -> Arc<Verifier> {
+        if let Some(stored) = StoredVerifier::parse(password.reveal()) {
+            let StoredVerifier { iterations, salt, stored_key, server_key } = stored;
+            return Arc::new(Verifier { iterations, salt, stored_key, server_key });
+        }
         // One computation at a time, so that a storm of first logins computes it once. There are as
         // many entries as users were ever configured.
         let mut verifiers = self.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,14 +110,16 @@ impl LoginSecrets {
     /// Keys that no password has.
     fn mock(&self, name: &str) -> Verifier {
         let [stored_key, server_key] = ["stored", "server"].map(|purpose| self.derive(purpose, name));
-        Verifier { salt: self.salt(name), stored_key, server_key }
+        Verifier { iterations: SCRAM_ITERATIONS, salt: self.salt(name), stored_key, server_key }
     }
 }
 
 fn derive_verifier(salt: Vec<u8>, password: &Secret) -> Verifier {
     let salted = gen_salted_password(password.reveal(), &salt, SCRAM_ITERATIONS);
     match ScramSecret::verifier_from_salted_password(salt, salted, SCRAM_ITERATIONS) {
-        ScramSecret::Verifier { salt, stored_key, server_key, .. } => Verifier { salt, stored_key, server_key },
+        ScramSecret::Verifier { salt, stored_key, server_key, .. } => {
+            Verifier { iterations: SCRAM_ITERATIONS, salt, stored_key, server_key }
+        }
         ScramSecret::SaltedPassword { .. } => {
             unreachable!("the function is named for what it makes")
         }

@@ -6,7 +6,7 @@ use super::secret::secret;
 use super::values::name_fits;
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawUser};
-use crate::config::{AuthenticationMethod, Surroundings, UserConfig};
+use crate::config::{AuthenticationMethod, Secret, StoredVerifier, Surroundings, UserConfig, looks_stored};
 
 pub(super) fn users(
     raw: &[RawUser<'_>],
@@ -44,6 +44,11 @@ fn user(
     if raw.password.is_none() && authentication != AuthenticationMethod::Trust {
         raw.section.missing("password", notes);
     }
+    if let (Some(at), Some(secret)) = (&raw.password, &password)
+        && looks_stored(secret.reveal())
+    {
+        stored(raw, &at.span(), secret, authentication, notes);
+    }
     if let Some(server_user) = &raw.server_user {
         name_fits("`server_user`", server_user, notes);
     }
@@ -70,4 +75,24 @@ fn user(
         stats: raw.stats.as_ref().is_some_and(|stats| *stats.get_ref()),
         databases: raw.databases.iter().map(|name| name.get_ref().clone()).collect(),
     })
+}
+
+/// A password as PostgreSQL stores it serves to check a client by SCRAM; servers want the password itself.
+fn stored(
+    raw: &RawUser<'_>,
+    at: &std::ops::Range<usize>,
+    secret: &Secret,
+    authentication: AuthenticationMethod,
+    notes: &mut Notes<'_>,
+) {
+    if StoredVerifier::parse(secret.reveal()).is_none() {
+        let what = "`password` begins like a stored SCRAM verifier but isn't one";
+        notes.mistake(at, what, "copy it whole, as in SELECT rolpassword FROM pg_authid");
+    } else if authentication == AuthenticationMethod::Md5 {
+        let what = "`password` is a stored SCRAM verifier, which md5 can't check";
+        notes.mistake(at, what, "set authentication = \"scram-sha-256\"");
+    } else if raw.server_password.is_none() {
+        let what = "`password` is a stored SCRAM verifier, which servers don't take";
+        notes.mistake(at, what, "add server_password");
+    }
 }
