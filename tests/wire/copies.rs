@@ -1,11 +1,20 @@
 //! COPY of sharded and reference tables over two shards: the same data, errors and line numbers as on PostgreSQL.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+use shardway::devcluster::Cluster;
 
 use super::client::{Frame, Wire};
 use super::message::*;
-use super::world::{direct, one, plain, proxy, ready, turn, two};
+use super::world::{direct, one, plain, proxy, ready, start, turn};
 use crate::support::Proxy;
+
+/// Shards of their own: COPY of a whole table shows the rows of other tests.
+fn two() -> &'static Cluster {
+    static TWO: OnceLock<Cluster> = OnceLock::new();
+    TWO.get_or_init(|| start(2))
+}
 
 /// Rows that the tests copy have these ids.
 const IDS: std::ops::RangeInclusive<i64> = 1..=24;
