@@ -106,7 +106,9 @@ async fn answer(connected: &mut Connected) -> String {
     while !connected.framed.inbound.ends_with(b"Z\0\0\0\x05I") {
         assert_ne!(connected.framed.fill().await.unwrap(), 0, "{:?}", connected.framed.inbound);
     }
-    String::from_utf8_lossy(&connected.framed.inbound).into_owned()
+    let text = String::from_utf8_lossy(&connected.framed.inbound).into_owned();
+    connected.framed.inbound.clear();
+    text
 }
 
 async fn query(connected: &mut Connected, sql: &str) -> String {

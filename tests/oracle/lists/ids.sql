@@ -5,7 +5,7 @@
 INSERT INTO tickets (user_id, v) VALUES (1, 'a')
 INSERT INTO tickets (user_id, v) VALUES (2, 'b') RETURNING user_id, v, id > 0
 INSERT INTO tickets VALUES (3, DEFAULT, 'c') RETURNING v
-INSERT INTO tickets (id, v, user_id) VALUES (DEFAULT, 'd', 4) RETURNING *, 1 AS one
+INSERT INTO tickets (id, v, user_id) VALUES (DEFAULT, 'd', 4) RETURNING user_id, v, id > 0, 1 AS one
 INSERT INTO tickets VALUES (5) RETURNING user_id, v
 INSERT INTO tickets (user_id, v, id) VALUES (6, 'f', nextval('tickets_id_seq')) RETURNING id IS NULL
 SELECT v FROM tickets WHERE user_id = 3
