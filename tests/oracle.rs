@@ -38,6 +38,8 @@ use world::Environment;
 
 const SHOWN_FAILURES: usize = 100;
 
+/// Where random statements begin; any number would do.
+const SEED: u64 = 20_261_126;
 /// For each number of shards; several answers are compared for each.
 const RANDOM_STATEMENTS: u64 = 300;
 const SHRINK_STEPS: usize = 30;
@@ -76,7 +78,8 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs random statements with this many shards.
 fn random(shards: usize) {
-    let seed = number("SHARDWAY_ORACLE_SEED").unwrap_or_else(rand::random);
+    // The same statements in every run unless others are asked for: a change is judged by what it changed.
+    let seed = number("SHARDWAY_ORACLE_SEED").unwrap_or(SEED);
     let count = number("SHARDWAY_ORACLE_COUNT").unwrap_or(RANDOM_STATEMENTS);
     println!("SHARDWAY_ORACLE_SEED={seed} SHARDWAY_ORACLE_COUNT={count}");
     let mut environment = Environment::with(shards);

@@ -119,10 +119,11 @@ fn setup_records_the_placement_once() {
     databases(&["s_a", "s_b"]);
     let config = whole("shop", &[("a", "s_a"), ("b", "s_b")]);
     let said = succeeds(&shardway(&["setup"], &config));
-    assert_eq!(
-        said,
-        "database shop, shard a: placement of 2 tables is recorded\ndatabase shop, shard b: placement of 2 tables is recorded\n"
-    );
+    let said: Vec<_> = said.lines().collect();
+    let [a, b, scratch] = said[..] else { panic!("{said:?}") };
+    assert_eq!(a, "database shop, shard a: placement of 2 tables is recorded");
+    assert_eq!(b, "database shop, shard b: placement of 2 tables is recorded");
+    assert!(scratch.starts_with("database shop: scratch database shardway_scratch_s_a_"), "{scratch}");
     let before = (record("s_a"), record("s_b"));
     let rows: Vec<_> = before
         .1

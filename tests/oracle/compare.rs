@@ -18,7 +18,7 @@ pub fn is_refusal(turn: &Turn) -> bool {
 /// `None`: the answers are the same, as far as the entry asks.
 pub fn difference(shardway: &Turn, truth: &Turn, entry: &Entry, types: &HashMap<u32, String>) -> Option<String> {
     let (got, expected) = (normal(shardway, entry, types), normal(truth, entry, types));
-    if got == expected {
+    if got == expected || fail_by_different_rows(shardway, truth, entry) {
         return None;
     }
     let mut text = String::new();
@@ -29,6 +29,15 @@ pub fn difference(shardway: &Turn, truth: &Turn, entry: &Entry, types: &HashMap<
     let show = |side: &[Seen]| side.get(at).map_or("nothing more".to_owned(), Seen::shown);
     write!(text, "got      {}\nexpected {}", show(&got), show(&expected)).expect("a String takes any text");
     Some(text)
+}
+
+/// Random rows for several shards may each be wrong in a way of their own: which of them is told goes by the order
+/// of the shards, on one server by that of the rows and of its checks. Listed statements have one mistake each.
+fn fail_by_different_rows(shardway: &Turn, truth: &Turn, entry: &Entry) -> bool {
+    let is_random = ["seed ", "smaller", "smallest"].iter().any(|start| entry.place.starts_with(start));
+    let writes = ["INSERT", "UPDATE", "DELETE"].iter().any(|verb| entry.sql.starts_with(verb));
+    let of_a_row = |turn: &Turn| turn.error().is_some_and(|report| ["22", "23"].contains(&&report.code[..2]));
+    is_random && writes && of_a_row(shardway) && of_a_row(truth) && shardway.status == truth.status
 }
 
 /// An event with everything taken out that may differ.
