@@ -32,6 +32,8 @@ pub struct Part {
     description: Option<Vec<u8>>,
     /// The first command tag.
     tag: Option<String>,
+    /// The only part's tag is kept from the client.
+    holds_tag: bool,
     /// Hashes of the notices that were shown: one server would have given each once.
     notices: Vec<u64>,
     /// Rows of the proxy's own ahead of the server's first row, as encoded messages.
@@ -80,6 +82,7 @@ impl Part {
             suspended: false,
             description: None,
             tag: None,
+            holds_tag: false,
             notices: Vec::new(),
             preface: None,
             moved: None,
@@ -160,10 +163,19 @@ impl Part {
         }
     }
 
+    /// What commits is not yet done when the server says so: the CommandComplete is left to the caller.
+    pub fn hold_tag(&mut self) {
+        self.holds_tag = true;
+    }
+
+    pub fn take_tag(&mut self) -> Option<String> {
+        self.tag.take()
+    }
+
     /// What comes is the client's, as it comes.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.role == Role::Whole && self.renumbering.is_none()
+        self.role == Role::Whole && self.renumbering.is_none() && !self.holds_tag
     }
 
     pub(super) fn take_preface(&mut self) -> Option<BytesMut> {
@@ -214,6 +226,10 @@ impl Part {
     /// When the shards' columns differ: their rows can't be one answer.
     pub(super) fn take(&mut self, tag: u8, frame: &[u8]) -> Result<bool, RelayError> {
         match (self.role, tag) {
+            (Role::Whole, tag::COMMAND_COMPLETE) if self.holds_tag => {
+                self.tag = Some(String::from_utf8_lossy(backend::command_tag(frame)?).into_owned());
+                Ok(false)
+            }
             (Role::Whole, _) => Ok(true),
             (Role::Silent | Role::Echo, _) => Ok(false),
             (_, tag::ROW_DESCRIPTION) if self.described.is_some() => {

@@ -35,11 +35,14 @@ pub fn bind(
         return binding.only_shard(hint);
     }
     if let Some(refusal) = &template.batch {
-        return Err(refusal.clone());
+        return if hint.is_none() { Ok(Plan::Batch) } else { Err(refusal.clone()) };
     }
     match hint {
         Some(Hint::Shard(name)) => binding.on_shard(name),
-        Some(Hint::Key(value)) => binding.combine(|routed| binding.by_key(routed, value)),
+        Some(Hint::Key(value)) => match binding.combine(|routed| binding.by_key(routed, value))? {
+            Plan::Batch => Err(refusal::batch("with a hint must all concern its shard")),
+            plan => Ok(plan),
+        },
         None => binding.combine(|routed| binding.route(routed)),
     }
 }
@@ -261,7 +264,8 @@ impl Binding<'_> {
                     | Plan::WriteAll { .. }
                     | Plan::InsertByShard(_)
                     | Plan::WriteCopies { .. }
-                    | Plan::CopyIn(_),
+                    | Plan::CopyIn(_)
+                    | Plan::Batch,
                     _,
                 ) => {
                     return Err(refusal::batch("can't go to several shards"));
@@ -306,7 +310,7 @@ impl Binding<'_> {
         Ok(Plan::InsertByShard(Arc::new(RowsByShard { layout: Arc::clone(layout), shares })))
     }
 
-    /// All statements of a text go to one shard; those that don't mind go along.
+    /// All statements of a text go to one shard, and those that don't mind go along; or each goes by itself.
     fn combine(&self, plan: impl Fn(&Routed) -> Result<Plan, Refusal>) -> Result<Plan, Refusal> {
         if let [only] = &*self.template.routes {
             return plan(only);
@@ -323,13 +327,7 @@ impl Binding<'_> {
                 (Plan::Single { shard, why }, Plan::Single { shard: other, .. }) if shard == other => {
                     Plan::Single { shard, why }
                 }
-                (_, Plan::Single { .. }) => {
-                    return Err(refusal::batch("must all concern the same shard"));
-                }
-                // All others are on several shards.
-                (_, _) => {
-                    return Err(refusal::batch("can't go to several shards"));
-                }
+                _ => return Ok(Plan::Batch),
             };
         }
         Ok(all)

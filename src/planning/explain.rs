@@ -125,6 +125,7 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             };
             format!("shards {} ({how})", names.join(", "))
         }
+        Plan::Batch => "each statement by itself, in one transaction".to_owned(),
         Plan::Touched => "the shards of the transaction".to_owned(),
     }
 }

@@ -38,6 +38,8 @@ pub enum Plan {
     WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
     /// COPY FROM STDIN: each row goes to its shard, or to all.
     CopyIn(Arc<super::copy::CopyTarget>),
+    /// Statements of one Query that don't all go to one shard: each is planned by itself, in one transaction.
+    Batch,
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
 }
@@ -97,7 +99,8 @@ impl Plan {
             Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
             Self::WriteCopies { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
             Self::InsertByShard(rows) => (Strategy::Split, rows.shares.len()),
-            Self::Touched => (Strategy::Session, 1),
+            // Each of its statements has a plan of its own.
+            Self::Batch | Self::Touched => (Strategy::Session, 1),
         }
     }
 }

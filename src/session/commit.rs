@@ -80,6 +80,8 @@ impl Session {
     /// ```
     /// Relays of its parts stand between [`Self::watch_waiting`] and [`Self::end_waiting`], so that deadlocks over several
     /// shards are found; `scatter` in `session::several` does so.
+    /// In the extended protocol the transaction goes on up to the client's Sync, as on a server; `end_spread` then only
+    /// says whether the statement has failed. The same within a Query of several statements, up to its end.
     /// Between the two every way out, `refuse()` included, must come by `end_spread(true)`. `survive()` has ended it
     /// already; `end_spread` then does nothing and answers false.
     ///
@@ -93,19 +95,32 @@ impl Session {
         }
         let opens = !self.transaction.in_block() && !self.transaction.is_spread();
         if opens {
-            self.transaction.begin_spread();
+            self.open_spread();
         }
         let admitted = self.admit_writers(shards).await;
         if admitted.is_err() && opens {
-            self.transaction.end();
+            self.close_spread();
         }
         admitted
+    }
+
+    pub(super) fn open_spread(&mut self) {
+        self.piped = self.in_extended;
+        self.state.hold_start(true);
+        self.transaction.begin_spread();
+    }
+
+    pub(super) fn close_spread(&mut self) {
+        self.piped = false;
+        self.state.hold_start(false);
+        self.transaction.end();
     }
 
     /// Ends what [`Self::begin_spread`] opened: commits on all shards, or with `failed` rolls back. True: what was
     /// done stays, as far as a block that the client is in allows. False: the client has been told an error.
     pub async fn end_spread(&mut self, failed: bool) -> bool {
-        if !self.transaction.is_spread() {
+        if !self.transaction.is_spread() || self.batch.is_some() || self.piped {
+            // Whoever opened it ends it.
             return !failed;
         }
         let failed = failed || self.transaction.is_failed();
@@ -126,7 +141,7 @@ impl Session {
                 held.lease.settings = held.lease.settings_at_join.clone();
             }
         }
-        self.transaction.end();
+        self.close_spread();
         committed
     }
 

@@ -34,7 +34,8 @@ impl Session {
             | Plan::InsertByShard(_)
             | Plan::WriteCopies { .. }
             | Plan::CopyIn(_)
-            | Plan::Definition(_) => None,
+            | Plan::Definition(_)
+            | Plan::Batch => None,
         }
     }
 
@@ -238,10 +239,13 @@ impl Session {
             // What pinned the client was on that connection and is gone with it.
             self.state.pins = super::state::Pins::default();
         }
+        if let Some(batch) = &mut self.batch {
+            batch.failed = true;
+        }
         if self.transaction.is_spread() {
             self.roll_back_held().await;
-            self.transaction.end();
             self.state.fail_implicit();
+            self.close_spread();
         } else if was_in_block {
             self.roll_back_held().await;
             self.transaction.lose();
@@ -287,6 +291,9 @@ impl Session {
 
     /// The client has been told of an error: whatever transaction it is in fails.
     pub(super) async fn fail_block(&mut self) {
+        if let Some(batch) = &mut self.batch {
+            batch.failed = true;
+        }
         let in_block = self.transaction.status() != Status::Idle;
         // What the client never saw begin is rolled back by whoever began it.
         let is_spread = self.transaction.is_spread();

@@ -291,6 +291,9 @@ impl Session {
         let ahead = self.segment.as_ref().is_none_or(|segment| segment.shard != shard);
         self.enter_segment(shard, access).await?;
         self.own_sequences(shard, &statement.template, ahead);
+        if self.transaction.is_spread() && super::simple::writes(&statement.template) {
+            Box::pin(self.admit_writers(&[shard])).await?;
+        }
         if let Some(segment) = &mut self.segment {
             segment.writes |= super::simple::writes(&statement.template);
         }
@@ -705,8 +708,8 @@ impl Session {
         self.drop_unplaced();
         if self.scattering.is_some() {
             match self.run_scatter(false).await {
-                Ok(()) | Err(Failure::Told) => {}
-                Err(other) => return Err(other),
+                Err(Failure::End(end)) => return Err(Failure::End(end)),
+                ran => self.skipping |= ran.is_err(),
             }
             self.commit_turn().await;
             self.say_ready();

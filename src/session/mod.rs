@@ -2,6 +2,7 @@
 //! give them. `turn` is the whole pipeline of a request; the rooms below do the work.
 
 pub mod authentication;
+pub mod batch;
 pub mod block;
 mod bound;
 pub mod cancel;

@@ -183,6 +183,10 @@ impl Session {
         let Some(shard) = self.segment.as_ref().map(|segment| segment.shard).filter(|_| !self.skipping) else {
             return Err(Failure::Told);
         };
+        if self.state.in_block() {
+            // The client's own BEGIN was among the messages.
+            return self.end_segment().await;
+        }
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
         let out = &mut lease.framed.outbound;
         encode::parse(out, b"", b"BEGIN", b"");
@@ -205,6 +209,7 @@ impl Session {
             }
         }
         self.begin_spread(&[shard]).await?;
+        self.transaction.tell(Some(shard));
         Ok(())
     }
 
@@ -221,14 +226,15 @@ impl Session {
     /// A Query or FunctionCall comes without a Sync before it: PostgreSQL takes it as one. False: something
     /// before it failed, so that it is skipped.
     pub(super) async fn close_segment(&mut self) -> Result<bool, SessionEnd> {
-        let is_spread = self.transaction.is_spread() || self.pending_write.is_some();
-        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() && !is_spread {
+        if self.transaction.is_spread() || self.pending_write.is_some() {
+            self.pending_write = None;
+            self.fail_extended(&query_without_sync()).await?;
+            return Ok(false);
+        }
+        if self.segment.is_none() && self.scattering.is_none() && self.unplaced.is_empty() {
             return Ok(true);
         }
-        let mut result = self.settle_pending_write().await;
-        if result.is_ok() {
-            result = self.place_anywhere().await;
-        }
+        let mut result = self.place_anywhere().await;
         if result.is_ok() {
             result = match self.scattering {
                 Some(_) => self.run_scatter(false).await,
@@ -236,7 +242,6 @@ impl Session {
             };
         }
         match result {
-            Ok(()) if !self.commit_turn().await => self.skipping = true,
             Ok(()) => return Ok(true),
             Err(Failure::End(end)) => return Err(end),
             Err(Failure::Client(error)) => self.fail_extended(&error).await?,
@@ -254,12 +259,7 @@ impl Session {
                 return Err(Failure::Told);
             }
             if !self.state.in_block() {
-                let error = ClientError::new(
-                    SqlState::FEATURE_NOT_SUPPORTED,
-                    "a Query behind a write without a Sync between them",
-                )
-                .hint("Send a Sync before the Query.");
-                return Err(error.into());
+                return Err(query_without_sync().into());
             }
         }
         self.end_segment().await
@@ -399,4 +399,9 @@ impl Session {
         // The proxy's own answers.
         if self.client.outbound.len() > TURN_BYTES_MAX { self.flush().await } else { Ok(()) }
     }
+}
+
+fn query_without_sync() -> ClientError {
+    ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "a Query behind a write without a Sync between them")
+        .hint("Send a Sync before the Query.")
 }

@@ -8,7 +8,7 @@ use super::turn::{Session, SessionEnd, violation};
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, relay};
-use crate::planning::{Access, Plan, Template, refusal};
+use crate::planning::{Access, Plan, Template};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::frame::HEADER_BYTES;
 use crate::protocol::frontend;
@@ -18,7 +18,7 @@ use crate::types::limits::{INLINE_STATEMENT_BYTES_MAX, QUICK_STATEMENT_BYTES_MAX
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// A Query that has been understood.
-struct Planned {
+pub(super) struct Planned {
     template: std::sync::Arc<Template>,
     plan: Plan,
     changes: Vec<(usize, Change)>,
@@ -69,7 +69,11 @@ impl Session {
         Ok(())
     }
 
-    async fn plan_query(&mut self, len: usize, lexed: &mut Lexed) -> Result<Result<Planned, ClientError>, SessionEnd> {
+    pub(super) async fn plan_query(
+        &mut self,
+        len: usize,
+        lexed: &mut Lexed,
+    ) -> Result<Result<Planned, ClientError>, SessionEnd> {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let sql = frontend::query(frame).map_err(violation)?;
         let text = HEADER_BYTES..HEADER_BYTES + sql.len();
@@ -134,7 +138,7 @@ impl Session {
         }
     }
 
-    async fn run_query(&mut self, planned: Planned, len: usize) -> Result<(), SessionEnd> {
+    pub(super) async fn run_query(&mut self, planned: Planned, len: usize) -> Result<(), SessionEnd> {
         let Planned { template, plan, changes } = planned;
         if template.statements.is_empty() {
             self.client.inbound.advance(len);
@@ -172,12 +176,8 @@ impl Session {
         {
             return self.define_query(definition, &template, len).await;
         }
-        if self.ends_elsewhere(&plan, &template) {
-            self.client.inbound.advance(len);
-            let error = refusal::batch("can't end or divide a transaction that is on several shards");
-            self.refuse(&error.into()).await;
-            self.say_ready();
-            return Ok(());
+        if plan == Plan::Batch || self.ends_elsewhere(&plan, &template) {
+            return Box::pin(self.run_batch(&template, len)).await;
         }
         let plan = match plan {
             Plan::Merge { .. } if self.shard_of(&plan).is_none() => {
@@ -311,16 +311,23 @@ impl Session {
         let renumbering = if shard.is_scratch() { self.transaction.renumbering(shard) } else { None };
         let resets = changes.iter().any(|(_, change)| change.resets());
         // The scratch connection is in a block of its own.
-        let hides_ready = resets || shard.is_scratch();
+        let hides_ready = resets || shard.is_scratch() || self.batch.is_some();
         self.expects.push_back(Expect::Query { shown_ready: !hides_ready });
         self.state.start_implicit();
         let waiting = self.watch_waiting();
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         let preface = self.explaining.take().and_then(|plan| super::explain::preface(Some(&plan), lease));
         let mut part = Part::prefaced(preface).moved(self.moved.take()).renumbered(renumbering);
+        if self.batch.as_ref().is_some_and(|batch| batch.holds_tag) {
+            part.hold_tag();
+        }
         match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
+                if let Some(batch) = &mut self.batch {
+                    batch.tag = part.take_tag();
+                    batch.failed |= outcome.failed;
+                }
                 self.end_waiting(waiting);
                 self.note_parameters(&outcome);
                 if shard.is_scratch() && outcome.failed {
@@ -364,6 +371,9 @@ impl Session {
 
     /// Applies the changes of the statements that completed.
     pub(super) fn complete(&mut self, changes: Vec<(usize, Change)>, completed: usize, failed: bool) {
+        if let Some(batch) = &mut self.batch {
+            batch.failed |= failed;
+        }
         let any = !changes.is_empty();
         for (position, change) in changes {
             if position < completed {

@@ -14,6 +14,8 @@ pub struct SessionState {
     block: Option<BlockState>,
     /// Where a failed query string of several statements returns to.
     implicit_start: Settings,
+    /// Several turns' worth is one transaction, though no block.
+    holds_start: bool,
     pub pins: Pins,
 }
 
@@ -61,6 +63,7 @@ impl SessionState {
             implicit_start: baseline.clone(),
             baseline,
             block: None,
+            holds_start: false,
             pins: Pins::default(),
         }
     }
@@ -92,9 +95,15 @@ impl SessionState {
 
     /// A turn begins: what fails outside a block goes back to here.
     pub fn start_implicit(&mut self) {
-        if self.block.is_none() && self.implicit_start != self.current {
+        if self.block.is_none() && !self.holds_start && self.implicit_start != self.current {
             self.implicit_start = self.current.clone();
         }
+    }
+
+    /// From here on until it is let go, what fails goes back to here.
+    pub fn hold_start(&mut self, holds: bool) {
+        self.start_implicit();
+        self.holds_start = holds;
     }
 
     pub fn fail_implicit(&mut self) {

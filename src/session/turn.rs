@@ -90,6 +90,12 @@ pub struct Session {
     pub(super) acting: Option<crate::types::ShardId>,
     /// An Execute has begun a COPY FROM STDIN to several shards, whose data comes next.
     pub(super) copying: Option<super::copy::PendingCopy>,
+    /// Statements of one Query are run one by one.
+    pub(super) batch: Option<super::batch::Batch>,
+    /// The transaction of the proxy's own ends with the client's Sync.
+    pub(super) piped: bool,
+    /// The messages of this turn are of the extended protocol: what they do is one transaction up to the Sync.
+    pub(super) in_extended: bool,
     /// Tells sessions apart; never used twice.
     pub(super) number: u64,
     /// The connection that last used a sequence for this client.
@@ -203,6 +209,7 @@ impl Session {
             self.client.inbound.advance(header.len);
             return Ok(());
         }
+        self.in_extended = !matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL);
         match header.tag {
             tag::QUERY => {
                 self.await_frame(header).await?;
@@ -304,10 +311,16 @@ impl Session {
 
     pub(super) fn say_error(&mut self, error: &ClientError) {
         self.note_error(error);
+        if let Some(batch) = &mut self.batch {
+            batch.failed = true;
+        }
         backend::error(&mut self.client.outbound, Severity::Error, error);
     }
 
     pub(super) fn say_ready(&mut self) {
+        if self.batch.is_some() {
+            return;
+        }
         let status = self.transaction.status();
         backend::ready(&mut self.client.outbound, status);
     }

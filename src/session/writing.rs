@@ -223,6 +223,7 @@ impl Session {
         if !self.transaction.is_spread() {
             return true;
         }
+        self.piped = false;
         // What failed, by the proxy's word or a server's, takes the rest of the turn with it.
         self.end_spread(self.skipping || self.transaction.is_failed()).await
     }

@@ -54,7 +54,7 @@ enum Block {
     Outside,
     /// One statement of a client that is in no block runs on several shards: a transaction of the proxy's own,
     /// which the client never sees.
-    Spread,
+    Spread(Journal),
     Open(Journal),
     /// A statement failed; only ROLLBACK (to a savepoint) leads out.
     Failed(Journal),
@@ -228,7 +228,7 @@ impl Transaction {
     pub fn fail(&mut self) {
         self.block = match std::mem::replace(&mut self.block, Block::Outside) {
             Block::Open(journal) | Block::Failed(journal) => Block::Failed(journal),
-            Block::Outside | Block::Spread => Block::Failed(Journal { entries: Vec::new(), opaque: true }),
+            Block::Outside | Block::Spread(_) => Block::Failed(Journal { entries: Vec::new(), opaque: true }),
         };
     }
 
@@ -282,11 +282,9 @@ impl Transaction {
     /// # Errors
     /// When something happened in the block that can't be repeated elsewhere.
     pub fn prelude_for(&self, shard: ShardId) -> Result<Option<String>, ClientError> {
-        if self.is_spread() {
-            let joined = self.held.iter().any(|held| held.shard == shard && held.lease.status != Status::Idle);
-            return Ok((!joined).then(|| "BEGIN".to_owned()));
-        }
-        let (Block::Open(journal) | Block::Failed(journal)) = &self.block else { return Ok(None) };
+        let (Block::Open(journal) | Block::Failed(journal) | Block::Spread(journal)) = &self.block else {
+            return Ok(None);
+        };
         let joined = self.held.iter().find(|held| held.shard == shard && held.lease.status != Status::Idle);
         let heard = match joined {
             None if journal.opaque => return Err(opaque()),
@@ -309,8 +307,8 @@ impl Transaction {
 
     fn journal(&mut self) -> Option<&mut Journal> {
         match &mut self.block {
-            Block::Open(journal) | Block::Failed(journal) => Some(journal),
-            Block::Outside | Block::Spread => None,
+            Block::Open(journal) | Block::Failed(journal) | Block::Spread(journal) => Some(journal),
+            Block::Outside => None,
         }
     }
 
@@ -365,12 +363,13 @@ impl Transaction {
 
     /// Opens the transaction around one statement of a client that is in no block.
     pub fn begin_spread(&mut self) {
-        self.block = Block::Spread;
+        let entries = vec![Entry { savepoint: None, sql: "BEGIN".to_owned() }];
+        self.block = Block::Spread(Journal { entries, opaque: false });
         self.writers.clear();
     }
 
     pub fn is_spread(&self) -> bool {
-        matches!(self.block, Block::Spread)
+        matches!(self.block, Block::Spread(_))
     }
 
     /// Notes that `shard` may be written from now on.

@@ -295,6 +295,10 @@ pub const DEADLOCK_REREAD_AFTER: Duration = Duration::from_millis(100);
 /// How long statements of transactions over several shards may wait while no server can be asked for whom.
 pub const DEADLOCK_BLIND_MAX: Duration = Duration::from_secs(10);
 
+/// Bytes of a Query whose statements are run one by one, each where it stood in the text: the padding makes that
+/// quadratic.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
 /// Between two attempts to reach a server that has to be asked, or to finish what another is busy with.
 pub const TWO_PHASE_RETRY: Duration = Duration::from_millis(100);
 /// Ids that are fetched in stock at most: with them a round trip to the home shard is spread over a thousand rows.
