@@ -155,9 +155,9 @@ impl Loop<'_, '_> {
         Err(GatherError::Own(
             ClientError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("the statement gathers more than {limit} {what} from the shards (gather.{what}_max)"),
+                format!("the statement gathers more than {limit} {what} from the shards"),
             )
-            .hint(format!("Restrict the tables further, or raise gather.{what}_max in the configuration.")),
+            .hint("Compare the shard keys with constants or parameters, or read less in one statement."),
         ))
     }
 
