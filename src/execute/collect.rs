@@ -17,9 +17,6 @@ use crate::protocol::backend::{self, tag};
 use crate::protocol::frame;
 use crate::types::limits::{CANCEL_WAIT_MAX, COLLECTED_BYTES_MAX, FRAME_BYTES_MAX, NOTICES_MAX};
 
-/// How long the others may go on when one has failed: most are done by then.
-const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
-
 /// A backend to which a statement was sent that ends with one ReadyForQuery.
 pub struct Asked<'a> {
     pub backend: &'a mut Backend,
@@ -67,8 +64,9 @@ impl Answer {
     }
 }
 
-/// Sends what is queued on each and reads their answers to the end, all at once.
-pub async fn collect(asked: &mut [Asked<'_>]) -> Vec<Answer> {
+/// Sends what is queued on each and reads their answers to the end, all at once. When one has failed, the others may go
+/// on for as long as `patience`, then they are cancelled.
+pub async fn collect(asked: &mut [Asked<'_>], patience: Duration) -> Vec<Answer> {
     let mut answers: Vec<Answer> = asked.iter().map(|_| Answer::default()).collect();
     let mut open: Vec<bool> = vec![true; asked.len()];
     let mut cancelled = false;
@@ -84,7 +82,7 @@ pub async fn collect(asked: &mut [Asked<'_>]) -> Vec<Answer> {
         }
         // One has failed: what the others do is in vain.
         let rest = poll_fn(|cx| poll_all(cx, asked, &mut answers, &mut open, true));
-        if tokio::time::timeout(LAST_WORDS_WAIT, rest).await.is_ok() {
+        if tokio::time::timeout(patience, rest).await.is_ok() {
             return answers;
         }
         for (one, _) in asked.iter().zip(&open).filter(|(_, open)| **open) {

@@ -301,13 +301,15 @@ impl Binding<'_> {
         let (uses, keys) = new.ok_or_else(|| refusal::several_shards("INSERT"))?;
         let mut shares: Vec<(ShardId, Vec<usize>)> =
             shards.as_slice().iter().map(|shard| (*shard, Vec::new())).collect();
+        let mut values = Vec::with_capacity(keys.len());
         for (row, key) in keys.iter().enumerate() {
-            let shard = uses.new_row(key, &self.call)?.map(|(shard, _)| shard);
+            let (shard, value) = uses.new_row(key, &self.call)?.unzip();
+            values.push(value);
             let position = shares.iter().position(|(of, _)| shard.is_none_or(|shard| shard == *of));
             let share = position.and_then(|position| shares.get_mut(position));
             share.ok_or_else(|| refusal::several_shards("INSERT"))?.1.push(row);
         }
-        Ok(Plan::InsertByShard(Arc::new(RowsByShard { layout: Arc::clone(layout), shares })))
+        Ok(Plan::InsertByShard(Arc::new(RowsByShard { layout: Arc::clone(layout), shares, keys: values })))
     }
 
     /// All statements of a text go to one shard, and those that don't mind go along; or each goes by itself.

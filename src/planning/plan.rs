@@ -111,6 +111,8 @@ pub struct RowsByShard {
     pub layout: Arc<RowsLayout>,
     /// In ascending order of shards and of rows.
     pub shares: Vec<(ShardId, Vec<usize>)>,
+    /// The key of each row; `None` for one without, which is an error.
+    pub keys: Vec<Option<KeyValue>>,
 }
 
 impl RowsByShard {

@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 use crate::execute::RelayError;
 use crate::execute::collect::{Answer, Failure};
 use crate::execute::scatter::fits;
+use crate::planning::RowsByShard;
+use crate::planning::writes::precedence::{self, Precedence};
 use crate::planning::writes::splice::Spliced;
 use crate::protocol::backend;
 use crate::types::{ClientError, ShardId, SqlState};
@@ -53,6 +55,8 @@ pub(super) enum Order {
 pub(super) struct Prepared {
     pub parts: Vec<Part>,
     pub order: Order,
+    /// An INSERT whose rows are divided among the parts: which of their errors counts goes by the rows.
+    pub rows: Option<Arc<RowsByShard>>,
 }
 
 /// What all shards together said.
@@ -135,12 +139,34 @@ impl Prepared {
         }
         let is_cancelled = |failure: &Failure| matches!(failure, Failure::Server(frame) if backend::error_field(&frame.0, b'C') == Some(b"57014"));
         let is_lost = |failure: &Failure| matches!(failure, Failure::Lost { .. });
-        failures.sort_by_key(|(_, failure)| (is_cancelled(failure), !is_lost(failure)));
+        failures.sort_by_cached_key(|(part, failure)| {
+            (is_cancelled(failure), !is_lost(failure), self.precedence(part, failure, sql))
+        });
         let (part, failure) = failures.into_iter().next()?;
         Some(match undone(part.shard, failure) {
             Undone::Server { frame, .. } => Undone::Server { frame: part.placed(&frame, sql), bound, description },
             other => other,
         })
+    }
+
+    /// What one server would have told first is less.
+    fn precedence(&self, part: &Part, failure: &Failure, sql: &[u8]) -> Option<Precedence> {
+        let Failure::Server(frame) = failure else { return None };
+        let placed = part.placed(&frame.0, sql);
+        let text = |kind| String::from_utf8_lossy(backend::error_field(&placed, kind).unwrap_or_default()).into_owned();
+        let (code, detail) = (text(b'C'), text(b'D'));
+        let Some(rows) = &self.rows else {
+            // References are looked at when all rows are written, other things while they are.
+            return Some(if code == "23503" { Precedence::Reference(0) } else { Precedence::Row(0) });
+        };
+        let share = rows.shares.iter().find(|(shard, _)| *shard == part.shard);
+        let told = precedence::Told {
+            code: &code,
+            position: text(b'P').parse().ok(),
+            detail: &detail,
+            has_context: backend::error_field(&placed, b'W').is_some(),
+        };
+        Some(precedence::of(told, rows, share.map_or(&[], |(_, share)| share)))
     }
 
     /// The answer of one, if all have written as many rows.

@@ -17,7 +17,7 @@ use crate::pool::prepared::Preparation;
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frame;
 use crate::protocol::frontend::encode;
-use crate::types::limits::{TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
+use crate::types::limits::{LAST_WORDS_WAIT, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// Messages for one shard whose Sync is still to come.
@@ -195,7 +195,7 @@ impl Session {
         encode::sync(out);
         lease.unnamed = None;
         let mut asked = [Asked { backend: lease, ahead: VecDeque::new() }];
-        let answer = collect(&mut asked).await.into_iter().next().unwrap_or_default();
+        let answer = collect(&mut asked, LAST_WORDS_WAIT).await.into_iter().next().unwrap_or_default();
         self.segment = None;
         match answer.failure {
             None => {}

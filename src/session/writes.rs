@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -17,6 +18,7 @@ use crate::planning::writes::splice::{tokens_of, with_moment, with_rows};
 use crate::planning::{Access, Plan, RowsByShard, Template};
 use crate::protocol::backend;
 use crate::protocol::frontend::{self, encode};
+use crate::types::limits::{EARLIER_ERROR_WAIT_MAX, LAST_WORDS_WAIT};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// The moment of the transaction and of the statement, in UTC and whatever DateStyle is.
@@ -94,7 +96,8 @@ impl Session {
         for part in &prepared.parts {
             self.admit_write(part.shard, template).await?;
         }
-        let answers = self.ask_parts(&prepared.parts, bind).await?;
+        let patience = if prepared.rows.is_some() { EARLIER_ERROR_WAIT_MAX } else { LAST_WORDS_WAIT };
+        let answers = self.ask_parts(&prepared.parts, bind, patience).await?;
         let counts = bind.is_none_or(|(_, until)| until == Until::Executed);
         prepared.join(answers, sql, bind.is_some(), counts)
     }
@@ -117,7 +120,7 @@ impl Session {
                     whole.made = Some(Arc::new(made));
                 }
                 let part = |shard: &ShardId| Part { shard: *shard, ..whole.clone() };
-                Ok(Prepared { parts: shards.as_slice().iter().map(part).collect(), order: Order::Parts })
+                Ok(Prepared { parts: shards.as_slice().iter().map(part).collect(), order: Order::Parts, rows: None })
             }
             Plan::WriteCopies { shards, home, copies } => {
                 let fills = copies.rows.as_ref().is_some_and(|rows| !rows.fills.is_empty());
@@ -138,7 +141,8 @@ impl Session {
                 }
                 let part = |shard: &ShardId| Part { shard: *shard, ..whole.clone() };
                 let position = shards.as_slice().iter().position(|shard| shard == home).unwrap_or(0);
-                Ok(Prepared { parts: shards.as_slice().iter().map(part).collect(), order: Order::Same(position) })
+                let parts = shards.as_slice().iter().map(part).collect();
+                Ok(Prepared { parts, order: Order::Same(position), rows: None })
             }
             Plan::InsertByShard(rows) => {
                 let timed = !rows.layout.moments.is_empty() || !rows.layout.fills.is_empty();
@@ -154,7 +158,8 @@ impl Session {
                         made: Some(Arc::new(made)),
                     }
                 };
-                Ok(Prepared { parts: rows.shares.iter().map(part).collect(), order: order_of(rows) })
+                let parts = rows.shares.iter().map(part).collect();
+                Ok(Prepared { parts, order: order_of(rows), rows: Some(Arc::clone(rows)) })
             }
             _ => Err(ClientError::new(SqlState::INTERNAL_ERROR, "not a write on several shards").into()),
         }
@@ -176,7 +181,7 @@ impl Session {
     /// A query of the proxy's own within the statement's transaction.
     pub(super) async fn ask_one(&mut self, shard: ShardId, sql: &str) -> Result<Answer, Undone> {
         let part = Part::whole(shard, Bytes::copy_from_slice(sql.as_bytes()));
-        let answers = self.ask_parts(std::slice::from_ref(&part), None).await?;
+        let answers = self.ask_parts(std::slice::from_ref(&part), None, LAST_WORDS_WAIT).await?;
         let mut answer = answers.into_iter().next().unwrap_or_default();
         match answer.failure.take() {
             None => Ok(answer),
@@ -184,7 +189,12 @@ impl Session {
         }
     }
 
-    async fn ask_parts(&mut self, parts: &[Part], bind: Option<(&Bound, Until)>) -> Result<Vec<Answer>, Undone> {
+    async fn ask_parts(
+        &mut self,
+        parts: &[Part],
+        bind: Option<(&Bound, Until)>,
+        patience: Duration,
+    ) -> Result<Vec<Answer>, Undone> {
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::with_capacity(parts.len());
         for part in parts {
             if let Err(error) = self.reach(part.shard, Access::Write).await {
@@ -211,7 +221,7 @@ impl Session {
         }
         asked.sort_by_key(|(rank, _)| *rank);
         let mut asked: Vec<Asked<'_>> = asked.into_iter().map(|(_, asked)| asked).collect();
-        Ok(collect(&mut asked).await)
+        Ok(collect(&mut asked, patience).await)
     }
 
     /// Tells the client why, and takes back what the shards have done: outside a block all of it; in one it fails.

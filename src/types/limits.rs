@@ -133,6 +133,11 @@ pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
 
 /// How long delivering a cancel to one server may take; meanwhile its backend isn't given to others.
 pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long the shards of a write may go on when one of them has failed: most are done by then.
+pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
+/// The same where rows of an INSERT are divided: an error of an earlier row, which one server would tell instead, may
+/// still come. As long as a statement on several shards waits for a lock while servers can't be asked about deadlocks.
+pub const EARLIER_ERROR_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes of extended-protocol messages collected before they are sent on without their Sync.
 pub const TURN_BYTES_MAX: usize = 256 << 10;

@@ -31,11 +31,11 @@ pub fn difference(shardway: &Turn, truth: &Turn, entry: &Entry, types: &HashMap<
     Some(text)
 }
 
-/// Random rows for several shards may each be wrong in a way of their own: which of them is told goes by the order
-/// of the shards, on one server by that of the rows and of its checks. Listed statements have one mistake each.
+/// Several rows of a random UPDATE or DELETE may each be wrong in a way of their own: which of them is met first goes by
+/// where they are stored. Listed statements have one mistake each.
 fn fail_by_different_rows(shardway: &Turn, truth: &Turn, entry: &Entry) -> bool {
     let is_random = ["seed ", "smaller", "smallest"].iter().any(|start| entry.place.starts_with(start));
-    let writes = ["INSERT", "UPDATE", "DELETE"].iter().any(|verb| entry.sql.starts_with(verb));
+    let writes = ["UPDATE", "DELETE"].iter().any(|verb| entry.sql.starts_with(verb));
     let of_a_row = |turn: &Turn| turn.error().is_some_and(|report| ["22", "23"].contains(&&report.code[..2]));
     is_random && writes && of_a_row(shardway) && of_a_row(truth) && shardway.status == truth.status
 }

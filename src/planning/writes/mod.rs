@@ -3,6 +3,7 @@
 
 pub mod copies;
 mod moment;
+pub mod precedence;
 mod references;
 mod rows;
 mod shares;

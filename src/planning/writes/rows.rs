@@ -36,6 +36,8 @@ pub struct RowsLayout {
     pub fills: Vec<Fill>,
     /// RETURNING gives exactly one row for each: their order can be restored.
     pub returns_each: bool,
+    /// The shard key's name, its place among all columns of the table, and how many there are.
+    pub key: (String, usize, usize),
 }
 
 /// A column that would be left to its default.
@@ -87,7 +89,10 @@ pub fn layout(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<RowsL
     let moments = moment::calls(text, moment::wanted(statement, &functions))?;
     let width = rows.first().map_or(0, Vec::len);
     let fills = fills((table.scene, table.found, relation), columns, rows, false)?;
-    Ok(places.layout(relation, columns, width, (moments, fills, returns)))
+    let layout = places.layout(relation, columns, width, (moments, fills, returns));
+    let key = &table.sharded.key;
+    let place = relation.columns.iter().position(|column| column.name == *key).unwrap_or(usize::MAX);
+    Ok(RowsLayout { key: (key.to_string(), place, relation.columns.len()), ..layout })
 }
 
 /// An INSERT of the same rows on every shard.
@@ -244,6 +249,7 @@ impl Places {
             },
             fills,
             returns_each,
+            key: (String::new(), usize::MAX, 0),
         }
     }
 
