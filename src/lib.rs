@@ -22,5 +22,6 @@ pub mod server;
 pub mod session;
 pub mod setup;
 pub mod sql;
+pub mod survey;
 pub mod transaction;
 pub mod types;

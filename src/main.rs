@@ -21,11 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Check a configuration file and the servers that it names.
-    Check {
-        #[arg(long, short, value_name = "FILE")]
-        config: PathBuf,
-    },
+    /// Check a configuration file and the servers that it names, or an application's statements.
+    Check(shardway::check::CheckOptions),
     /// Create the schema shardway on each shard, and record the placement in it.
     Setup {
         #[arg(long, short, value_name = "FILE")]
@@ -48,7 +45,7 @@ enum Verb {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match (arguments.verb, arguments.config) {
-        (Some(Verb::Check { config }), _) => return shardway::check::run(&config),
+        (Some(Verb::Check(options)), _) => return shardway::check::run(&options),
         (Some(Verb::Setup { config }), _) => shardway::setup::run(&config),
         (Some(Verb::Plan { config, database, sql }), _) => plan(&config, database.as_deref(), &sql),
         (Some(Verb::Demo(options)), _) => shardway::demo::run(&options).map_err(|error| error.to_string()),
@@ -75,14 +72,7 @@ fn serve(path: &std::path::Path) -> Result<(), String> {
 
 fn plan(path: &std::path::Path, database: Option<&str>, sql: &str) -> Result<(), String> {
     let loaded = Config::load_alone(path).map_err(|error| error.to_string())?;
-    let mut databases = loaded.config.databases.values();
-    let chosen = match database {
-        Some(name) => loaded.config.databases.get(name).ok_or_else(|| format!("no database \"{name}\" in the file"))?,
-        None => match (databases.next(), databases.next()) {
-            (Some(only), None) => only,
-            _ => return Err("the file has several databases: name one with --database".to_owned()),
-        },
-    };
+    let chosen = loaded.config.database_named(database)?;
     let chosen = chosen.clone();
     let sql = sql.to_owned();
     // Planning recurses as deep as the statement is nested.

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 9] = [
     &["config", "observe", "protocol", "sql"],
     &["routing", "catalog", "net"],
     &["planning", "pool"],
-    &["transaction"],
+    &["survey", "transaction"],
     &["execute", "reshard"],
     &["admin"],
     &["session"],

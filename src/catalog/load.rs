@@ -77,7 +77,18 @@ pub fn question() -> String {
 /// # Errors
 /// The connection's or the server's error.
 pub async fn load(client: &Client) -> Result<Catalog, LoadError> {
-    let fail = |source: LoadReason| LoadError { what: "relations and functions", source };
+    read(ask(client).await?).map_err(|error| fail(error.into()))
+}
+
+fn fail(source: LoadReason) -> LoadError {
+    LoadError { what: "relations and functions", source }
+}
+
+/// The answers to [`question`], for [`read`].
+///
+/// # Errors
+/// The connection's or the server's error.
+pub async fn ask(client: &Client) -> Result<Vec<Vec<Cells>>, LoadError> {
     let mut answers = vec![Vec::new()];
     for message in client.simple_query(&question()).await.map_err(|error| fail(error.into()))? {
         match (message, answers.last_mut()) {
@@ -88,7 +99,7 @@ pub async fn load(client: &Client) -> Result<Catalog, LoadError> {
             _ => {}
         }
     }
-    read(answers).map_err(|error| fail(error.into()))
+    Ok(answers)
 }
 
 /// The catalog of the answers to [`question`], in their order.

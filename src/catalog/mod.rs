@@ -13,7 +13,7 @@ pub mod scratch;
 #[cfg(test)]
 mod tests;
 
-pub use load::{Cells, LoadError, LoadReason, load, question, read};
+pub use load::{Cells, LoadError, LoadReason, ask, load, question, read};
 
 /// A name as the catalog stores it: folded, without quotes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use crate::catalog::record::{self, Record};
-use crate::catalog::{Catalog, LoadReason, load};
+use crate::catalog::{Catalog, Cells, LoadReason, load};
 use crate::config::{Config, DatabaseConfig, NodeConfig, UserConfig};
 use crate::pool::connect::{ConnectError, Login, connect_control};
 use crate::types::ShardId;
@@ -107,6 +107,24 @@ pub(super) async fn database(config: &Config, database: &DatabaseConfig) -> Data
         shards.get_mut(shard).expect("it was numbered from the same list").push(answer);
     }
     DatabaseAnswer { user: logins.first().map(|(name, _)| name.clone()), shards }
+}
+
+/// The home shard's answers to [`crate::catalog::question`].
+pub(super) async fn home_catalog(config: &Config, database: &DatabaseConfig) -> Result<Vec<Vec<Cells>>, String> {
+    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.contains(&database.name);
+    let user = config.users.iter().find(may_use);
+    let user = user.ok_or_else(|| format!("no user of the file may use database \"{}\"", database.name))?;
+    let home = database.shards.get(database.home.index()).ok_or("the home shard is not in the file")?;
+    let node = &home.primary;
+    let failed =
+        |error: &dyn std::fmt::Display| format!("shard {}, primary {}:{}: {error}", home.name, node.host, node.port);
+    let (client, connection) = connect_control(node, &login(user)).await.map_err(|error| failed(&error))?;
+    let answers = crate::catalog::ask(&client).await.map_err(|error| match &error.source {
+        LoadReason::Server(error) => failed(&describe(error)),
+        LoadReason::Malformed(error) => failed(error),
+    });
+    connection.abort();
+    answers
 }
 
 fn login(user: &UserConfig) -> Login {

@@ -1,11 +1,13 @@
 //! `shardway check`: is the file good, and are the servers what it says? In: a path. Out: a report, a
 //! line a finding, with its remedy.
 //!
+//! With a file of statements (`statements`) also: where would each of them go?
+//!
 //! `ask` collects facts from the servers; the other modules judge them and open no connection.
 
 use std::fmt;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::{Config, Loaded};
@@ -14,9 +16,12 @@ mod ask;
 mod copies;
 mod nodes;
 mod placement;
+mod statements;
 mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use statements::StatementOptions;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -46,11 +51,30 @@ pub struct Report {
     pub looked_at: String,
 }
 
+/// The arguments of the command.
+#[derive(clap::Args, Clone, Debug)]
+pub struct CheckOptions {
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub statements: StatementOptions,
+}
+
 /// Prints the report on stdout. Succeeds when there is no error. Builds its own runtime.
-pub fn run(path: &Path) -> ExitCode {
+pub fn run(options: &CheckOptions) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let report = match runtime {
-        Ok(runtime) => runtime.block_on(report(path)),
+        Ok(runtime) if options.statements.are_wanted() => {
+            return match runtime.block_on(statements::check(&options.config, &options.statements)) {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(message) => {
+                    eprintln!("shardway: {message}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        Ok(runtime) => runtime.block_on(report(&options.config)),
         Err(error) => {
             eprintln!("shardway: cannot start: {error}");
             return ExitCode::FAILURE;

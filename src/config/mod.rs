@@ -246,6 +246,23 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     prove::parse_duration(text)
 }
 
+impl Config {
+    /// The database of that name; without one, the only one that there is.
+    ///
+    /// # Errors
+    /// When there is none of that name, or more than one to choose from.
+    pub fn database_named(&self, name: Option<&str>) -> Result<&DatabaseConfig, String> {
+        let mut databases = self.databases.values();
+        match name {
+            Some(name) => self.databases.get(name).ok_or_else(|| format!("no database \"{name}\" in the file")),
+            None => match (databases.next(), databases.next()) {
+                (Some(only), None) => Ok(only),
+                _ => Err("the file has several databases: name one with --database".to_owned()),
+            },
+        }
+    }
+}
+
 impl DatabaseConfig {
     pub fn shard_by_name(&self, name: &str) -> Option<ShardId> {
         let position = self.shards.iter().position(|shard| shard.name == name)?;

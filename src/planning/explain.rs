@@ -7,6 +7,7 @@ use super::plan::{Plan, Refusal, Step, Way, Why};
 pub use super::route::show;
 use super::scene::{Names, Scene};
 use super::template::Template;
+use crate::catalog::Catalog;
 use crate::config::{DatabaseConfig, PlacementConfig, TableConfig, TableKind};
 use crate::routing::{ShardMap, key};
 use crate::sql::lexer::{LexOptions, lex};
@@ -20,15 +21,8 @@ use crate::types::{KeyType, ShardId};
 /// # Errors
 /// A text that isn't SQL, or a configuration that has no shard map.
 pub fn offline(database: &DatabaseConfig, sql: &str) -> Result<String, String> {
-    let assumed = |schema: &str, table: &str, _: &str| {
-        let is_it = |config: &&TableConfig| config.schema == schema && config.name == table;
-        database.tables.iter().find(is_it).and_then(assumed_type)
-    };
-    let map = ShardMap::new(database, &assumed)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let map = Arc::new(map);
-    let safe: BTreeSet<String> = database.safe_functions.iter().cloned().collect();
-    let scene = Scene { map: Arc::clone(&map), catalog: None, safe_functions: Arc::new(safe) };
+    let scene = assumed_scene(database)?;
+    let map = Arc::clone(&scene.map);
     let names =
         Names { search_path: vec!["public".to_owned()], temporary: BTreeSet::new(), standard_conforming_strings: true };
     let mut lexed = Lexed::default();
@@ -42,6 +36,38 @@ pub fn offline(database: &DatabaseConfig, sql: &str) -> Result<String, String> {
         Ok(planned) => plan(&planned, &map),
         Err(refused) => refusal(&refused),
     })
+}
+
+/// The scene of a configuration alone.
+///
+/// # Errors
+/// A configuration that has no shard map.
+pub fn assumed_scene(database: &DatabaseConfig) -> Result<Scene, String> {
+    let assumed = |schema: &str, table: &str, _: &str| {
+        let is_it = |config: &&TableConfig| config.schema == schema && config.name == table;
+        database.tables.iter().find(is_it).and_then(assumed_type)
+    };
+    scene(database, &assumed, None)
+}
+
+/// The scene of a configuration and a server's catalog.
+///
+/// # Errors
+/// When they don't fit.
+pub fn known_scene(database: &DatabaseConfig, catalog: Catalog) -> Result<Scene, String> {
+    let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
+    scene(database, &key_type, Some(catalog.clone()))
+}
+
+fn scene(
+    database: &DatabaseConfig,
+    key_type: &dyn Fn(&str, &str, &str) -> Option<KeyType>,
+    catalog: Option<Catalog>,
+) -> Result<Scene, String> {
+    let map = ShardMap::new(database, key_type)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let safe: BTreeSet<String> = database.safe_functions.iter().cloned().collect();
+    Ok(Scene { map: Arc::new(map), catalog: catalog.map(Arc::new), safe_functions: Arc::new(safe) })
 }
 
 /// The type of a key that the file doesn't give, by the values that it places; a server would say it.

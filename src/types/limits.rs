@@ -332,3 +332,6 @@ pub const MERGE_KEPT_BYTES_MAX: usize = 128 << 20;
 /// Rows of a COPY whose line numbers are remembered for each shard, for the errors of servers that are behind: what
 /// is under way to one is a few MiB at most.
 pub const COPY_LINES_REMEMBERED_MAX: usize = 1 << 19;
+
+/// A file of statements that are to be planned: a day's log of a busy application fits, and it is held in memory.
+pub const STATEMENTS_FILE_BYTES_MAX: u64 = 1 << 30;

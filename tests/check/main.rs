@@ -7,6 +7,7 @@ use shardway::check::{self, Report, Severity};
 use shardway::devcluster::{Cluster, Server};
 
 mod loading;
+mod statements;
 
 const SCHEMA: &str = "
     CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL);
@@ -80,6 +81,7 @@ async fn check_reports_what_is_wrong_with_the_servers() {
     let found = report(&cluster, &good).await;
     assert_eq!(lines(&found), [""; 0], "{found}");
 
+    statements::statements(&cluster, &file(&cluster, &good));
     roles(&cluster, &good).await;
     logins(&cluster, &good).await;
     tables(&cluster).await;
