@@ -234,13 +234,12 @@ async fn accept_failed(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
+/// What a client that was let in gets, to its end.
+type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Everything before the session's first turn; its state is freed before the session runs. The session
 /// comes boxed: what awaits a future has room for it twice, before it is polled and while it is.
-async fn greet(
-    shared: &Arc<Shared>,
-    stream: Stream,
-    clients: usize,
-) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+async fn greet(shared: &Arc<Shared>, stream: Stream, clients: usize) -> Option<Serving> {
     let current = shared.current.load_full();
     let clients_max = current.admission.config().server.clients_max;
     let refusal = if shared.drain.draining.load(Ordering::Acquire) {
@@ -283,7 +282,7 @@ async fn greet(
 }
 
 /// A client of the console.
-fn console(shared: &Arc<Shared>, admitted: Admitted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn console(shared: &Arc<Shared>, admitted: Admitted) -> Serving {
     let (entered, key) = enrol(&admitted, &shared.keys, &shared.observed);
     let guest = Guest {
         is_admin: admitted.user.admin,

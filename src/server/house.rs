@@ -319,14 +319,6 @@ impl House for Premises {
 
     fn closing(&self) -> Work<'static, ()> {
         let drain = Arc::clone(&self.0.drain);
-        Box::pin(async move {
-            loop {
-                let changed = drain.changed.notified();
-                if drain.draining.load(Ordering::Acquire) {
-                    return;
-                }
-                changed.await;
-            }
-        })
+        Box::pin(async move { drain.begun().await })
     }
 }

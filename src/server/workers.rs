@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Shared, greet};
+use super::{Serving, Shared, greet};
 use crate::net::Stream;
 use crate::pool::worker;
+use crate::types::limits::GREET_WHILE_DRAINING_MAX;
 
 /// How many clients each worker has, and how those on other threads are reached.
 pub(super) struct Workers {
@@ -123,10 +124,23 @@ fn attend(shared: &Arc<Shared>, number: usize, stream: Stream, clients: usize) {
     let counted = Counted { shared: Arc::clone(shared), number };
     tokio::spawn(async move {
         let shared = &counted.shared;
-        if let Some(session) = Box::pin(greet(shared, stream, clients)).await {
+        if let Some(session) = Box::pin(greet_unless_draining(shared, stream, clients)).await {
             session.await;
         }
     });
+}
+
+/// A drain waits for sessions, not for those who are on their way in, or who were refused and don't hang up:
+/// a port that somebody opened and forgot would hold it up for as long as its limit.
+async fn greet_unless_draining(shared: &Arc<Shared>, stream: Stream, clients: usize) -> Option<Serving> {
+    let drained = async {
+        shared.drain.begun().await;
+        tokio::time::sleep(GREET_WHILE_DRAINING_MAX).await;
+    };
+    tokio::select! {
+        session = greet(shared, stream, clients) => session,
+        () = drained => None,
+    }
 }
 
 /// One client in the counts of clients.

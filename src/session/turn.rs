@@ -116,6 +116,17 @@ pub struct Drain {
 }
 
 impl Drain {
+    /// Returns once the server wants to stop.
+    pub async fn begun(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.draining.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Whether a session has to end now; `may_end`: it is between transactions.
     fn ends(&self, may_end: bool) -> bool {
         self.over.load(Ordering::Acquire) || (may_end && self.draining.load(Ordering::Acquire))

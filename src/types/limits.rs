@@ -179,6 +179,10 @@ pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last words to a refused client may take; it may not be reading.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a server that stops still speaks with clients that it hasn't let in yet: enough to tell those that are
+/// just coming, too short to be noticed by who waits for the stop.
+pub const GREET_WHILE_DRAINING_MAX: Duration = Duration::from_millis(500);
+
 /// TCP keepalive both ways: a peer that vanished is noticed after two minutes instead of the
 /// system's two hours.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
