@@ -19,7 +19,7 @@ use shardway::session::authentication::LoginSecrets;
 use shardway::session::startup::{AdmissionContext, Admitted, Arrival, admit};
 use shardway::types::ShardId;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Our side: logs clients in and answers each query with who they are.
 async fn door(method: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> SocketAddr {

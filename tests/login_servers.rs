@@ -13,7 +13,7 @@ use shardway::pool::connect::{ConnectError, Connected, Login, connect, connect_c
 
 use NodeTlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server with a user for each method, and TLS by a certificate that is its own authority.
 struct Backend {

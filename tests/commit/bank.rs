@@ -120,7 +120,7 @@ impl Bank {
                 self.replace_proxy(number);
             }
         }
-        settled(&self.cluster, Duration::from_secs(20));
+        settled(&self.cluster);
         let mut lines = Vec::new();
         let rows = |sql: &str| -> Vec<String> {
             self.cluster

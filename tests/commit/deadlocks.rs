@@ -33,7 +33,7 @@ fn go_round(clients: &mut [Wire], keys: &[i64]) -> Vec<Option<String>> {
         assert_eq!(status(&frames), if answers[position].is_some() { 'E' } else { 'T' }, "{frames:?}");
         clients[position].run(ends);
     }
-    assert!(begin.elapsed() < Duration::from_secs(7), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
     answers
 }
 

@@ -67,7 +67,7 @@ pub fn connect(proxy: &Proxy, user: &str, database: &str) -> Client {
 
 #[track_caller]
 pub fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(20));

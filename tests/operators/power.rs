@@ -194,7 +194,7 @@ fn shutdown_drains() {
     assert_eq!(turn.error().map(|error| error.code.as_str()), Some("57P01"));
     let began = std::time::Instant::now();
     while proxy.process().ended().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(10), "it still runs");
+        assert!(began.elapsed() < Duration::from_secs(25), "it still runs");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

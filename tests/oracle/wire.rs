@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Longer than any statement of the lists may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 
 /// A column as RowDescription has it.
 #[derive(Clone, PartialEq, Eq, Debug)]

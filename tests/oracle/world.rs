@@ -17,7 +17,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// Statements sent before the first answer is read.
 const PIPELINED: usize = 32;
 /// How long Shardway may take to know the shards' tables.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 pub struct Environment {
     pub shards: usize,

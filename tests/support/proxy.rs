@@ -11,7 +11,7 @@ use shardway::devcluster::{Cluster, Companion};
 
 /// Apart from the servers' ports and from those of outgoing connections.
 const PORTS: std::ops::Range<u16> = 11_000..15_000;
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running Shardway; it ends with this value, or with the cluster's watchdog when the test binary ends.
 pub struct Proxy {

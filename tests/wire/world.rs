@@ -83,7 +83,7 @@ pub fn config(cluster: &Cluster, size: usize, more: &str) -> String {
 
 /// A connection, once the servers' tables are known.
 pub fn ready(proxy: &Proxy) -> Wire {
-    for _ in 0..100 {
+    for _ in 0..1200 {
         let mut wire = Wire::connect(proxy.address());
         let frames = wire.query("SELECT 1 FROM kinds");
         if super::client::sqlstate(&frames).as_deref() != Some("57P03") {
