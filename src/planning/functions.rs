@@ -117,7 +117,34 @@ const CATALOG_TYPES: &[&str] = &[
 ];
 
 /// Grammar, not functions, though they look alike.
-const GRAMMAR: &[&str] = &["coalesce", "greatest", "least", "nullif", "row"];
+const GRAMMAR: &[&str] = &[
+    "coalesce",
+    "greatest",
+    "json_array",
+    "json_exists",
+    "json_query",
+    "json_scalar",
+    "json_serialize",
+    "json_table",
+    "json_value",
+    "least",
+    "nullif",
+    "row",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlexists",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
+];
+
+/// Aggregates that are grammar: no function has their names.
+const GRAMMAR_AGGREGATES: &[&str] = &["grouping", "json_arrayagg", "json_objectagg"];
 
 const HOME_BOUND: &[&str] = &[
     "currval",
@@ -245,13 +272,19 @@ static BUILTIN: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
 /// Names that PostgreSQL knows without a definition by a user.
 pub fn is_builtin(name: &str) -> bool {
     BUILTIN.contains_key(name)
-        || name == "grouping"
+        || GRAMMAR_AGGREGATES.contains(&name)
         || GRAMMAR.contains(&name)
         || CATALOG_TYPES.contains(&name)
         || is_bare(name)
 }
 
-fn is_bare(name: &str) -> bool {
+/// Types whose values are looked up in the catalogs.
+pub fn is_catalog_type(name: &str) -> bool {
+    CATALOG_TYPES.contains(&name)
+}
+
+/// Words that are calls without parentheses.
+pub fn is_bare(name: &str) -> bool {
     matches!(
         name,
         "current_catalog"
@@ -273,7 +306,7 @@ fn builtin_class(name: &str) -> Class {
     if MOMENTS.contains(&name) {
         return Class::Moment;
     }
-    if name == "grouping" {
+    if GRAMMAR_AGGREGATES.contains(&name) {
         return Class::Aggregate;
     }
     if GRAMMAR.contains(&name) || HARMLESS.contains(&name) {
@@ -321,6 +354,15 @@ impl Functions<'_> {
                 (true, Some(user)) => builtin_class(name).max(user),
                 (false, user) => user.unwrap_or(Class::Unknown),
             },
+        }
+    }
+
+    /// As [`Self::class`], for a call with this many arguments.
+    pub fn class_of(&self, schema: Option<&str>, name: &str, arguments: usize) -> Class {
+        match self.class(schema, name) {
+            // Of one argument it is reckoned from today.
+            Class::Moment if name == "age" && arguments > 1 => Class::Harmless,
+            class => class,
         }
     }
 

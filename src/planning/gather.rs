@@ -5,9 +5,13 @@
 //! the same name. A name that was not gathered doesn't exist there, so a mistake here raises an error.
 
 mod columns;
+mod moments;
 mod text;
+mod unparsed;
 
+pub use moments::{MomentName, database_definition};
 pub use text::{Spliced, splice};
+pub(super) use unparsed::route as route_unparsed;
 
 use std::ops::Range;
 
@@ -31,8 +35,13 @@ pub struct Gather {
     pub left_out: Vec<usize>,
     /// User-defined functions that it calls, by name: the scratch database must have them.
     pub functions: Vec<String>,
-    /// Calls now() or the like: the moment is that of the scratch database's transaction.
-    pub has_moment: bool,
+    /// Calls of now() and its like. Within a block of the client's their moment is that block's; `None`: not all of
+    /// them are of a kind that can be given it.
+    pub moments: Option<Vec<MomentName>>,
+    /// Calls that give the database's name: their tokens, and the name of the function.
+    pub databases: Vec<(Range<usize>, String)>,
+    /// Calls current_setting(): those that tell of the transaction would tell of another one.
+    pub reads_settings: bool,
 }
 
 /// A table whose rows are gathered.
@@ -74,13 +83,20 @@ pub enum Source {
 /// Server-side functions whose answer is the same on the scratch database.
 const SAME_ON_SCRATCH: &[&str] = &[
     "current_role",
+    "current_schema",
+    "current_setting",
     "current_user",
+    "getdatabaseencoding",
     "pg_client_encoding",
     "pg_collation_for",
+    "pg_encoding_to_char",
+    "pg_is_in_recovery",
+    "pg_postmaster_start_time",
     "pg_sleep",
     "pg_typeof",
     "session_user",
     "user",
+    "version",
 ];
 
 /// # Errors
@@ -99,7 +115,8 @@ pub fn plan(
     if statement.system_columns {
         return Err(refusal::not_gathered("a system column"));
     }
-    let (functions, has_moment) = functions(statement, scene)?;
+    let calls = statement.calls.iter().map(|call| (call.schema.as_deref(), &*call.name, call.arguments));
+    let called = Called::of(text, calls, scene)?;
     let mut tables: Vec<Table> = Vec::new();
     for (scope, found) in locations.iter().enumerate() {
         for (relation, found) in found.iter().enumerate() {
@@ -109,7 +126,7 @@ pub fn plan(
         }
     }
     let left_out = text::qualifiers(text, statement, &tables)?;
-    Ok(Gather { tables, query: 0..text.pieces.len(), left_out, functions, has_moment })
+    Ok(called.gather(text, tables, left_out))
 }
 
 impl Gather {
@@ -117,41 +134,79 @@ impl Gather {
     pub(super) fn shift(&mut self, before: usize) {
         self.query = self.query.start + before..self.query.end + before;
         self.left_out.iter_mut().for_each(|position| *position += before);
+        self.moments.iter_mut().flatten().for_each(|moment| moment.shift(before));
+        self.databases.iter_mut().for_each(|(tokens, _)| *tokens = tokens.start + before..tokens.end + before);
     }
 }
 
 fn clauses(scope: &Scope) -> Result<(), Refusal> {
     let features = &scope.features;
-    let clauses = [
-        (features.locking, "FOR UPDATE or FOR SHARE"),
-        (features.into, "SELECT INTO"),
-        (features.sample, "TABLESAMPLE"),
-    ];
+    let clauses = [(features.locking, "FOR UPDATE or FOR SHARE"), (features.into, "SELECT INTO")];
     match clauses.iter().find(|(present, _)| *present) {
         Some((_, what)) => Err(refusal::not_gathered(what)),
         None => Ok(()),
     }
 }
 
-/// The user-defined functions that are called, and if one asks for the time.
-fn functions(statement: &Statement, scene: &Scene) -> Result<(Vec<String>, bool), Refusal> {
-    let functions = scene.functions();
-    let (mut own, mut has_moment) = (Vec::new(), false);
-    for call in &statement.calls {
-        match functions.class(call.schema.as_deref(), &call.name) {
-            Class::Harmless | Class::Aggregate | Class::Window => {}
-            Class::Moment => has_moment = true,
-            Class::Server if SAME_ON_SCRATCH.contains(&&*call.name) => {}
-            Class::Server | Class::HomeBound | Class::ReadsTables | Class::Unknown => {
-                return Err(refusal::function_in_gather(&call.name));
+/// What the functions come to that a statement calls.
+struct Called {
+    own: Vec<String>,
+    moments: Option<Vec<MomentName>>,
+    databases: Vec<(Range<usize>, String)>,
+    reads_settings: bool,
+}
+
+impl Called {
+    /// `calls`: schema, name and number of arguments.
+    fn of<'a>(
+        text: Text<'_>,
+        calls: impl Iterator<Item = (Option<&'a str>, &'a str, usize)>,
+        scene: &Scene,
+    ) -> Result<Self, Refusal> {
+        let functions = scene.functions();
+        let mut called =
+            Self { own: Vec::new(), moments: None, databases: moments::databases(text), reads_settings: false };
+        let (mut moments, mut databases) = (0, 0);
+        for (schema, name, arguments) in calls {
+            match functions.class_of(schema, name, arguments) {
+                Class::Harmless if matches!(name, "pg_column_size") => {
+                    return Err(refusal::function_in_gather(name));
+                }
+                Class::Harmless | Class::Aggregate | Class::Window => {}
+                Class::Moment => moments += 1,
+                Class::Server if name == "current_setting" && text::is_literal_call(text, name) => {
+                    called.reads_settings = true;
+                }
+                Class::Server if matches!(name, "current_database" | "current_catalog") => databases += 1,
+                Class::Server if name == "current_schemas" && text::has_false(text, name) => {}
+                Class::Server if SAME_ON_SCRATCH.contains(&name) && name != "current_setting" => {}
+                Class::Server | Class::HomeBound | Class::ReadsTables | Class::Unknown => {
+                    return Err(refusal::function_in_gather(name));
+                }
+            }
+            let is_own = functions.catalog.is_some_and(|catalog| catalog.functions(None, name).next().is_some());
+            if is_own && !called.own.contains(&name.to_string()) {
+                called.own.push(name.to_string());
             }
         }
-        let is_own = functions.catalog.is_some_and(|catalog| catalog.functions(None, &call.name).next().is_some());
-        if is_own && !own.contains(&call.name.to_string()) {
-            own.push(call.name.to_string());
+        if databases != called.databases.len() {
+            return Err(refusal::function_in_gather("current_database"));
+        }
+        called.moments = moments::of(text, moments);
+        Ok(called)
+    }
+
+    fn gather(self, text: Text<'_>, tables: Vec<Table>, left_out: Vec<usize>) -> Gather {
+        Gather {
+            tables,
+            query: 0..text.pieces.len(),
+            left_out,
+            functions: self.own,
+            moments: self.moments,
+            databases: self.databases,
+            reads_settings: self.reads_settings,
         }
     }
-    Ok((own, has_moment))
 }
 
 /// Adds the table behind a relation, or this use of it.
@@ -185,20 +240,24 @@ fn add(
     if text::has_only(text) && has_parts(scene, known) {
         return Err(refusal::not_gathered("ONLY"));
     }
-    let (columns, primary_key) = columns::of(text, statement, known);
-    let display = found.display.clone();
-    let (schema, name) = (found.schema.clone(), found.name.clone());
-    tables.push(Table {
-        schema,
-        name,
-        display,
-        oid: known.oid,
-        row_types: known.row_types,
-        columns,
-        primary_key,
-        source,
-    });
+    let gathered = columns::of(text, statement, known);
+    tables.push(Table::of(found, known, gathered, source));
     Ok(())
+}
+
+impl Table {
+    fn of(found: &Found, known: &Relation, (columns, primary_key): (Vec<Column>, Vec<String>), source: Source) -> Self {
+        Self {
+            schema: found.schema.clone(),
+            name: found.name.clone(),
+            display: found.display.clone(),
+            oid: known.oid,
+            row_types: known.row_types,
+            columns,
+            primary_key,
+            source,
+        }
+    }
 }
 
 fn may_be_copied(relation: &Relation) -> bool {

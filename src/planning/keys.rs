@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::resolve::Resolver;
+use super::resolve::{Reached, Resolver};
 use super::tables::{Found, Location};
 use crate::routing::Sharded;
 use crate::sql::statement::{Column, Constant, Limit, Operand, Predicate, Scope, Statement};
@@ -67,6 +67,9 @@ pub struct Keys {
     pub nodes: Vec<Node>,
     pub links: Vec<Link>,
 }
+
+/// A node, and the relation through which a condition reaches it.
+type Tested = (usize, Place);
 
 /// Where each relation of each scope is; `None` for what isn't a table.
 pub type Locations = Vec<Vec<Option<Found>>>;
@@ -126,24 +129,24 @@ impl Keys {
         visible: &Range<usize>,
         column: &Column,
     ) -> Option<usize> {
-        let place = Resolver { statement, locations }.resolve(scope, visible, column)?;
-        self.position(place)
+        let reached = Resolver { statement, locations }.resolve(scope, visible, column)?;
+        self.position(reached.place)
     }
 
     fn filter(&mut self, resolver: &Resolver<'_>, scope: usize, this: &Scope, position: usize) {
         let Some(filter) = this.filters.get(position) else {
             return;
         };
-        let mut equal = |one: Place, other: Place| {
-            let (Some(a), Some(b)) = (self.position(one), self.position(other)) else {
+        let mut equal = |one: Reached, other: Reached| {
+            let (Some(a), Some(b)) = (self.position(one.place), self.position(other.place)) else {
                 return;
             };
             if a == b || !self.comparable(a, b) {
                 return;
             }
-            let mut carry = |from: usize, to: usize, place: Place| {
-                if place.scope == scope
-                    && filter.restricts.contains(&place.relation)
+            let mut carry = |from: usize, to: usize, reached: Reached| {
+                if reached.via.scope == scope
+                    && filter.restricts.contains(&reached.via.relation)
                     && let Some(node) = self.nodes.get_mut(to)
                 {
                     node.from.push(from);
@@ -151,7 +154,7 @@ impl Keys {
             };
             carry(a, b, other);
             carry(b, a, one);
-            if one.scope == scope && other.scope == scope {
+            if one.place.scope == scope && other.place.scope == scope {
                 self.links.push(Link { scope, filter: position, nodes: (a, b) });
             }
         };
@@ -164,21 +167,23 @@ impl Keys {
                 }
             }
             Predicate::Using { name, left, right } => {
-                let is_key = |relation: &&usize| resolver.key(scope, **relation).is_some_and(|key| *key == **name);
-                let place = |relation: &usize| Place { scope, relation: *relation };
-                for one in left.iter().filter(is_key) {
-                    for other in right.iter().filter(is_key) {
-                        equal(place(one), place(other));
+                let reached = |relation: &usize| {
+                    let place = resolver.key_named(scope, *relation, name)?;
+                    Some(Reached { place, via: Place { scope, relation: *relation } })
+                };
+                for one in left.iter().filter_map(reached) {
+                    for other in right.iter().filter_map(reached) {
+                        equal(one, other);
                     }
                 }
             }
             predicate => {
-                for (node, test) in self.tests(resolver, scope, &filter.visible, predicate) {
+                for (node, via, test) in self.tests(resolver, scope, &filter.visible, predicate) {
                     let Some(node) = self.nodes.get_mut(node) else {
                         continue;
                     };
                     // What an inner scope asks of an outer row doesn't narrow the outer rows.
-                    if node.place.scope == scope && filter.restricts.contains(&node.place.relation) {
+                    if via.scope == scope && filter.restricts.contains(&via.relation) {
                         node.tests.push(Arc::new(test));
                     }
                 }
@@ -193,9 +198,12 @@ impl Keys {
         scope: usize,
         visible: &Range<usize>,
         predicate: &Predicate,
-    ) -> Vec<(usize, Test)> {
-        let node = |column: &Column| resolver.resolve(scope, visible, column).and_then(|place| self.position(place));
-        let one = |column: &Column, test: Test| node(column).map(|node| (node, test)).into_iter().collect();
+    ) -> Vec<(usize, Place, Test)> {
+        let node = |column: &Column| {
+            let reached = resolver.resolve(scope, visible, column)?;
+            Some((self.position(reached.place)?, reached.via))
+        };
+        let one = |column: &Column, test: Test| node(column).map(|(node, via)| (node, via, test)).into_iter().collect();
         match predicate {
             Predicate::Equal(Operand::Column(column), Operand::Constant(value)) => {
                 one(column, Test::OneOf(vec![value.clone()]))
@@ -217,14 +225,14 @@ impl Keys {
         scope: usize,
         visible: &Range<usize>,
         branches: &[Vec<Predicate>],
-    ) -> Vec<(usize, Test)> {
+    ) -> Vec<(usize, Place, Test)> {
         let mut by_branch = branches.iter().map(|branch| {
             let tests = branch.iter().flat_map(|predicate| self.tests(resolver, scope, visible, predicate));
-            let mut by_node: Vec<(usize, Vec<Test>)> = Vec::new();
-            for (node, test) in tests {
-                match by_node.iter_mut().find(|(known, _)| *known == node) {
+            let mut by_node: Vec<(Tested, Vec<Test>)> = Vec::new();
+            for (node, via, test) in tests {
+                match by_node.iter_mut().find(|(known, _)| *known == (node, via)) {
                     Some((_, tests)) => tests.push(test),
-                    None => by_node.push((node, vec![test])),
+                    None => by_node.push(((node, via), vec![test])),
                 }
             }
             by_node
@@ -232,7 +240,7 @@ impl Keys {
         let Some(first) = by_branch.next() else {
             return Vec::new();
         };
-        let mut common: Vec<(usize, Vec<Vec<Test>>)> =
+        let mut common: Vec<(Tested, Vec<Vec<Test>>)> =
             first.into_iter().map(|(node, tests)| (node, vec![tests])).collect();
         for branch in by_branch {
             common.retain_mut(|(node, conjunctions)| {
@@ -241,7 +249,7 @@ impl Keys {
                 found.is_some()
             });
         }
-        common.into_iter().map(|(node, conjunctions)| (node, Test::Either(conjunctions))).collect()
+        common.into_iter().map(|((node, via), conjunctions)| (node, via, Test::Either(conjunctions))).collect()
     }
 
     /// If equality of the two keys means that their values are written and placed alike.

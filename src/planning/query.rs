@@ -34,9 +34,12 @@ pub fn route_as_one(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
 
 fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed {
     let Ok(mut statement) = parse::parse(text.sql, text.pieces) else {
-        let home = Suspects::new(scene, names).provably_home(text);
-        let route = if home { Route::Home } else { Route::Refused(refusal::not_parsed(), Override::Shard) };
-        return Routed { route, sharded: Vec::new() };
+        if Suspects::new(scene, names).provably_home(text) {
+            return Routed { route: Route::Home, sharded: Vec::new() };
+        }
+        let gathered = gather::route_unparsed(text, scene, names);
+        return gathered
+            .unwrap_or(Routed { route: Route::Refused(refusal::not_parsed(), Override::Shard), sharded: Vec::new() });
     };
     let locations = locations(&statement, scene, names);
     calls_of_attributes(&mut statement, &locations, scene);
@@ -58,7 +61,7 @@ fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed 
 fn locations(statement: &Statement, scene: &Scene, names: &Names) -> Locations {
     let locate = |source: &Source| match source {
         Source::Table(table) => Some(tables::find(scene, names, table)),
-        Source::Common | Source::Derived(_) | Source::Function => None,
+        Source::Common(_) | Source::Derived(_) | Source::Function => None,
     };
     statement
         .scopes

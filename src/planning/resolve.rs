@@ -5,7 +5,16 @@ use std::ops::Range;
 
 use super::keys::{Locations, Place};
 use super::tables::{Found, Location};
-use crate::sql::statement::{Column, Scope, Source, Statement};
+use crate::sql::statement::{Column, Item, Operand, Scope, Source, Statement, Write};
+
+/// A column that is a shard key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reached {
+    /// The sharded relation.
+    pub place: Place,
+    /// The relation that the column is one of where it stands: itself, or a sub-select that gives the key.
+    pub via: Place,
+}
 
 /// Finds the sharded relation whose key a column is.
 pub struct Resolver<'a> {
@@ -28,14 +37,79 @@ impl<'a> Resolver<'a> {
     }
 
     /// `None` wherever there is any doubt.
-    pub fn resolve(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Place> {
-        match &column.qualifier {
-            None => self.unqualified(scope, visible, &column.name),
-            Some(_) => {
-                let place = self.qualified(scope, visible, column)?;
-                (**self.key(place.scope, place.relation)? == *column.name).then_some(place)
-            }
+    pub fn resolve(&self, scope: usize, visible: &Range<usize>, column: &Column) -> Option<Reached> {
+        let via = match column.qualifier {
+            None => self.unqualified(scope, visible, &column.name)?,
+            Some(_) => self.qualified(scope, visible, column)?,
+        };
+        Some(Reached { place: self.key_named(via.scope, via.relation, &column.name)?, via })
+    }
+
+    /// The relation whose shard key the column of this name is: this one, or one within it that gives it as it is.
+    pub fn key_named(&self, scope: usize, relation: usize, name: &str) -> Option<Place> {
+        if self.key(scope, relation).is_some_and(|key| key == name) {
+            return Some(Place { scope, relation });
         }
+        let this = self.statement.scopes.get(scope)?.relations.get(relation)?;
+        match &this.source {
+            _ if this.renamed || this.is_target => None,
+            Source::Derived(inner) => self.output(*inner, name),
+            // What one use doesn't look at, another may.
+            Source::Common(Some(inner)) if self.uses_of(*inner) == 1 => self.output(*inner, name),
+            Source::Common(_) | Source::Table(_) | Source::Function => None,
+        }
+    }
+
+    fn uses_of(&self, common: usize) -> usize {
+        let relations = self.statement.scopes.iter().flat_map(|scope| &scope.relations);
+        relations.filter(|relation| matches!(relation.source, Source::Common(Some(scope)) if scope == common)).count()
+    }
+
+    /// The key that an output of a sub-select is, where the rows of the result with a value of it depend on rows with
+    /// that key only.
+    fn output(&self, scope: usize, name: &str) -> Option<Place> {
+        let this = self.statement.scopes.get(scope)?;
+        let features = &this.features;
+        let mixes = features.limit
+            || features.distinct_on
+            || features.grouping_sets
+            || features.having && !features.group_by
+            || features.window
+            || features.set_operation
+            || features.locking
+            || features.into
+            || features.sample
+            || features.values
+            || features.recursive;
+        let writes = |write: &Write| {
+            let (Write::Insert { scope: of, .. }
+            | Write::Update { scope: of, .. }
+            | Write::Delete { scope: of, .. }
+            | Write::Merge { scope: of, .. }) = write;
+            *of == scope
+        };
+        if mixes || this.natural || self.statement.writes.iter().any(writes) {
+            return None;
+        }
+        let all = 0..this.relations.len();
+        let here = |column: &Column| {
+            self.resolve(scope, &all, column).filter(|reached| reached.via.scope == scope).map(|reached| reached.place)
+        };
+        let named = |item: &&Item| match item {
+            Item::Star => true,
+            Item::Value { alias: Some(alias), .. } => **alias == *name,
+            Item::Value { operand: Operand::Column(column), .. } => *column.name == *name,
+            // Called by a function, a type, or nothing.
+            Item::Value { .. } => true,
+        };
+        let mut items = this.shape.items.iter().filter(named);
+        let place = match (items.next()?, items.next()) {
+            (Item::Value { operand: Operand::Column(column), .. }, None) => here(column)?,
+            (Item::Star, None) if this.relations.len() == 1 => self.key_named(scope, 0, name)?,
+            _ => return None,
+        };
+        let is_group = |group: &Operand| matches!(group, Operand::Column(column) if here(column) == Some(place));
+        (!features.group_by || this.shape.groups.iter().any(is_group)).then_some(place)
     }
 
     /// Never leaves the scope: which outer column an unqualified name means depends on all columns of
@@ -45,7 +119,7 @@ impl<'a> Resolver<'a> {
         if this.natural {
             return None;
         }
-        let is_key = |relation: &usize| self.key(scope, *relation).is_some_and(|key| key == name);
+        let is_key = |relation: &usize| self.key_named(scope, *relation, name).is_some();
         if this.merged.iter().any(|merged| **merged == *name) {
             // The merged column has the value of any relation that an outer join never leaves out.
             let mut plain = Vec::new();

@@ -7,6 +7,18 @@ use super::plan::Refusal;
 use super::refusal;
 use crate::sql::statement::{Call, JoinKind, JoinTree, Kind, Place, Scope, Source, Statement};
 
+/// Server-side functions whose answer for a row is the same on whichever shard the row is.
+const SAME_ON_SHARDS: &[&str] = &[
+    "current_role",
+    "current_user",
+    "pg_client_encoding",
+    "pg_collation_for",
+    "pg_column_size",
+    "pg_typeof",
+    "session_user",
+    "user",
+];
+
 /// # Errors
 /// The first reason found.
 pub fn check(statement: &Statement, keys: &Keys, functions: &Functions<'_>) -> Result<(), Refusal> {
@@ -73,7 +85,6 @@ fn clauses(root: &Scope) -> Result<(), Refusal> {
         (features.window, "a window function"),
         (features.locking, "FOR UPDATE or FOR SHARE"),
         (features.into, "SELECT INTO"),
-        (features.sample, "TABLESAMPLE"),
         (features.with, "WITH"),
         (features.values, "VALUES"),
     ];
@@ -90,7 +101,7 @@ fn function(statement: &Statement, call: &Call, functions: &Functions<'_>) -> Re
     if call.is_window {
         return Err(refusal::not_concatenable("a window function"));
     }
-    match functions.class(call.schema.as_deref(), &call.name) {
+    match functions.class_of(call.schema.as_deref(), &call.name, call.arguments) {
         // A sub-select that calls random() is one value for a whole statement.
         Class::Harmless
             if call.scope != statement.root
@@ -99,6 +110,8 @@ fn function(statement: &Statement, call: &Call, functions: &Functions<'_>) -> Re
             Err(refusal::function_in_scatter(&call.name))
         }
         Class::Harmless => Ok(()),
+        // The shards are asked by one role, with the same settings.
+        Class::Server if SAME_ON_SHARDS.contains(&&*call.name) => Ok(()),
         Class::Moment if call.place == Place::Filter && call.scope == statement.root => Ok(()),
         Class::Aggregate => Err(refusal::not_concatenable("an aggregate")),
         Class::Window => Err(refusal::not_concatenable("a window function")),

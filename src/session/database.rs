@@ -248,6 +248,12 @@ impl Database {
         self.scratch.attach(site, definitions).await
     }
 
+    /// The database's name on the home shard's server.
+    pub(super) fn name_at_home(&self) -> Option<&str> {
+        let home = self.shards.get(self.config.home.index())?;
+        Some(&home.primary.config.database)
+    }
+
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
         let pool =

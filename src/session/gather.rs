@@ -12,6 +12,7 @@ use bytes::Bytes;
 use self::sql::create;
 use super::block::aborted;
 use super::effects::Change;
+use super::parts::Undone;
 use super::prepared::{ClientStatement, Place, Portal};
 use super::scratch::Attached;
 use super::segment::Failure;
@@ -42,6 +43,8 @@ pub(super) struct Gathering<'a> {
     pub reads: bool,
     /// It opens a cursor.
     pub declares: bool,
+    /// Makes what the text needs besides its tables.
+    definitions: String,
 }
 
 impl<'a> Gathering<'a> {
@@ -61,6 +64,7 @@ impl<'a> Gathering<'a> {
             types,
             reads: !is(|command| *command == Command::Ordinary(Verb::Explain { analyze: false })),
             declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { .. }))),
+            definitions: String::new(),
         }
     }
 }
@@ -76,23 +80,22 @@ pub(super) struct Gathered {
 impl Session {
     /// The one statement of a text, as the scratch database gets it.
     pub(super) fn splice(&self, sql: &[u8], gather: &Gather) -> Spliced {
-        gather::splice(sql, &self.lex_options(), gather)
+        gather::splice(sql, &self.lex_options(), gather, None)
     }
 
     /// A Query: rows are gathered, then it runs on them.
     pub(super) async fn run_gather(
         &mut self,
-        gathering: Gathering<'_>,
+        mut gathering: Gathering<'_>,
         template: &Template,
         changes: Vec<(usize, Change)>,
         len: usize,
     ) -> Result<(), SessionEnd> {
         use bytes::Buf;
         self.client.inbound.advance(len);
-        let whole = gathering.spliced.whole.clone();
-        match self.gather(gathering, super::simple::access_of(template)).await {
+        match self.gather(&mut gathering, super::simple::access_of(template)).await {
             Ok(gathered) => {
-                let scratch = gathered.scratch;
+                let (scratch, whole) = (gathered.scratch, gathering.spliced.whole);
                 let lease = self.transaction.lease_mut(scratch).expect("held by the gather");
                 encode::query(&mut lease.framed.outbound, &whole);
                 lease.unanswered += 1;
@@ -122,7 +125,7 @@ impl Session {
         &mut self,
         portal: Box<[u8]>,
         statement: Arc<ClientStatement>,
-        gathering: Gathering<'_>,
+        mut gathering: Gathering<'_>,
         changes: Vec<Change>,
         len: usize,
     ) -> Result<(), Failure> {
@@ -135,9 +138,8 @@ impl Session {
         }
         self.leave_segment().await?;
         self.state.start_implicit();
-        let text = gathering.spliced.whole.clone();
         let declared = gathering.types.clone();
-        let gathered = match self.gather(gathering, super::simple::access_of(&statement.template)).await {
+        let gathered = match self.gather(&mut gathering, super::simple::access_of(&statement.template)).await {
             Err(Failure::Told) => {
                 self.expects.clear();
                 self.fail_block().await;
@@ -145,6 +147,7 @@ impl Session {
             }
             outcome => outcome?,
         };
+        let text = gathering.spliced.whole;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         binary_fits(&gathered, &message)?;
         let types = scratch_types(&declared, &gathered.attached);
@@ -163,15 +166,21 @@ impl Session {
     }
 
     /// Fills temporary tables with the rows that a statement needs.
-    async fn gather(&mut self, gathering: Gathering<'_>, access: Access) -> Result<Gathered, Failure> {
+    async fn gather(&mut self, gathering: &mut Gathering<'_>, access: Access) -> Result<Gathered, Failure> {
         if self.transaction.is_failed() {
             return Err(aborted().into());
         }
-        self.admit_gather(&gathering)?;
+        self.admit_gather(gathering)?;
+        let names = gathering.gather.databases.iter();
+        if let Some(database) = self.database.name_at_home() {
+            gathering.definitions = names.map(|(_, name)| gather::database_definition(name, database)).collect();
+        }
+        self.tell_moment(gathering).await?;
+        let gathering = &*gathering;
         let attached = self.attach_scratch().await?;
         check_definitions(gathering.gather, &attached)?;
-        let (scratch, columns) = self.open_scratch(&gathering, &attached, access).await?;
-        let filled = if gathering.reads { self.fill(&gathering, scratch, access).await } else { Ok(()) };
+        let (scratch, columns) = self.open_scratch(gathering, &attached, access).await?;
+        let filled = if gathering.reads { self.fill(gathering, scratch, access).await } else { Ok(()) };
         match filled {
             Ok(()) => Ok(Gathered { scratch, columns, attached }),
             Err(failure) => {
@@ -189,13 +198,50 @@ impl Session {
             let text = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, text));
         }
-        if (gather.has_moment || names_moment(&gathering.spliced.query)) && self.transaction.in_block() {
+        let is_lost = gather.moments.is_none() || names_moment(&gathering.spliced.query);
+        if is_lost && self.transaction.in_block() {
             let text = "the time of the transaction in a statement over several shards is not supported in a transaction block";
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
                 .detail("The statement runs in a transaction of its own, on rows that are gathered from the shards, and the time would be that one's.")
-                .hint("Select now() by itself and pass it as a parameter, or run the statement outside of a block."));
+                .hint("Use now(), CURRENT_TIMESTAMP or CURRENT_DATE, or pass the time as a parameter."));
+        }
+        if gather.reads_settings && names_transaction(&gathering.spliced.query) {
+            let text = "settings of the transaction in a statement over several shards are not supported";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
+                .detail("The statement runs in a transaction of its own, on rows that are gathered from the shards.")
+                .hint("Select the setting by itself."));
         }
         Ok(())
+    }
+
+    /// Within a block `now()` is when that began, wherever it is asked for.
+    async fn tell_moment(&mut self, gathering: &mut Gathering<'_>) -> Result<(), Failure> {
+        if !self.transaction.in_block() || gathering.gather.moments.iter().flatten().next().is_none() {
+            return Ok(());
+        }
+        let first = gathering.pulls.iter().flatten().next().copied().unwrap_or(self.database.config.home);
+        let moment = match self.moment(first).await {
+            Ok(moment) => moment,
+            Err(undone) => return Err(self.undone_gather(undone).await),
+        };
+        gathering.spliced = gather::splice(&gathering.original, &self.lex_options(), gathering.gather, Some(&moment));
+        let definitions = gathering.gather.moments.iter().flatten().map(|name| name.definition(&moment));
+        gathering.definitions.extend(definitions);
+        Ok(())
+    }
+
+    async fn undone_gather(&mut self, undone: Undone) -> Failure {
+        match undone {
+            Undone::Proxy(error) => error.into(),
+            Undone::Server { frame, .. } => {
+                self.client.outbound.extend_from_slice(&frame);
+                Failure::Told
+            }
+            Undone::Lost(shard, error) => match self.survive(shard, error, false).await {
+                Ok(()) => Failure::Told,
+                Err(end) => Failure::End(end),
+            },
+        }
     }
 
     async fn attach_scratch(&self) -> Result<Arc<Attached>, ClientError> {
@@ -224,7 +270,7 @@ impl Session {
         let scratch = self.transaction.add_apart(lease);
         let types = scratch_types(&gathering.types, attached);
         for with_keys in [false, true] {
-            let (settings, preamble) = match self.preamble(gathering.gather, scratch, with_keys) {
+            let (settings, preamble) = match self.preamble(gathering, scratch, with_keys) {
                 Ok(preamble) => preamble,
                 Err(error) => {
                     self.transaction.remove(scratch);
@@ -265,7 +311,7 @@ impl Session {
     /// What makes the connection ready: the session's settings, a transaction, the tables.
     fn preamble(
         &mut self,
-        gather: &Gather,
+        gathering: &Gathering<'_>,
         scratch: ShardId,
         with_keys: bool,
     ) -> Result<(Option<String>, String), ClientError> {
@@ -286,11 +332,12 @@ impl Session {
             sql.push_str(&setting);
             sql.push(';');
         }
-        for table in &gather.tables {
+        sql.push_str(&gathering.definitions);
+        for table in &gathering.gather.tables {
             sql.push_str(&create(table, with_keys));
             sql.push(';');
         }
-        for table in &gather.tables {
+        for table in &gathering.gather.tables {
             sql.push_str(&sql::numbers(table));
         }
         Ok(((!settings.is_empty()).then_some(settings), sql))
@@ -398,6 +445,14 @@ fn names_moment(query: &[u8]) -> bool {
     let begins = |rest: &[u8]| {
         let rest = rest.trim_ascii_start();
         WORDS.iter().any(|word| rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word)))
+    };
+    query.split(|byte| *byte == b'\'').skip(1).any(begins)
+}
+
+/// If a literal names a setting of the transaction.
+fn names_transaction(query: &[u8]) -> bool {
+    let begins = |rest: &[u8]| {
+        rest.trim_ascii_start().get(..12).is_some_and(|begin| begin.eq_ignore_ascii_case(b"transaction_"))
     };
     query.split(|byte| *byte == b'\'').skip(1).any(begins)
 }

@@ -166,7 +166,7 @@ impl Session {
     }
 
     /// The moment of the client's transaction: that of the shard which was the first in it.
-    async fn moment(&mut self, first: ShardId) -> Result<Moment, Undone> {
+    pub(super) async fn moment(&mut self, first: ShardId) -> Result<Moment, Undone> {
         use crate::protocol::backend::Status;
         let held = self.transaction.held().iter().find(|held| held.lease.status == Status::InTransaction);
         let shard = held.map_or(first, |held| held.shard);

@@ -63,7 +63,7 @@ pub fn parse(sql: &[u8], pieces: &[Piece]) -> Lowered<Statement> {
 /// What is being built, and the common table expressions in sight.
 struct Lowering {
     out: Statement,
-    common: Vec<Name>,
+    common: Vec<(Name, Option<usize>)>,
 }
 
 /// Where an expression stands.

@@ -154,8 +154,8 @@ pub struct Relation {
 #[derive(Debug)]
 pub enum Source {
     Table(TableName),
-    /// A common table expression, which has scopes of its own.
-    Common,
+    /// A common table expression, by its scope; `None` for one that may see itself, or whose columns are renamed.
+    Common(Option<usize>),
     /// A sub-select or VALUES in FROM, by its scope.
     Derived(usize),
     /// A function; the call is in [`Statement::calls`].

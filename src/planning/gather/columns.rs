@@ -8,20 +8,31 @@ use crate::sql::statement::Statement;
 
 /// The columns to be gathered, and the primary key.
 pub(super) fn of(text: Text<'_>, statement: &Statement, relation: &Relation) -> (Vec<Column>, Vec<String>) {
-    let all = needs_all(text, statement, relation);
-    let key = relation.unique_indexes.iter().find(|index| index.is_primary);
-    let key = key.map(|index| index.columns.clone()).unwrap_or_default();
+    if needs_all(text, statement, relation) {
+        return all(relation);
+    }
+    let key = key(relation);
     let names: Vec<String> = (0..text.pieces.len()).filter_map(|at| text.name(at)).collect();
     let mut columns: Vec<Column> = relation
         .columns
         .iter()
-        .filter(|column| all || key.contains(&column.name) || names.contains(&column.name))
+        .filter(|column| key.contains(&column.name) || names.contains(&column.name))
         .map(column)
         .collect();
     if columns.is_empty() {
         columns.extend(relation.columns.first().map(column));
     }
     (columns, key)
+}
+
+/// All columns, and the primary key.
+pub(super) fn all(relation: &Relation) -> (Vec<Column>, Vec<String>) {
+    (relation.columns.iter().map(column).collect(), key(relation))
+}
+
+fn key(relation: &Relation) -> Vec<String> {
+    let key = relation.unique_indexes.iter().find(|index| index.is_primary);
+    key.map(|index| index.columns.clone()).unwrap_or_default()
 }
 
 fn column(column: &crate::catalog::Column) -> Column {

@@ -9,8 +9,9 @@ use crate::planning::build;
 use crate::planning::plan::Refusal;
 use crate::planning::refusal;
 use crate::planning::text::Text;
+use crate::planning::writes::Moment;
 use crate::sql::statement::{Statement, TableName};
-use crate::sql::{LexOptions, Lexed, lex};
+use crate::sql::{LexOptions, Lexed, TokenKind, lex};
 
 /// The positions of schemas that qualify the tables, each with the dot behind it.
 ///
@@ -41,6 +42,27 @@ pub(super) fn qualifiers(text: Text<'_>, statement: &Statement, tables: &[Table]
     Ok(found)
 }
 
+/// If a word is a call without parentheses, or a type whose values are looked up in the catalogs.
+pub(super) fn is_bare(name: &str) -> bool {
+    crate::planning::functions::is_bare(name) || crate::planning::functions::is_catalog_type(name)
+}
+
+/// If each call of this function has a literal as its first argument.
+pub(super) fn is_literal_call(text: Text<'_>, name: &str) -> bool {
+    let is_call = |at: &usize| text.name(*at).as_deref() == Some(name) && text.punct(at + 1, b'(');
+    let is_literal = |at: usize| {
+        matches!(text.kind(at + 2), Some(TokenKind::Literal(_)))
+            && (text.punct(at + 3, b')') || text.punct(at + 3, b','))
+    };
+    (0..text.pieces.len()).filter(is_call).all(is_literal)
+}
+
+/// If each call of this function has `false` for its argument.
+pub(super) fn has_false(text: Text<'_>, name: &str) -> bool {
+    let is_call = |at: &usize| text.name(*at).as_deref() == Some(name) && text.punct(at + 1, b'(');
+    (0..text.pieces.len()).filter(is_call).all(|at| text.is(at + 2, "false") && text.punct(at + 3, b')'))
+}
+
 /// ONLY before a table, not at the end of FETCH FIRST.
 pub(super) fn has_only(text: Text<'_>) -> bool {
     (1..text.pieces.len()).any(|at| text.is(at, "only") && !text.is_any(at - 1, &["row", "rows"]))
@@ -54,8 +76,9 @@ pub struct Spliced {
     pub query: Vec<u8>,
 }
 
-/// The client's own bytes without the tokens that are left out. The text has one statement.
-pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather) -> Spliced {
+/// The client's own bytes without the tokens that are left out. The text has one statement. With a moment its calls
+/// of now() and its like call functions that [`MomentName::definition`] makes.
+pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<&Moment>) -> Spliced {
     let mut lexed = Lexed::default();
     // The text was lexed before, without an error.
     let _ = lex(sql, options, &mut lexed);
@@ -67,8 +90,32 @@ pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather) -> Spliced {
         let mut out = Vec::with_capacity(last.token.span.end.saturating_sub(first.token.span.start));
         let mut at = first.token.span.start;
         let mut owed = 0;
+        let named = gather.moments.iter().flatten().filter(|_| moment.is_some());
+        let named: Vec<_> = named.collect();
         for (position, piece) in pieces.iter().enumerate() {
             let span = &piece.token.span;
+            let this = range.start + position;
+            if let Some((tokens, name)) = gather.databases.iter().find(|(tokens, _)| tokens.contains(&this)) {
+                if tokens.start == this {
+                    out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
+                    out.extend_from_slice(format!("pg_temp.\"{name}\"()").as_bytes());
+                }
+                at = span.end;
+                continue;
+            }
+            if let Some(name) = named.iter().find(|name| name.tokens().contains(&this)) {
+                if name.tokens().start == this {
+                    out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
+                    let precision = name.precision().and_then(|tokens| {
+                        let tokens = tokens.start.checked_sub(range.start)?..tokens.end.checked_sub(range.start)?;
+                        let tokens = pieces_of(pieces, tokens)?;
+                        sql.get(tokens)
+                    });
+                    name.write(precision.unwrap_or_default(), &mut out);
+                }
+                at = span.end;
+                continue;
+            }
             out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
             at = span.end;
             let token = sql.get(span.clone()).unwrap_or_default();
@@ -83,4 +130,10 @@ pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather) -> Spliced {
         out
     };
     Spliced { whole: part(0..pieces.len()), query: part(gather.query.clone()) }
+}
+
+/// The bytes from the first to the last of these.
+fn pieces_of(pieces: &[crate::sql::parse::Piece], range: Range<usize>) -> Option<Range<usize>> {
+    let pieces = pieces.get(range)?;
+    Some(pieces.first()?.token.span.start..pieces.last()?.token.span.end)
 }

@@ -37,7 +37,7 @@ pub fn plan<'a>(
     text: Text<'_>,
 ) -> Result<Copies, Refusal> {
     let has_common = statement.scopes.iter().any(|scope| {
-        scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common))
+        scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common(_)))
     });
     if statement.writes.len() != 1 || has_common || matches!(write, Write::Merge { .. }) {
         return Err(refusal::many_writes());

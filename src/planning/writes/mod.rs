@@ -12,7 +12,7 @@ pub mod splice;
 use std::sync::Arc;
 
 pub use copies::Copies;
-pub use moment::{Moment, MomentCall};
+pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls};
 pub use rows::{Fill, RowsLayout};
 
 use super::build;

@@ -61,8 +61,9 @@ impl MomentKind {
 
 /// How many calls there are whose value is a moment.
 pub fn wanted(statement: &Statement, functions: &Functions<'_>) -> usize {
-    let is_moment =
-        |call: &&crate::sql::statement::Call| functions.class(call.schema.as_deref(), &call.name) == Class::Moment;
+    let is_moment = |call: &&crate::sql::statement::Call| {
+        functions.class_of(call.schema.as_deref(), &call.name, call.arguments) == Class::Moment
+    };
     statement.calls.iter().filter(is_moment).count()
 }
 

@@ -59,7 +59,7 @@ pub fn layout(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<RowsL
         return Err(table.spread(write));
     };
     let has_with = statement.scopes.iter().any(|scope| {
-        scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common))
+        scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common(_)))
     });
     if statement.writes.len() != 1 || *scope != statement.root || has_with {
         return Err(refusal::many_writes());

@@ -50,7 +50,7 @@ pub fn check(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<Box<[M
 /// Common table expressions are scopes of their own, and not below the one that uses them.
 fn has_with(statement: &Statement) -> bool {
     statement.scopes.iter().any(|scope| {
-        scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common))
+        scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common(_)))
     })
 }
 

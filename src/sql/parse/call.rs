@@ -48,6 +48,10 @@ impl Lowering {
             _ => return Err(NotParsed),
         };
         let folded = names::fold(last)?;
+        // `LIKE ALL (...)`.
+        if matches!(&*folded, "all" | "any" | "some") && last.quote_style.is_none() {
+            return Err(NotParsed);
+        }
         let (arguments, mut is_aggregate) = match args {
             ast::FunctionArguments::None => (0, false),
             // `ARRAY(SELECT ...)`

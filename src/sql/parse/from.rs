@@ -166,7 +166,7 @@ impl Lowering {
     fn table(&mut self, scope: usize, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Lowered<JoinTree> {
         let source = self.source(name)?;
         let own_name = match source {
-            Source::Common => Some(names::table(name)?.name),
+            Source::Common(_) => Some(names::table(name)?.name),
             _ => None,
         };
         self.push(scope, source, alias, own_name)
@@ -202,8 +202,9 @@ impl Lowering {
 
     fn source(&self, object: &ast::ObjectName) -> Lowered<Source> {
         let table = names::table(object)?;
-        let is_common = table.schema.is_none() && self.common.contains(&table.name);
-        Ok(if is_common { Source::Common } else { Source::Table(table) })
+        // The innermost of that name.
+        let common = self.common.iter().rev().find(|(name, _)| table.schema.is_none() && *name == table.name);
+        Ok(common.map_or(Source::Table(table.clone()), |(_, scope)| Source::Common(*scope)))
     }
 
     /// Where names of a sub-select in FROM go: LATERAL, to what is on its left; otherwise past this

@@ -76,7 +76,7 @@ impl Lowering {
         // Under RECURSIVE each one sees all of them, itself included; otherwise those before it.
         if with.recursive {
             for cte in &with.cte_tables {
-                self.common.push(names::name(&cte.alias.name)?);
+                self.common.push((names::name(&cte.alias.name)?, None));
             }
         }
         for cte in &with.cte_tables {
@@ -86,7 +86,8 @@ impl Lowering {
             let scope = self.query(&cte.query, parent.cloned())?;
             self.scope(scope).features.recursive |= with.recursive;
             if !with.recursive {
-                self.common.push(names::name(&cte.alias.name)?);
+                let known = cte.alias.columns.is_empty().then_some(scope);
+                self.common.push((names::name(&cte.alias.name)?, known));
             }
         }
         Ok(())

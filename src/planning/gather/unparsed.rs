@@ -1,0 +1,229 @@
+//! SELECTs whose syntax isn't known. In: their tokens. Out: a gather of all the rows of every table that could be
+//! meant; PostgreSQL knows the syntax. What could be more than a SELECT, or mean something else on the scratch
+//! database, is refused.
+
+use super::{Called, Source, Table, columns, may_be_copied, text};
+use crate::catalog::Relation;
+use crate::planning::functions::Class;
+use crate::planning::plan::Refusal;
+use crate::planning::refusal;
+use crate::planning::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
+use crate::planning::scene::{Names, Scene};
+use crate::planning::tables::{self, Found, Location};
+use crate::planning::text::Text;
+use crate::sql::TokenKind;
+use crate::sql::statement::TableName;
+
+/// Words that make more of a text than a SELECT, wherever they stand.
+const NOT_READING: &[&str] = &["insert", "update", "delete", "merge", "into", "only"];
+const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
+
+/// The route of a text that can't be parsed; `None`: it can't be told to be a SELECT of known tables.
+pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Option<Routed> {
+    scene.catalog.as_ref()?;
+    let begins = text.is_any(0, &["select", "with", "values", "table"]) || text.punct(0, b'(');
+    let all = 0..text.pieces.len();
+    let is_odd = |at: usize| {
+        text.kind(at) == Some(TokenKind::UnicodeIdent)
+            || text.is_any(at, NOT_READING) && !is_row_count(text, at)
+            || text.is(at, "for") && text.is_any(at + 1, &["share", "no", "key"])
+    };
+    if !begins || all.clone().any(is_odd) {
+        return None;
+    }
+    let reads = match reads(text, scene, names) {
+        Ok(reads) => reads,
+        Err(refusal) => return Some(refused(refusal, Vec::new())),
+    };
+    let sharded = |found: &Found| match (&found.stands_for, &found.location) {
+        (Some(table), _) | (None, Location::Sharded(table)) => Some((found.display.clone(), table.clone())),
+        _ => None,
+    };
+    let sharded: Vec<_> = reads.iter().filter_map(|read| sharded(&read.found)).collect();
+    if reads.is_empty() {
+        return None;
+    }
+    if let Some(refusal) = reads.iter().find_map(|read| read.found.refusal.clone()) {
+        return Some(refused(refusal, sharded));
+    }
+    Some(match keyed(text, &reads, scene) {
+        Ok(keyed) => Routed { route: Route::Keyed(keyed), sharded },
+        Err(refusal) => refused(refusal, sharded),
+    })
+}
+
+/// FETCH FIRST 3 ROWS ONLY.
+fn is_row_count(text: Text<'_>, at: usize) -> bool {
+    text.is(at, "only") && at.checked_sub(1).is_some_and(|before| text.is_any(before, &["row", "rows"]))
+}
+
+fn refused(refusal: Refusal, sharded: Vec<(String, crate::routing::Sharded)>) -> Routed {
+    Routed { route: Route::Refused(refusal, Override::Shard), sharded }
+}
+
+/// A table that a name in the text may mean.
+struct Read {
+    found: Found,
+    /// The tokens of its schema and the dot behind it.
+    qualifier: Option<usize>,
+}
+
+/// # Errors
+/// For names that mean what can't be gathered.
+fn reads(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Vec<Read>, Refusal> {
+    let mut reads: Vec<Read> = Vec::new();
+    for at in 0..text.pieces.len() {
+        let Some(name) = text.name(at) else { continue };
+        if at.checked_sub(1).is_some_and(|before| text.punct(before, b'.')) {
+            // `database.schema.table`
+            if text.punct(at + 1, b'.')
+                && let Some(last) = text.name(at + 2)
+                && relation(
+                    scene,
+                    &tables::find(scene, names, &TableName { schema: Some(name.into()), name: last.into() }),
+                )
+                .is_some()
+            {
+                return Err(refusal::not_parsed());
+            }
+            continue;
+        }
+        let plain = TableName { schema: None, name: name.as_str().into() };
+        let mut candidates = vec![(plain, None)];
+        if text.punct(at + 1, b'.')
+            && let Some(last) = text.name(at + 2)
+        {
+            candidates.push((TableName { schema: Some(name.as_str().into()), name: last.into() }, Some(at)));
+        }
+        for (table, qualifier) in candidates {
+            let found = tables::find(scene, names, &table);
+            match found.location {
+                Location::System if qualifier.is_some() || is_used_as_table(text, at) => {
+                    return Err(refusal::not_gathered("a system catalog"));
+                }
+                Location::System => {}
+                Location::Home if found.schema.starts_with("pg_temp") => {
+                    return Err(refusal::not_gathered("a temporary table"));
+                }
+                Location::Home if relation(scene, &found).is_none() => {}
+                Location::Home | Location::Reference | Location::Sharded(_) => reads.push(Read { found, qualifier }),
+            }
+        }
+    }
+    Ok(reads)
+}
+
+fn is_used_as_table(text: Text<'_>, at: usize) -> bool {
+    at.checked_sub(1).is_some_and(|before| {
+        text.is_any(before, &["from", "join", "table", "lateral"])
+            || text.punct(before, b',')
+            || text.punct(before, b'(')
+    })
+}
+
+fn relation<'s>(scene: &'s Scene, found: &Found) -> Option<&'s Relation> {
+    scene.catalog.as_ref()?.relation(&found.schema, &found.name)
+}
+
+fn keyed(text: Text<'_>, reads: &[Read], scene: &Scene) -> Result<Keyed, Refusal> {
+    let all = 0..text.pieces.len();
+    if let Some(name) = all.clone().filter_map(|at| text.name(at)).find(|name| SYSTEM_COLUMNS.contains(&name.as_str()))
+    {
+        return Err(refusal::not_gathered(&format!("{name}, a system column,")));
+    }
+    let (mut uses, mut tables, mut home) = (Vec::new(), Vec::<Table>::new(), false);
+    for Read { found, .. } in reads {
+        let is_known = |table: &Table| table.schema == found.schema && table.name == found.name;
+        if tables.iter().any(is_known) {
+            continue;
+        }
+        if tables.iter().any(|table| table.name == found.name) {
+            return Err(refusal::not_gathered("two tables of one name, from different schemas,"));
+        }
+        let Some(relation) = relation(scene, found).filter(|relation| may_be_copied(relation)) else {
+            return Err(refusal::cannot_gather_table(&found.display));
+        };
+        let source = match &found.location {
+            Location::Sharded(sharded) => {
+                uses.push(Use {
+                    display: found.display.clone(),
+                    column: format!("{}.{}", found.display, sharded.key).into(),
+                    sharded: sharded.clone(),
+                    rows: Rows::Matching(Vec::new()),
+                    cuts: false,
+                    not_null: false,
+                });
+                Source::Shards(vec![uses.len() - 1])
+            }
+            Location::Reference => Source::Any,
+            Location::Home | Location::System => {
+                home = true;
+                Source::Home
+            }
+        };
+        tables.push(Table::of(found, relation, columns::all(relation), source));
+    }
+    let called = called(text, scene)?;
+    let left_out = left_out(text, reads)?;
+    Ok(Keyed { uses, home, spread: Spread::Gather(called.gather(text, tables, left_out).into()) })
+}
+
+fn called(text: Text<'_>, scene: &Scene) -> Result<Called, Refusal> {
+    let functions = scene.functions();
+    let mut calls: Vec<(Option<String>, String, usize)> = Vec::new();
+    for call in text.calls() {
+        let arguments = arguments(text, call.open);
+        calls.push((call.schema, call.name, arguments));
+    }
+    for at in 0..text.pieces.len() {
+        let Some(name) = text.name(at) else { continue };
+        let behind_dot = at.checked_sub(1).is_some_and(|before| text.punct(before, b'.'));
+        // Words that are calls by themselves, types that look names up, and `row.function`.
+        let is_call = !behind_dot && text.is(at, &name) && !text.punct(at + 1, b'(') && text::is_bare(&name)
+            || behind_dot && functions.class(None, &name) >= Class::HomeBound && functions.exists(&name);
+        if is_call {
+            calls.push((None, name, 0));
+        }
+    }
+    Called::of(text, calls.iter().map(|(schema, name, count)| (schema.as_deref(), name.as_str(), *count)), scene)
+}
+
+/// How many arguments stand in a parenthesis.
+fn arguments(text: Text<'_>, open: usize) -> usize {
+    let (mut depth, mut commas) = (0_usize, 0);
+    for at in open..text.pieces.len() {
+        match text.kind(at) {
+            Some(TokenKind::Punct(b'(' | b'[')) => depth += 1,
+            Some(TokenKind::Punct(b')' | b']')) if depth <= 1 => return if at == open + 1 { 0 } else { commas + 1 },
+            Some(TokenKind::Punct(b')' | b']')) => depth -= 1,
+            Some(TokenKind::Punct(b',')) if depth == 1 => commas += 1,
+            _ => {}
+        }
+    }
+    commas + 1
+}
+
+/// The schemas of the tables, which temporary ones don't have.
+///
+/// # Errors
+/// Where the table's name without its schema may mean something else in this text.
+fn left_out(text: Text<'_>, reads: &[Read]) -> Result<Vec<usize>, Refusal> {
+    let mut left_out = Vec::new();
+    for (at, name) in reads.iter().filter_map(|read| Some((read.qualifier?, &read.found.name))) {
+        if text.punct(at + 3, b'(') {
+            continue;
+        }
+        let schema = text.name(at).unwrap_or_default();
+        let alone = |other: usize| !other.checked_sub(1).is_some_and(|before| text.punct(before, b'.'));
+        let mut others = (0..text.pieces.len()).filter(|other| alone(*other));
+        let is_other = |other: usize| {
+            text.name(other).as_deref() == Some(name) && !text.punct(other + 1, b'.')
+                || text.name(other).as_deref() == Some(&*schema) && !text.punct(other + 1, b'.')
+        };
+        if others.any(is_other) {
+            return Err(refusal::not_gathered("a table with and without its schema"));
+        }
+        left_out.extend([at, at + 1]);
+    }
+    Ok(left_out)
+}
