@@ -88,6 +88,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
         max_replica_lag: None,
+        replication: shardway::config::ReplicationConfig::USUAL,
     };
     Config {
         server: ServerConfig {

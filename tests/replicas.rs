@@ -58,7 +58,7 @@ fn config(cluster: &Cluster) -> String {
         ("one", "prefer_replica", 1),
     ];
     for (name, reads, shards) in databases {
-        text += &format!("\n[database.{name}]\nhome = \"a\"\nreads = \"{reads}\"\n");
+        text += &format!("\n[database.{name}]\nhome = \"a\"\nfailover_wait = \"off\"\nreads = \"{reads}\"\n");
         for shard in cluster.shards().iter().take(shards) {
             let url = |port| format!("\"postgres://127.0.0.1:{port}/{}\"", cluster.database());
             text += &format!(

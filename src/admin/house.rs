@@ -16,6 +16,7 @@ pub trait House: Send + Sync + 'static {
     fn pools(&self) -> Vec<PoolState>;
     fn databases(&self) -> Vec<DatabaseState>;
     fn servers(&self) -> Vec<ServerState>;
+    fn shards(&self) -> Vec<ShardState>;
     fn nodes(&self) -> Vec<NodeState>;
     fn tables(&self) -> Vec<TableState>;
     /// Transactions over several shards that are prepared and not finished.
@@ -120,6 +121,23 @@ pub struct NodeState {
     pub lag: Option<Duration>,
     /// Why it isn't fit for its part.
     pub problem: Option<String>,
+}
+
+/// Who takes a shard's writes.
+#[derive(Clone, Debug)]
+pub struct ShardState {
+    pub database: String,
+    pub shard: String,
+    /// `None`: nobody, and statements wait.
+    pub primary: Option<String>,
+    /// Why nobody does.
+    pub problem: Option<String>,
+    /// Several would.
+    pub is_torn: bool,
+    /// Statements that wait for a primary.
+    pub waiting: usize,
+    /// How often another node has come to be it.
+    pub changes: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -21,6 +21,11 @@ pub(super) const PREPARED_STATEMENTS: usize = 500;
 pub(super) const LOG_LEVEL: &str = "info";
 pub(super) const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
+/// Patroni takes half a minute to notice that a primary is gone, and a second to promote another; most clients would
+/// rather have an error after ten seconds.
+pub(super) const FAILOVER_WAIT: Duration = Duration::from_secs(10);
+pub(super) const FAILOVER_QUEUE: usize = 1000;
+
 pub(super) const AUTO_SETUP: bool = true;
 /// What a dead proxy leaves holds its rows' locks: found within seconds, by a query that costs a millisecond.
 pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);

@@ -88,6 +88,8 @@ pub(super) const DATABASE: SectionKind = SectionKind {
         key("auto_setup", "auto_setup = true"),
         key("recovery_interval", "recovery_interval = \"10s\""),
         key("max_replica_lag", "max_replica_lag = \"10s\""),
+        key("failover_wait", "failover_wait = \"10s\""),
+        key("failover_queue", "failover_queue = 1000"),
         key("shard", "[database.shop.shard.a]"),
         key("table", "[database.shop.table.users]"),
     ],

@@ -141,6 +141,26 @@ pub struct DatabaseConfig {
     pub recovery_interval: Duration,
     /// Replicas that are further behind aren't read; `None`: however far.
     pub max_replica_lag: Option<Duration>,
+    pub replication: ReplicationConfig,
+}
+
+/// How nodes of a shard stand in for each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplicationConfig {
+    /// How long statements wait while their shard has no primary; `None`: only where another node may become one.
+    pub failover_wait: Option<Duration>,
+    /// How many of a shard may wait.
+    pub failover_queue: usize,
+}
+
+impl ReplicationConfig {
+    /// Where the file says nothing.
+    pub const USUAL: Self = Self { failover_wait: None, failover_queue: defaults::FAILOVER_QUEUE };
+
+    pub fn failover_wait_of(&self, shard: &ShardConfig) -> Duration {
+        let usual = if shard.replicas.is_empty() { Duration::ZERO } else { defaults::FAILOVER_WAIT };
+        self.failover_wait.unwrap_or(usual)
+    }
 }
 
 #[derive(Clone, Debug)]

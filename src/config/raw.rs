@@ -92,6 +92,8 @@ pub(super) struct RawDatabase<'t> {
     pub(super) auto_setup: Option<Placed<bool>>,
     pub(super) recovery_interval: Text,
     pub(super) max_replica_lag: Text,
+    pub(super) failover_wait: Text,
+    pub(super) failover_queue: Number,
     /// In the file's order.
     pub(super) shards: Vec<RawShard<'t>>,
     pub(super) tables: Vec<RawTable<'t>>,
@@ -228,6 +230,8 @@ fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<
         auto_setup: section.boolean("auto_setup", notes),
         recovery_interval: section.string("recovery_interval", notes),
         max_replica_lag: section.string("max_replica_lag", notes),
+        failover_wait: section.string("failover_wait", notes),
+        failover_queue: section.integer("failover_queue", notes),
         shards: shards.into_iter().map(|(name, table)| shard(&base, name, table, notes)).collect(),
         tables: tables.into_iter().map(|(name, entry)| self::table(&base, name, entry, notes)).collect(),
         section,

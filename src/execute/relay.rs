@@ -326,6 +326,10 @@ impl Relay<'_> {
             return Ok(());
         }
         self.outcome.note_error(frame);
+        if self.outcome.sqlstate == Some(*b"25006") {
+            // Of what was taken for the primary it means that it isn't that any more.
+            self.backend.node.suspect();
+        }
         // What the client still sends of its copy is ignored, as a server would.
         self.copying = None;
         let own = matches!(self.expects.front(), Some(Expect::Parse { shown: true, .. }));

@@ -12,5 +12,5 @@ mod verify;
 pub use connect::{NetError, connect_stream};
 pub use framed::Framed;
 pub use inbound::Inbound;
-pub use stream::Stream;
+pub use stream::{Handle, Stream};
 pub use tls::{ServerTls, TlsError};

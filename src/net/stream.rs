@@ -5,6 +5,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -21,6 +22,18 @@ pub enum Stream {
     TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     /// A server that granted TLS; we are its client.
     TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// A socket that somebody else reads and writes.
+#[derive(Debug)]
+pub struct Handle(socket2::Socket);
+
+impl Handle {
+    /// Both directions end; whoever waits for the socket is woken.
+    pub fn shut(&self) {
+        // It may have ended by itself.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
 }
 
 macro_rules! each {
@@ -112,6 +125,17 @@ impl Stream {
             Self::TlsServer(inner) => Some(inner.get_ref().0),
             Self::TlsClient(inner) => Some(inner.get_ref().0),
         }
+    }
+
+    /// Another handle on the socket, for whoever may have to cut it off; `None` if the system gives none.
+    pub fn handle(&self) -> Option<Handle> {
+        let socket = match self {
+            Self::Tcp(inner) => inner.as_fd(),
+            Self::Unix(inner) => inner.as_fd(),
+            Self::TlsServer(inner) => inner.get_ref().0.as_fd(),
+            Self::TlsClient(inner) => inner.get_ref().0.as_fd(),
+        };
+        Some(Handle(socket.try_clone_to_owned().ok()?.into()))
     }
 
     pub fn is_tls(&self) -> bool {

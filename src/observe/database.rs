@@ -1,6 +1,7 @@
 //! The figures of one database and of its nodes. They outlive reloads: a database of the same name goes on counting.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -72,12 +73,12 @@ impl Total {
 }
 
 /// What a node is known by over reloads: shard, role and address.
-type NodeName = (String, &'static str, String);
+type NodeName = (String, String);
 
 #[derive(Debug)]
 pub struct NodeFigures {
     pub shard: String,
-    pub role: &'static str,
+    is_replica: AtomicBool,
     pub address: String,
     /// Of statements that ran on this node alone.
     pub durations: Histogram,
@@ -146,13 +147,13 @@ impl DatabaseFigures {
     }
 
     /// The figures of a node, made when it is new.
-    pub fn node(&self, shard: &str, role: &'static str, address: &str) -> Arc<NodeFigures> {
+    pub fn node(&self, shard: &str, address: &str) -> Arc<NodeFigures> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = (shard.to_owned(), role, address.to_owned());
+        let name = (shard.to_owned(), address.to_owned());
         let node = nodes.entry(name).or_insert_with(|| {
             Arc::new(NodeFigures {
                 shard: shard.to_owned(),
-                role,
+                is_replica: AtomicBool::new(false),
                 address: address.to_owned(),
                 durations: Histogram::default(),
                 waits: Histogram::default(),
@@ -168,6 +169,15 @@ impl DatabaseFigures {
 }
 
 impl NodeFigures {
+    /// As it was found last.
+    pub fn role(&self) -> &'static str {
+        if self.is_replica.load(Ordering::Relaxed) { "replica" } else { "primary" }
+    }
+
+    pub fn note_role(&self, is_replica: bool) {
+        self.is_replica.store(is_replica, Ordering::Relaxed);
+    }
+
     pub fn add(&self, total: NodeTotal) {
         self.totals.add([(total as usize, 1)]);
     }

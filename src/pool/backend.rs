@@ -1,13 +1,13 @@
 //! One connection to a server, and everything the proxy knows of its session.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use super::node::Node;
 use super::prepared::Prepared;
 use super::settings::Settings;
-use crate::net::Framed;
+use crate::net::{Framed, Handle};
 use crate::protocol::backend::Status;
 
 #[derive(Debug)]
@@ -64,10 +64,19 @@ pub struct BackendKey {
     closed: AtomicBool,
     /// [`Node::era`] when it was opened.
     era: usize,
+    /// Its socket, where it may have to be cut off.
+    handle: Mutex<Option<Handle>>,
 }
 
 impl BackendKey {
-    pub(super) fn new(node: &Arc<Node>, process_id: u32, secret_key: Vec<u8>, user: &str, is_tls: bool) -> Self {
+    pub(super) fn new(
+        node: &Arc<Node>,
+        process_id: u32,
+        secret_key: Vec<u8>,
+        user: &str,
+        is_tls: bool,
+        handle: Option<Handle>,
+    ) -> Self {
         Self {
             node: Arc::clone(node),
             process_id,
@@ -78,6 +87,14 @@ impl BackendKey {
             leased: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             era: node.era(),
+            handle: Mutex::new(handle),
+        }
+    }
+
+    /// Whoever waits for it sees the end of its stream.
+    pub(super) fn sever(&self) {
+        if let Some(handle) = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            handle.shut();
         }
     }
 
@@ -108,6 +125,8 @@ pub struct Open(pub(super) Arc<BackendKey>);
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.closed.store(true, Ordering::Relaxed);
+        // It would keep the socket open.
+        drop(self.0.handle.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

@@ -49,8 +49,17 @@ enum Grant {
 pub enum LeaseError {
     #[error("no connection to {node} became free within {waited:?}")]
     TimedOut { node: String, waited: Duration },
+    /// `may_pass`: another attempt may succeed, or another node.
     #[error("could not connect to {node}: {reason}")]
-    Unreachable { node: String, reason: String },
+    Unreachable { node: String, reason: String, may_pass: bool },
+    /// Nobody takes the shard's writes, and it was waited as long as is configured.
+    #[error("shard {shard} has no primary: {reason}")]
+    NoPrimary { shard: String, reason: String },
+    /// More than one node would take them.
+    #[error("writes to shard {shard} are stopped: {reason}")]
+    Torn { shard: String, reason: String },
+    #[error("shard {shard} has no primary, and {held} statements wait for one already")]
+    TooManyHeld { shard: String, held: usize },
 }
 
 impl From<LeaseError> for ClientError {
@@ -61,6 +70,14 @@ impl From<LeaseError> for ClientError {
                 .hint("Raise pool.size or pool.wait_timeout, or keep transactions shorter."),
             LeaseError::Unreachable { .. } => Self::new(SqlState::CANNOT_CONNECT, message)
                 .hint("Statements for other shards are served; this one can be tried again later."),
+            LeaseError::NoPrimary { .. } | LeaseError::TooManyHeld { .. } => {
+                Self::new(SqlState::CANNOT_CONNECT, message).hint(
+                    "Nothing was done. Statements for other shards are served; this one can be tried again later.",
+                )
+            }
+            LeaseError::Torn { .. } => Self::new(SqlState::CANNOT_CONNECT_NOW, message)
+                .detail("Shardway can't tell which of them has the rows that were committed.")
+                .hint("Stop all but one of these servers, or make them its replicas."),
         }
     }
 }
@@ -200,14 +217,14 @@ impl Inner {
 
     fn check_node(&self) -> Result<(), LeaseError> {
         match self.node.recent_failure() {
-            Some(reason) => Err(LeaseError::Unreachable { node: self.node.describe(), reason }),
+            Some(reason) => Err(LeaseError::Unreachable { node: self.node.describe(), reason, may_pass: true }),
             None => Ok(()),
         }
     }
 
     fn closed(&self) -> LeaseError {
         let reason = "the database is no longer configured".to_owned();
-        LeaseError::Unreachable { node: self.node.describe(), reason }
+        LeaseError::Unreachable { node: self.node.describe(), reason, may_pass: false }
     }
 
     async fn wait(&self, turn: oneshot::Receiver<Grant>) -> Result<Grant, LeaseError> {
@@ -227,10 +244,14 @@ impl Inner {
             Err(error) => {
                 let reason = error.to_string();
                 // A server that refuses one user may well serve others.
-                if error.refusal().is_none() {
+                let refused = error.refusal();
+                if refused.is_none() {
                     self.node.note_failure(reason.clone());
+                    self.node.suspect();
                 }
-                Err(LeaseError::Unreachable { node: self.node.describe(), reason })
+                // Starting, or stopping.
+                let may_pass = refused.is_none_or(|refused| refused.sqlstate.starts_with("57P"));
+                Err(LeaseError::Unreachable { node: self.node.describe(), reason, may_pass })
             }
         }
     }
@@ -243,7 +264,8 @@ impl Inner {
         self.node.note_success();
         let Connected { framed, process_id, secret_key, parameters } = connected;
         let is_tls = framed.stream.is_tls();
-        let key = Arc::new(BackendKey::new(&self.node, process_id, secret_key, &self.login.user, is_tls));
+        let handle = if self.node.is_watched() { framed.stream.handle() } else { None };
+        let key = Arc::new(BackendKey::new(&self.node, process_id, secret_key, &self.login.user, is_tls, handle));
         self.node.enrol(&key);
         Ok(Box::new(Backend {
             framed,
@@ -323,7 +345,7 @@ pub struct Lease {
 
 impl Lease {
     pub fn is_replica(&self) -> bool {
-        self.node.role == NodeRole::Replica
+        self.node.role() == NodeRole::Replica
     }
 
     /// An idle server speaks only to say that it goes away, or that its configuration changed; either way a
@@ -386,6 +408,9 @@ impl Drop for Lease {
             }
             self.pool.take_back(backend);
         } else {
+            if backend.condition == Condition::Broken {
+                self.pool.node.suspect();
+            }
             drop(backend);
             self.pool.end_one();
         }

@@ -1,12 +1,12 @@
 //! One server as the pools see it: where it is, whether connects to it work, how busy it is.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::backend::BackendKey;
 use crate::config::NodeConfig;
@@ -36,8 +36,11 @@ pub struct Node {
     pub place: u16,
     pub shard: ShardId,
     pub shard_name: String,
-    pub role: NodeRole,
+    /// As found; before anybody has looked, as configured.
+    role: AtomicU8,
     pub config: NodeConfig,
+    /// Has the shard's nodes looked at, if it has several.
+    watchers: Option<watch::Sender<()>>,
     /// Limits connects under way at once.
     pub(super) connects: Semaphore,
     /// Leases out, for "least busy".
@@ -90,13 +93,15 @@ impl Node {
         connects_max: usize,
         figures: Arc<NodeFigures>,
     ) -> Self {
+        figures.note_role(role == NodeRole::Replica);
         Self {
             id,
             place,
             shard,
             shard_name: shard_name.to_owned(),
-            role,
+            role: AtomicU8::new(role as u8),
             config,
+            watchers: None,
             connects: Semaphore::new(connects_max.max(1)),
             leased: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
@@ -109,6 +114,44 @@ impl Node {
             standing: ArcSwapOption::empty(),
             unfit: AtomicBool::new(false),
         }
+    }
+
+    /// A node of a shard that has several: who leads is found by looking.
+    #[must_use]
+    pub fn watched_by(self, watchers: watch::Sender<()>) -> Self {
+        Self { watchers: Some(watchers), ..self }
+    }
+
+    pub fn is_watched(&self) -> bool {
+        self.watchers.is_some()
+    }
+
+    /// Something went wrong that a change of the primary would explain: the nodes are looked at now.
+    pub fn suspect(&self) {
+        if let Some(watchers) = &self.watchers {
+            watchers.send_replace(());
+        }
+    }
+
+    pub fn role(&self) -> NodeRole {
+        if self.role.load(Ordering::Relaxed) == NodeRole::Primary as u8 { NodeRole::Primary } else { NodeRole::Replica }
+    }
+
+    pub fn set_role(&self, role: NodeRole) {
+        self.role.store(role as u8, Ordering::Relaxed);
+        self.figures.note_role(role == NodeRole::Replica);
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.config.host, self.config.port)
+    }
+
+    /// It doesn't lead any more, but may live: whatever is under way on it ends now, since nobody may be told that it
+    /// is committed.
+    pub fn sever(&self) {
+        self.begin_era();
+        self.servers().iter().for_each(|key| key.sever());
     }
 
     pub fn has_accepted(&self, settings: u64) -> bool {
@@ -134,7 +177,7 @@ impl Node {
 
     /// As operators and EXPLAIN name it.
     pub fn describe(&self) -> String {
-        format!("shard {}, {} {}:{}", self.shard_name, self.role.name(), self.config.host, self.config.port)
+        format!("shard {}, {} {}:{}", self.shard_name, self.role().name(), self.config.host, self.config.port)
     }
 
     /// A connection was opened.

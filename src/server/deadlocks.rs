@@ -111,6 +111,9 @@ impl Looker {
     }
 
     async fn break_deadlocks(&mut self, database: &Database, waiting: &[Arc<Waiter>]) -> Result<(), String> {
+        if self.places.iter().zip(database.primaries()).any(|(place, primary)| !Arc::ptr_eq(&place.node, primary)) {
+            return Err("another server has become a primary".to_owned());
+        }
         self.say(waiting).await?;
         let first = self.read(database).await?.victims();
         if first.is_empty() {

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use super::{Current, Shared, reload};
 use crate::admin::House;
-use crate::admin::house::{DatabaseState, InDoubtState, NodeState, PoolState, ServerState, TableState, Work};
+use crate::admin::house::{
+    DatabaseState, InDoubtState, NodeState, PoolState, ServerState, ShardState, TableState, Work,
+};
 use crate::config::Config;
 use crate::observe::Observed;
-use crate::pool::{NodePool, NodeRole};
+use crate::pool::{Lead, NodePool, NodeRole};
 use crate::routing::{Placement, ShardMap, TableRoute};
 use crate::session::database::Database;
 use crate::types::{Bucket, ShardId};
@@ -168,7 +170,7 @@ impl House for Premises {
                     host: node.config.host.clone(),
                     port: node.config.port,
                     shard: node.shard_name.clone(),
-                    role: node.role.name(),
+                    role: node.role().name(),
                     is_leased: key.is_leased(),
                     is_closing: key.is_outdated(),
                     connected: key.connected,
@@ -192,7 +194,7 @@ impl House for Premises {
                 nodes.push(NodeState {
                     database: database.config.name.clone(),
                     shard: node.shard_name.clone(),
-                    role: node.role.name(),
+                    role: node.role().name(),
                     host: node.config.host.clone(),
                     port: node.config.port,
                     server_database: node.config.database.clone(),
@@ -208,6 +210,23 @@ impl House for Premises {
             }
         }
         nodes
+    }
+
+    fn shards(&self) -> Vec<ShardState> {
+        let current = self.current();
+        let state = |database: &Database, lead: &Lead| {
+            let (problem, is_torn) = lead.problem().unzip();
+            ShardState {
+                database: database.config.name.clone(),
+                shard: lead.node().shard_name.clone(),
+                primary: lead.at().map(|_| lead.node().address()),
+                problem,
+                is_torn: is_torn.unwrap_or(false),
+                waiting: lead.held(),
+                changes: lead.changes(),
+            }
+        };
+        current.databases.all().flat_map(|database| database.leads().map(|lead| state(database, lead))).collect()
     }
 
     fn tables(&self) -> Vec<TableState> {
@@ -232,7 +251,7 @@ impl House for Premises {
 
     fn shards_of(&self, client: u32) -> Vec<String> {
         let Some(client) = self.0.keys.of(client) else { return Vec::new() };
-        let shown = |node: &crate::pool::Node| match node.role {
+        let shown = |node: &crate::pool::Node| match node.role() {
             NodeRole::Primary => node.shard_name.clone(),
             NodeRole::Replica => format!("{} (replica)", node.shard_name),
         };

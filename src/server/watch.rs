@@ -104,7 +104,7 @@ impl Watch {
             }
         }
         self.database.planner.adopt_catalog(catalog.clone(), definitions_seen);
-        for answer in answers.iter().filter(|answer| answer.node.role == NodeRole::Primary) {
+        for answer in answers.iter().filter(|answer| answer.node.role() == NodeRole::Primary) {
             let configured = self.database.planner.record_for(&catalog, &answer.node.shard_name);
             let (Some(recorded), Some(configured)) = (&answer.recorded, configured) else { continue };
             if !recorded.has_all_of(&configured)

@@ -83,7 +83,7 @@ impl Cancellable {
         self.killed.load(Ordering::Acquire)
     }
 
-    /// Waits for a cancel request that finds no server at work.
+    /// Waits for a cancel request, for a session that waits for something else than a server.
     pub async fn interrupted(&self) {
         self.interrupt.notified().await;
     }
@@ -95,10 +95,10 @@ impl Cancellable {
 
     /// Cancels what runs now, if anything does.
     pub async fn cancel(self: &Arc<Self>) {
+        self.interrupt.notify_waiters();
         let backends = {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
             if targets.backends.is_empty() {
-                self.interrupt.notify_waiters();
                 return;
             }
             targets.under_way += 1;

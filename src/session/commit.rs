@@ -42,7 +42,9 @@ impl Session {
             all.extend_from_slice(shards);
             let mut is_new = false;
             for shard in all {
-                is_new |= self.database.make_two_phase_ready(shard).await?;
+                // What is under way on a server that is gone is gone with it: there is nothing to wait for.
+                let waits = self.transaction.held().iter().all(|held| held.shard != shard);
+                is_new |= self.database.make_two_phase_ready(shard, waits).await?;
             }
             if is_new {
                 self.look_again().await;

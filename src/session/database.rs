@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gate::Gate;
-use crate::config::{Config, DatabaseConfig, PoolConfig, ReadPolicy, UserConfig};
+use super::user_pools::ShardPools;
+pub use super::user_pools::UserPools;
+use crate::config::{Config, DatabaseConfig, PoolConfig, UserConfig};
 use crate::observe::{DatabaseFigures, NodeFigures, Observed};
-use crate::planning::Access;
 use crate::pool::connect::Login;
-use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole, Statements};
+use crate::pool::{HoldTerms, Lead, Node, NodePool, NodeRole, Statements};
 use crate::transaction::recovery::InDoubt;
 use crate::types::limits::SCRATCH_CONNECTIONS_MAX;
 use crate::types::{NodeId, ShardId};
@@ -26,7 +27,7 @@ pub struct Database {
     pool_config: PoolConfig,
     /// As configured, unless an administrator has set another.
     pool_size: AtomicUsize,
-    shards: Vec<ShardNodes>,
+    shards: Vec<Arc<Lead>>,
     /// One node for everything: no statement has a choice, and PostgreSQL itself keeps the transactions.
     is_single: bool,
     has_replicas: bool,
@@ -47,32 +48,6 @@ pub struct Database {
     pub waiters: Arc<super::waits::Waiters>,
 }
 
-#[derive(Debug)]
-struct ShardNodes {
-    primary: Arc<Node>,
-    replicas: Vec<Arc<Node>>,
-}
-
-/// The pools of one user of one database.
-pub struct UserPools {
-    shards: Vec<ShardPools>,
-    reads: ReadPolicy,
-    /// What a server reports to a session, by the hash of its start-up settings.
-    pub greetings: Mutex<HashMap<u64, Arc<super::welcome::Greeting>>>,
-    next: AtomicUsize,
-}
-
-impl std::fmt::Debug for UserPools {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserPools").field("shards", &self.shards.len()).finish_non_exhaustive()
-    }
-}
-
-struct ShardPools {
-    primary: NodePool,
-    replicas: Vec<NodePool>,
-}
-
 /// Numbers nodes over the life of the process.
 static NEXT_NODE: AtomicU32 = AtomicU32::new(0);
 
@@ -87,26 +62,27 @@ impl Database {
         let mut node_figures = Vec::new();
         let mut node = |shard: usize, name: &str, role: NodeRole, config: &crate::config::NodeConfig| {
             let place = u16::try_from(node_figures.len()).unwrap_or(u16::MAX);
-            let counts = figures.node(name, role.name(), &format!("{}:{}", config.host, config.port));
+            let counts = figures.node(name, &format!("{}:{}", config.host, config.port));
             node_figures.push(Arc::clone(&counts));
             let id = NodeId::new(NEXT_NODE.fetch_add(1, Ordering::Relaxed));
             let shard = ShardId::new(u16::try_from(shard).expect("the configuration bounds the shards"));
             let connects_max = pool_config.connects_max;
-            Arc::new(Node::new(id, place, shard, name, role, config.clone(), connects_max, counts))
+            Node::new(id, place, shard, name, role, config.clone(), connects_max, counts)
         };
-        let shards = config
-            .shards
-            .iter()
-            .enumerate()
-            .map(|(position, shard)| ShardNodes {
-                primary: node(position, &shard.name, NodeRole::Primary, &shard.primary),
-                replicas: shard
-                    .replicas
-                    .iter()
-                    .map(|replica| node(position, &shard.name, NodeRole::Replica, replica))
-                    .collect(),
-            })
-            .collect();
+        let mut shards = Vec::with_capacity(config.shards.len());
+        for (position, shard) in config.shards.iter().enumerate() {
+            let watchers = tokio::sync::watch::Sender::new(());
+            let roles = std::iter::once(NodeRole::Primary).chain(std::iter::repeat(NodeRole::Replica));
+            let nodes = std::iter::once(&shard.primary).chain(&shard.replicas).zip(roles).map(|(place, role)| {
+                let node = node(position, &shard.name, role, place);
+                Arc::new(if shard.replicas.is_empty() { node } else { node.watched_by(watchers.clone()) })
+            });
+            let terms = HoldTerms {
+                wait_max: config.replication.failover_wait_of(shard),
+                held_max: config.replication.failover_queue,
+            };
+            shards.push(Arc::new(Lead::new(nodes.collect(), terms, watchers.clone())));
+        }
         let config_size = config.pool_size;
         let config = Arc::new(config.clone());
         Self {
@@ -137,10 +113,24 @@ impl Database {
         self.is_single
     }
 
+    /// The home shard's primary; while it has none, the last one.
+    ///
     /// # Panics
     /// Never: the configuration has a home shard.
     pub fn home_primary(&self) -> &Arc<Node> {
-        &self.shards.get(self.config.home.index()).expect("the configuration proves that there is a home shard").primary
+        self.lead(self.config.home).node()
+    }
+
+    /// Who takes a shard's writes.
+    ///
+    /// # Panics
+    /// When another database's shard is asked for.
+    pub fn lead(&self, shard: ShardId) -> &Arc<Lead> {
+        self.shards.get(shard.index()).expect("plans name shards of this database")
+    }
+
+    pub fn leads(&self) -> impl Iterator<Item = &Arc<Lead>> {
+        self.shards.iter()
     }
 
     /// How a user logs in to the servers; `None` if it is no longer one.
@@ -157,16 +147,41 @@ impl Database {
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.shards.iter().flat_map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas))
+        self.shards.iter().flat_map(|lead| lead.nodes())
     }
 
+    /// As found: what a shard's primary is changes.
     pub fn primaries(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.shards.iter().map(|shard| &shard.primary)
+        self.shards.iter().map(|lead| lead.node())
     }
 
-    /// Each shard's primary, and behind it its replicas.
+    /// Each shard's primary, and behind it its other nodes.
     pub fn nodes_by_shard(&self) -> impl Iterator<Item = Vec<Arc<Node>>> {
-        self.shards.iter().map(|shard| std::iter::once(&shard.primary).chain(&shard.replicas).cloned().collect())
+        self.shards.iter().map(|lead| {
+            let primary = lead.node();
+            let others = lead.nodes().iter().filter(|node| !Arc::ptr_eq(node, primary));
+            std::iter::once(primary).chain(others).cloned().collect()
+        })
+    }
+
+    /// Another node takes the writes of one of its shards.
+    pub fn note_leader(&self, lead: &Lead) {
+        self.recovery.notify_one();
+        if lead.node().shard == self.config.home {
+            self.scratch.forget();
+            self.ids.leave_server();
+            self.planner.look_again();
+        }
+    }
+
+    /// A reload changes nothing about which nodes lead.
+    fn inherit(&self, before: &Database) {
+        for lead in &self.shards {
+            let name = &lead.node().shard_name;
+            if let Some(before) = before.shards.iter().find(|before| before.node().shard_name == *name) {
+                lead.inherit(before);
+            }
+        }
     }
 
     /// A reload replaced this database: its sessions move over between transactions.
@@ -235,9 +250,9 @@ impl Database {
         &self,
         definitions: &str,
     ) -> Result<Arc<super::scratch::Attached>, crate::types::ClientError> {
-        let home = self.shards.get(self.config.home.index()).expect("the home shard is one of the configuration");
+        let home = Arc::clone(self.home_primary());
         let site = super::scratch::Site {
-            home: &home.primary.config,
+            home: &home.config,
             control: self.control_login(),
             may_create: self.config.auto_setup,
             pool: &self.pool_config,
@@ -251,26 +266,16 @@ impl Database {
     /// The database's name on the home shard's server.
     pub(super) fn name_at_home(&self) -> Option<&str> {
         let home = self.shards.get(self.config.home.index())?;
-        Some(&home.primary.config.database)
+        Some(&home.node().config.database)
     }
 
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
         let pool =
             |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.pool_size());
-        UserPools {
-            shards: self
-                .shards
-                .iter()
-                .map(|shard| ShardPools {
-                    primary: pool(&shard.primary),
-                    replicas: shard.replicas.iter().map(pool).collect(),
-                })
-                .collect(),
-            reads: self.config.reads,
-            greetings: Mutex::new(HashMap::new()),
-            next: AtomicUsize::new(0),
-        }
+        let shards = self.shards.iter();
+        let shards = shards.map(|lead| ShardPools::new(Arc::clone(lead), lead.nodes().iter().map(pool).collect()));
+        UserPools::new(shards.collect(), self.config.reads)
     }
 
     /// The users that have pools, with these.
@@ -333,60 +338,6 @@ pub fn login_of(user: &UserConfig) -> Login {
     }
 }
 
-impl UserPools {
-    pub fn each(&self, mut act: impl FnMut(&NodePool)) {
-        for shard in &self.shards {
-            act(&shard.primary);
-            shard.replicas.iter().for_each(&mut act);
-        }
-    }
-
-    /// A connection on that shard: on a replica if the statement may run there and the policy says so.
-    ///
-    /// # Errors
-    /// When no node that may serve it can be reached in time.
-    pub async fn lease(&self, shard: ShardId, access: Access) -> Result<Lease, LeaseError> {
-        let pools = self.shards.get(shard.index()).expect("plans name shards of this database");
-        if access == Access::Read && self.reads != ReadPolicy::Primary {
-            if let Some(replica) = self.least_busy(&pools.replicas) {
-                match replica.lease().await {
-                    Err(error) if self.reads == ReadPolicy::PreferReplica => {
-                        tracing::debug!(%error, "the primary reads instead");
-                    }
-                    outcome => return outcome,
-                }
-            } else if self.reads == ReadPolicy::ReplicaOnly {
-                let node = format!("shard {}", pools.primary.node().shard_name);
-                return Err(LeaseError::Unreachable { node, reason: "no replica is up and fit to be read".to_owned() });
-            }
-        }
-        pools.primary.lease().await
-    }
-
-    /// A particular connection to a shard's primary, if it is free.
-    pub fn lease_again(&self, shard: ShardId, key: &Arc<crate::pool::BackendKey>) -> Option<Lease> {
-        self.shards.get(shard.index())?.primary.lease_again(key)
-    }
-
-    /// The same if a connection is free on this worker.
-    pub fn lease_now(&self, shard: ShardId, access: Access) -> Option<Lease> {
-        let pools = self.shards.get(shard.index())?;
-        if access == Access::Read && self.reads != ReadPolicy::Primary {
-            return self.least_busy(&pools.replicas)?.lease_now();
-        }
-        pools.primary.lease_now()
-    }
-
-    /// Of replicas that are equally busy each gets its turn.
-    fn least_busy<'a>(&self, replicas: &'a [NodePool]) -> Option<&'a NodePool> {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        (0..replicas.len())
-            .filter_map(|offset| replicas.get((start + offset) % replicas.len()))
-            .filter(|pool| !pool.node().is_unfit() && pool.node().recent_failure().is_none())
-            .min_by_key(|pool| pool.node().leased())
-    }
-}
-
 /// The databases of a configuration.
 #[derive(Debug)]
 pub struct Databases {
@@ -407,7 +358,11 @@ impl Databases {
                     let figures = observed.database(name);
                     let gate = before.and_then(|before| before.get(name)).map(|before| Arc::clone(&before.gate));
                     let gate = gate.unwrap_or_default();
-                    Arc::new(Database::new(database, &config.pool, &config.users, figures, gate))
+                    let database = Database::new(database, &config.pool, &config.users, figures, gate);
+                    if let Some(before) = before.and_then(|before| before.get(name)) {
+                        database.inherit(&before);
+                    }
+                    Arc::new(database)
                 });
                 (name.clone(), database)
             })

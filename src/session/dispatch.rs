@@ -3,15 +3,21 @@
 
 use std::sync::Arc;
 
+use super::effects::Change;
 use super::turn::{Session, SessionEnd, ends_session};
 use crate::execute::own::{self, OwnError};
 use crate::execute::replies::{ClientFrame, lost};
 use crate::execute::{Expect, RelayError};
 use crate::planning::{Access, Plan};
-use crate::pool::{Condition, SettingValue};
+use crate::pool::{Condition, Lease, SettingValue};
 use crate::protocol::backend::Status;
 use crate::protocol::frontend::encode;
+use crate::sql::command::TransactionCommand;
 use crate::types::{ClientError, ShardId, SqlState};
+
+fn cancelled_by_user() -> ClientError {
+    ClientError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
+}
 
 impl Session {
     /// The one shard that a plan means now; `None` for several.
@@ -64,7 +70,7 @@ impl Session {
                 Some(reserved) => reserved?,
                 None => {
                     self.notes.client().wait();
-                    let lease = self.pools.lease(shard, access).await?;
+                    let lease = self.await_lease(shard, access).await?;
                     self.notes.waited(lease.waited);
                     lease
                 }
@@ -141,11 +147,15 @@ impl Session {
             () = self.cancel.interrupted() => true,
         };
         self.notes.waited(began.elapsed());
-        if cancelled {
-            let message = "canceling statement due to user request";
-            return Err(ClientError::new(SqlState::QUERY_CANCELED, message));
+        if cancelled { Err(cancelled_by_user()) } else { Ok(()) }
+    }
+
+    /// A connection, unless the client cancels what it waits for.
+    pub(super) async fn await_lease(&self, shard: ShardId, access: Access) -> Result<Lease, ClientError> {
+        tokio::select! {
+            lease = self.pools.lease(shard, access) => Ok(lease?),
+            () = self.cancel.interrupted() => Err(cancelled_by_user()),
         }
-        Ok(())
     }
 
     pub(super) fn may_use_replica(&self, shard: ShardId) -> bool {
@@ -203,6 +213,18 @@ impl Session {
         error: RelayError,
         may_have_committed: bool,
     ) -> Result<(), SessionEnd> {
+        self.survive_ending(shard, error, may_have_committed, false).await
+    }
+
+    /// As [`Self::survive`]; `ends`: a COMMIT or a ROLLBACK of the client's was under way, so that its block is over
+    /// whatever became of it.
+    pub(super) async fn survive_ending(
+        &mut self,
+        shard: ShardId,
+        error: RelayError,
+        may_have_committed: bool,
+        ends: bool,
+    ) -> Result<(), SessionEnd> {
         if let Some(end) = ends_session(&error) {
             return Err(end);
         }
@@ -228,7 +250,7 @@ impl Session {
             }
             other => {
                 let told = match self.transaction.lease_mut(shard) {
-                    Some(lease) => lost(lease, &other.to_string(), may_have_committed && !was_in_block),
+                    Some(lease) => lost(lease, &other.to_string(), may_have_committed && (ends || !was_in_block)),
                     None => ClientError::new(SqlState::CONNECTION_FAILURE, other.to_string()),
                 };
                 self.say_error(&told);
@@ -246,6 +268,10 @@ impl Session {
             self.roll_back_held().await;
             self.state.fail_implicit();
             self.close_spread();
+        } else if was_in_block && ends {
+            self.roll_back_held().await;
+            self.transaction.end();
+            self.apply(Change::Transaction(TransactionCommand::Rollback { chain: false }));
         } else if was_in_block {
             self.roll_back_held().await;
             self.transaction.lose();
@@ -297,6 +323,7 @@ impl Session {
         let in_block = self.transaction.status() != Status::Idle;
         // What the client never saw begin is rolled back by whoever began it.
         let is_spread = self.transaction.is_spread();
+        let mut gone = Vec::new();
         for held in self.transaction.held_mut() {
             if !is_spread
                 && held.lease.status == Status::InTransaction
@@ -304,9 +331,14 @@ impl Session {
                 && let Err(OwnError::Lost(reason)) = own::poison(&mut held.lease).await
             {
                 tracing::debug!(reason, "could not fail the transaction");
+                gone.push(held.shard);
             }
         }
-        if in_block && self.transaction.in_block() {
+        if in_block && !gone.is_empty() {
+            // What the block had done there went with the server.
+            gone.into_iter().for_each(|shard| self.drop_lease(shard));
+            self.transaction.lose();
+        } else if in_block && self.transaction.in_block() {
             self.transaction.fail();
         }
         self.state.fail_implicit();

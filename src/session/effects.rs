@@ -56,6 +56,14 @@ impl Change {
     pub fn resets(&self) -> bool {
         matches!(self, Self::ResetAll | Self::DiscardAll | Self::Reset { .. })
     }
+
+    pub fn commits(&self) -> bool {
+        matches!(self, Self::Transaction(TransactionCommand::Commit { .. }))
+    }
+
+    pub fn ends_block(&self) -> bool {
+        self.commits() || matches!(self, Self::Transaction(TransactionCommand::Rollback { .. }))
+    }
 }
 
 /// Nothing to work out: ordinary statements that leave nothing behind.

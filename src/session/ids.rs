@@ -18,7 +18,7 @@ use crate::execute::own::{self, OwnError};
 use crate::planning::{Access, Filling};
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
-use crate::types::limits::{ID_BLOCK_BUSY, ID_BLOCK_KEPT, ID_BLOCK_MAX, IDS_OF_STATEMENT_MAX};
+use crate::types::limits::{HOLD_RETRY, ID_BLOCK_BUSY, ID_BLOCK_KEPT, ID_BLOCK_MAX, IDS_OF_STATEMENT_MAX};
 use crate::types::{ClientError, SqlState};
 
 /// The blocks of one database in this process.
@@ -71,6 +71,12 @@ impl Ids {
         let block = Arc::new(tokio::sync::Mutex::new(block));
         blocks.insert(sequence.clone(), Arc::clone(&block));
         block
+    }
+
+    /// Another server is the home shard's primary.
+    pub fn leave_server(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// # Errors
@@ -225,7 +231,19 @@ impl Session {
         let database = Arc::clone(&self.database);
         let login = database.login_of(&self.user);
         let login = login.ok_or_else(|| ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is gone"))?;
-        database.ids.take(sequence, count, database.home_primary(), &login).await
+        let lead = Arc::clone(database.lead(database.config.home));
+        let deadline = Instant::now() + lead.wait_max();
+        loop {
+            // A value that was lost with its answer is a gap, nothing else: it may be asked for again.
+            match database.ids.take(sequence, count, lead.node(), &login).await {
+                Err(error) if error.state == SqlState::CONNECTION_FAILURE && Instant::now() < deadline => {
+                    let Some(_place) = lead.hold() else { return Err(error) };
+                    lead.want_look();
+                    tokio::time::sleep(HOLD_RETRY).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Within a transaction that has changed definitions: the sequence may be one that only it can see.

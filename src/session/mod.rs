@@ -37,6 +37,7 @@ pub mod state;
 pub mod turn;
 pub mod two_phase;
 pub mod undo;
+pub mod user_pools;
 pub mod waits;
 pub mod welcome;
 mod writes;

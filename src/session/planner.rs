@@ -152,6 +152,11 @@ impl Planner {
         }
     }
 
+    /// The catalog is read soon; nobody waits for it.
+    pub fn look_again(&self) {
+        self.wanted.notify_one();
+    }
+
     /// DDL was seen. With one shard nobody waits: what isn't known to be a read goes to the primary.
     pub fn invalidate(&self) {
         self.definitions.fetch_add(1, Ordering::AcqRel);

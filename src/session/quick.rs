@@ -201,7 +201,7 @@ impl Session {
     /// Waits for the connection that a statement wants.
     pub(super) async fn reserve(&mut self, shard: ShardId, access: Access) {
         self.notes.client().wait();
-        let lease = self.pools.lease(shard, access).await.map_err(ClientError::from);
+        let lease = self.await_lease(shard, access).await;
         if let Ok(lease) = &lease {
             self.notes.waited(lease.waited);
         }

@@ -72,8 +72,7 @@ impl Scratch {
             make(site.home, &control, definitions, site.may_create).await.map_err(|reason| not_made(&reason))?;
         let home = ShardId::scratch(0);
         let (id, connects_max) = ((site.next_node)(), site.pool.connects_max);
-        let figures =
-            site.figures.node("scratch", NodeRole::Primary.name(), &format!("{}:{}", config.host, config.port));
+        let figures = site.figures.node("scratch", &format!("{}:{}", config.host, config.port));
         // It is none of the database's nodes, and has no place among them.
         let node = Node::new(id, u16::MAX, home, "scratch", NodeRole::Primary, config, connects_max, figures);
         let attached = Arc::new(Attached {

@@ -318,8 +318,10 @@ impl Session {
                 Ok(Ran::Answered)
             }
             Err(error) => {
-                let writes = segment.writes;
-                self.survive(shard, error, writes).await?;
+                let ends = segment.executes.iter().flatten().any(Change::ends_block);
+                let commits = segment.executes.iter().flatten().any(Change::commits);
+                let may_commit = commits || (segment.writes && !ends);
+                self.survive_ending(shard, error, may_commit, ends).await?;
                 self.skipping = true;
                 Ok(Ran::Lost)
             }

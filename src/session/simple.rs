@@ -310,6 +310,8 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         let renumbering = if shard.is_scratch() { self.transaction.renumbering(shard) } else { None };
         let resets = changes.iter().any(|(_, change)| change.resets());
+        let ends = changes.iter().any(|(_, change)| change.ends_block());
+        let may_commit = access == Access::Write && (!ends || changes.iter().any(|(_, change)| change.commits()));
         // The scratch connection is in a block of its own.
         let hides_ready = resets || shard.is_scratch() || self.batch.is_some();
         self.expects.push_back(Expect::Query { shown_ready: !hides_ready });
@@ -350,7 +352,7 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
-                self.survive(shard, error, access == Access::Write).await?;
+                self.survive_ending(shard, error, may_commit, ends).await?;
                 self.say_ready();
                 Ok(())
             }

@@ -2,26 +2,42 @@
 //! control plane: whether they can take part, what an anchor decided, and to finish what a lost
 //! connection left prepared.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::database::{Database, login_of};
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
 use crate::transaction::gid::Gid;
 use crate::transaction::records::{self, Decision, Finished, Unready};
-use crate::types::limits::{ANCHOR_WAIT_MAX, SECOND_PHASE_WAIT_MAX, TWO_PHASE_RETRY, TXN_RETENTION};
+use crate::types::limits::{ANCHOR_WAIT_MAX, HOLD_RETRY, SECOND_PHASE_WAIT_MAX, TWO_PHASE_RETRY, TXN_RETENTION};
 use crate::types::{ClientError, ShardId, SqlState};
 
 impl Database {
     fn primary(&self, shard: ShardId) -> &std::sync::Arc<Node> {
-        self.primaries().nth(shard.index()).expect("plans name shards of this database")
+        self.lead(shard).node()
     }
 
-    /// That the shard's primary can prepare transactions. Asked once until its connections fail; true: just now.
+    /// That the shard's primary can prepare transactions. Asked once until its connections fail; true: just now. `waits`:
+    /// for a primary, while there is none.
     ///
     /// # Errors
     /// What is missing there, and the remedy.
-    pub async fn make_two_phase_ready(&self, shard: ShardId) -> Result<bool, ClientError> {
+    pub async fn make_two_phase_ready(&self, shard: ShardId, waits: bool) -> Result<bool, ClientError> {
+        let lead = self.lead(shard);
+        let deadline = Instant::now() + if waits { lead.wait_max() } else { Duration::ZERO };
+        loop {
+            match self.try_two_phase_ready(shard).await {
+                Err(error) if error.state == SqlState::CANNOT_CONNECT && Instant::now() < deadline => {
+                    let Some(_place) = lead.hold() else { return Err(error) };
+                    lead.want_look();
+                    tokio::time::sleep(HOLD_RETRY).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_two_phase_ready(&self, shard: ShardId) -> Result<bool, ClientError> {
         let node = self.primary(shard);
         if node.is_two_phase_ready() {
             return Ok(false);
@@ -49,10 +65,11 @@ impl Database {
     /// The truth about a COMMIT whose answer was lost; `Undecided` if the anchor can't be asked in time.
     pub async fn ask_anchor(&self, anchor: ShardId, gid: &Gid) -> Decision {
         let Some(login) = self.control_login() else { return Decision::Undecided };
-        let node = self.primary(anchor);
         let begin = Instant::now();
         // A process that was stopped for long comes too late: the record may be gone.
         while begin.elapsed() < ANCHOR_WAIT_MAX {
+            // Another node may have become the primary meanwhile.
+            let node = std::sync::Arc::clone(self.primary(anchor));
             match connect_control(&node.config, &login).await {
                 Ok((client, _)) => match records::ask(&client, gid).await {
                     Ok(decided) if decided != Decision::Undecided && begin.elapsed() < TXN_RETENTION / 2 => {

@@ -223,6 +223,11 @@ async fn greeting(database: &Database, pools: &UserPools, baseline: &Settings) -
     database.gate.pass().await;
     let mut lease = any_lease(database, pools).await?;
     let mut parameters = lease.parameters.clone();
+    let is_replica = lease.is_replica();
+    if is_replica && let Some(told) = parameters.iter_mut().find(|parameter| parameter.0 == "in_hot_standby") {
+        // The client's writes go to a primary.
+        "off".clone_into(&mut told.1);
+    }
     if let Some(sql) = lease.settings.difference(&asked) {
         let reported = match own::run(&mut lease, &sql).await {
             Ok(answer) => answer.parameters,
@@ -278,15 +283,12 @@ async fn any_lease(database: &Database, pools: &UserPools) -> Result<Lease, Clie
     let others = (0..count).map(ShardId::new).filter(|&shard| shard != home);
     let mut first = None;
     for shard in std::iter::once(home).chain(others) {
-        match pools.lease(shard, Access::Write).await {
+        match pools.lease_without_hold(shard).await {
             Ok(lease) => return Ok(lease),
             Err(error) => first = first.or(Some(error)),
         }
     }
-    // With every primary down, replicas still serve what they may.
-    if let Ok(lease) = pools.lease(home, Access::Read).await {
-        return Ok(lease);
-    }
-    Err(first
-        .map_or_else(|| ClientError::new(SqlState::INTERNAL_ERROR, "a database without shards"), ClientError::from))
+    // With every primary down, replicas still serve what they may; or one comes up.
+    let last = pools.lease(home, Access::Read).await;
+    last.map_err(|error| first.unwrap_or(error).into())
 }

@@ -249,6 +249,15 @@ pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often nodes of databases with replicas are looked at: the resolution of `max_replica_lag`.
 pub const NODE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The least time between two looks, however often one is wanted: a hundred connections that break at once want one.
+pub const NODE_LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often those who wait for a primary have the nodes looked at.
+pub const HOLD_RETRY: Duration = Duration::from_millis(100);
+
+/// Statements that may be configured to wait for a primary, for each shard.
+pub const FAILOVER_QUEUE_MAX: usize = 100_000;
+
 /// How long one look may take, a connect included.
 pub const NODE_LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 

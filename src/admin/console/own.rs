@@ -25,12 +25,18 @@ pub(super) fn shards(house: &dyn House) -> Answer {
         ("shared_statements", Int8),
         ("avg_ms", Text),
         ("connections", Int4),
+        ("primary", Text),
+        ("problem", Text),
+        ("primary_changes", Int8),
+        ("waiting", Int4),
     ]);
+    let leads = house.shards();
     let nodes = house.nodes();
     for database in house.databases() {
         let figures = house.observed().database(&database.name).nodes();
         for (position, shard) in database.shards.iter().enumerate() {
             let own = || nodes.iter().filter(|node| node.database == database.name && node.shard == *shard);
+            let lead = leads.iter().find(|lead| lead.database == database.name && lead.shard == *shard);
             let mut reading = crate::observe::Reading::nothing();
             let mut shared = 0;
             for node in figures.iter().filter(|node| node.shard == *shard) {
@@ -49,7 +55,11 @@ pub(super) fn shards(house: &dyn House) -> Answer {
                 count,
                 shared,
                 millis(Duration::from_nanos(reading.sum_nanos / count.max(1))),
-                own().map(|node| node.connections).sum::<usize>()
+                own().map(|node| node.connections).sum::<usize>(),
+                lead.and_then(|lead| lead.primary.as_deref()),
+                lead.and_then(|lead| lead.problem.as_deref()),
+                lead.map(|lead| lead.changes),
+                lead.map(|lead| lead.waiting)
             ]);
         }
     }
@@ -78,7 +88,7 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
     ]);
     for node in house.nodes() {
         let address = format!("{}:{}", node.host, node.port);
-        let figures = house.observed().database(&node.database).node(&node.shard, node.role, &address);
+        let figures = house.observed().database(&node.database).node(&node.shard, &address);
         answer.rows.push(row![
             node.database,
             node.shard,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::exposition::Exposition;
 use crate::admin::House;
-use crate::admin::house::{DatabaseState, NodeState};
+use crate::admin::house::{DatabaseState, NodeState, ShardState};
 use crate::observe::{DatabaseFigures, NodeFigures, NodeTotal, Phase, Pin, Total};
 
 pub(super) fn render(house: &dyn House) -> String {
@@ -19,6 +19,7 @@ pub(super) fn render(house: &dyn House) -> String {
     reasons(&mut out, &figures);
     databases(&mut out, &house.databases());
     nodes(&mut out, &house.nodes());
+    shards(&mut out, &house.shards());
     node_figures(&mut out, &figures);
     transactions(&mut out, house, &figures);
     out.finish()
@@ -180,6 +181,21 @@ fn nodes(out: &mut Exposition, all: &[NodeState]) {
     }
 }
 
+fn shards(out: &mut Exposition, all: &[ShardState]) {
+    let mut each = |name, help: &str, is_counter: bool, value: fn(&ShardState) -> u64| {
+        let mut family = if is_counter { out.counter(name, help) } else { out.gauge(name, help) };
+        for one in all {
+            family.count(&[("database", &one.database), ("shard", &one.shard)], value(one));
+        }
+    };
+    let has = |one: &ShardState| u64::from(one.primary.is_some());
+    each("shardway_shard_has_primary", "0 while no node is known to take writes: SHOW SHARDS says why.", false, has);
+    let torn = |one: &ShardState| u64::from(one.is_torn);
+    each("shardway_shard_split_brain", "1 while several nodes would take writes, and none is sent any.", false, torn);
+    each("shardway_shard_waiting", "Statements that wait for a primary.", false, |one| one.waiting as u64);
+    each("shardway_shard_primary_changes_total", "How often another node became the primary.", true, |one| one.changes);
+}
+
 fn node_figures(out: &mut Exposition, figures: &[Arc<DatabaseFigures>]) {
     let all: Vec<(&str, Arc<NodeFigures>)> =
         figures.iter().flat_map(|one| one.nodes().into_iter().map(|node| (&*one.name, node))).collect();
@@ -187,7 +203,7 @@ fn node_figures(out: &mut Exposition, figures: &[Arc<DatabaseFigures>]) {
         [
             ("database", database.to_owned()),
             ("shard", node.shard.clone()),
-            ("role", node.role.to_owned()),
+            ("role", node.role().to_owned()),
             ("node", node.address.clone()),
         ]
     };

@@ -122,7 +122,7 @@ fn refusals(figures: &DatabaseFigures) -> Vec<Value> {
 fn nodes(house: &dyn House) -> Vec<Value> {
     let each = house.nodes().into_iter().map(|node| {
         let address = format!("{}:{}", node.host, node.port);
-        let figures = house.observed().database(&node.database).node(&node.shard, node.role, &address);
+        let figures = house.observed().database(&node.database).node(&node.shard, &address);
         json!({
             "database": node.database, "shard": node.shard, "role": node.role, "address": address,
             "problem": node.problem, "lag_bytes": node.lag_bytes, "lag": node.lag.map(|lag| lag.as_secs_f64()),

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::node::node;
 use super::values::{choice, count, duration, name_fits};
 use super::{buckets, tables};
-use crate::config::defaults::{AUTO_SETUP, RECOVERY_INTERVAL};
+use crate::config::defaults::{AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, RECOVERY_INTERVAL};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawShard};
 use crate::config::reader::{Placed, quoted_list};
-use crate::config::{DatabaseConfig, NodeConfig, ReadPolicy, ShardConfig, Surroundings};
+use crate::config::{DatabaseConfig, NodeConfig, ReadPolicy, ReplicationConfig, ShardConfig, Surroundings};
 use crate::types::ShardId;
-use crate::types::limits::{POOL_SIZE_MAX, SHARDS_MAX};
+use crate::types::limits::{FAILOVER_QUEUE_MAX, POOL_SIZE_MAX, SHARDS_MAX};
 
 /// `shardway` is the console; `pgbouncer` is what tools made for PgBouncer ask for.
 const RESERVED: [&str; 2] = ["shardway", "pgbouncer"];
@@ -104,8 +105,19 @@ fn database(
             .as_ref()
             .filter(|written| written.get_ref() != "off")
             .map(|written| duration("max_replica_lag", Some(written), RECOVERY_INTERVAL, notes)),
+        replication: replication(raw, notes),
         recovery_interval: duration("recovery_interval", raw.recovery_interval.as_ref(), RECOVERY_INTERVAL, notes),
     }
+}
+
+fn replication(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReplicationConfig {
+    let failover_wait = raw.failover_wait.as_ref().map(|written| match written.get_ref().as_str() {
+        "off" => Duration::ZERO,
+        _ => duration("failover_wait", Some(written), FAILOVER_WAIT, notes),
+    });
+    let failover_queue =
+        count("failover_queue", raw.failover_queue.as_ref(), FAILOVER_QUEUE_MAX, FAILOVER_QUEUE, notes);
+    ReplicationConfig { failover_wait, failover_queue }
 }
 
 fn reads(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReadPolicy {

@@ -31,6 +31,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
         max_replica_lag: None,
+        replication: crate::config::ReplicationConfig::USUAL,
     }
 }
 

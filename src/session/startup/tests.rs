@@ -40,6 +40,7 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
         max_replica_lag: None,
+        replication: crate::config::ReplicationConfig::USUAL,
     };
     (name.to_owned(), database)
 }

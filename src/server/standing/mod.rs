@@ -1,0 +1,142 @@
+//! Looks at the nodes of shards with replicas: which takes the writes, which are its standbys, of which cluster, and
+//! how far behind. In: the current databases. Out: each shard's [`Lead`] and each node's [`Standing`].
+//!
+//! What the configuration calls primary and replica is only where to look. Shardway follows, it doesn't lead: it
+//! promotes nothing and stops nothing.
+
+mod eye;
+mod judge;
+mod positions;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use self::eye::Eye;
+use self::judge::{Sight, Verdict, elect, judge};
+use self::positions::Positions;
+use super::Shared;
+use crate::pool::{Lead, Node, Standing};
+use crate::session::database::Database;
+use crate::types::limits::CATALOG_RETRY;
+
+/// One task for each shard that has replicas, also for those that a reload brings.
+pub(super) async fn watch_nodes(shared: Arc<Shared>) {
+    let mut started = HashMap::<String, Arc<Database>>::new();
+    let mut watchers = JoinSet::new();
+    loop {
+        let current = shared.current.load_full();
+        for (name, database) in current.databases.named() {
+            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
+            if known || !database.has_replicas() {
+                continue;
+            }
+            started.insert(name.to_owned(), Arc::clone(database));
+            for lead in database.leads().filter(|lead| lead.nodes().len() > 1) {
+                let watch = Watch::new(Arc::clone(database), Arc::clone(lead));
+                watchers.spawn(watch.run(Arc::clone(&shared), name.to_owned()));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CATALOG_RETRY) => {}
+            Some(_) = watchers.join_next(), if !watchers.is_empty() => {}
+        }
+    }
+}
+
+struct Watch {
+    database: Arc<Database>,
+    lead: Arc<Lead>,
+    /// What each node was last seen to be.
+    sights: Vec<Sight>,
+    /// Of the node that leads.
+    positions: Positions,
+}
+
+impl Watch {
+    fn new(database: Arc<Database>, lead: Arc<Lead>) -> Self {
+        let sights = vec![Sight::Unknown; lead.nodes().len()];
+        Self { database, lead, sights, positions: Positions::default() }
+    }
+
+    async fn run(mut self, shared: Arc<Shared>, name: String) {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut eyes = JoinSet::new();
+        for (position, node) in self.lead.nodes().iter().enumerate() {
+            let eye = Eye { node: Arc::clone(node), connected: None };
+            let place = (position, Arc::clone(&self.database));
+            eyes.spawn(eye.watch(place, self.lead.looks(), tell.clone()));
+        }
+        while let Some((position, sight)) = told.recv().await {
+            let current = shared.current.load();
+            if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &self.database)) {
+                return;
+            }
+            if let Some(place) = self.sights.get_mut(position) {
+                *place = sight;
+            }
+            self.decide(position);
+        }
+    }
+
+    /// Node number `position` was looked at.
+    fn decide(&mut self, position: usize) {
+        let (verdict, term) = elect(&self.sights, self.lead.at(), self.lead.term());
+        if let Some(term) = term {
+            self.lead.note_term(term);
+        }
+        match verdict {
+            Verdict::Wait => return,
+            Verdict::Leads(leader) => {
+                if self.lead.follow(leader) {
+                    self.positions = Positions::default();
+                    self.database.note_leader(&self.lead);
+                }
+            }
+            Verdict::Nobody(problem) => drop(self.lead.lose(&problem, false)),
+            Verdict::Torn(problem) => drop(self.lead.lose(&problem, true)),
+        }
+        let leader = self.lead.at();
+        let seen = leader.and_then(|leader| self.sights.get(leader)).and_then(Sight::seen).cloned();
+        if leader == Some(position)
+            && let Some(seen) = &seen
+        {
+            self.positions.note(seen.position);
+        }
+        for (at, (node, sight)) in self.lead.nodes().iter().zip(&self.sights).enumerate() {
+            let standing = if leader == Some(at) {
+                sight.seen().map(|seen| Standing {
+                    is_standby: seen.is_standby,
+                    timeline: seen.timeline,
+                    lag_bytes: 0,
+                    lag: Duration::ZERO,
+                    problem: None,
+                })
+            } else {
+                let lag = sight.seen().map_or((0, Duration::ZERO), |seen| self.positions.lag(seen.position));
+                judge(seen.as_ref(), sight, lag, self.database.config.max_replica_lag)
+            };
+            if let Some(standing) = standing {
+                note(node, standing);
+            }
+        }
+    }
+}
+
+/// Says once when a node's fitness changes.
+fn note(node: &Node, standing: Standing) {
+    let before = node.standing().and_then(|before| before.problem.clone());
+    let kind = |problem: &Option<String>| {
+        problem.as_ref().map(|text| text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_owned())
+    };
+    if kind(&before) != kind(&standing.problem) {
+        match &standing.problem {
+            Some(problem) => tracing::warn!(node = %node.describe(), problem, "a node isn't fit for its part"),
+            None => tracing::info!(node = %node.describe(), "a node is fit for its part again"),
+        }
+    }
+    node.note_standing(standing);
+}
