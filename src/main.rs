@@ -23,6 +23,8 @@ struct Arguments {
 enum Verb {
     /// Check a configuration file and the servers that it names, or an application's statements.
     Check(shardway::check::CheckOptions),
+    /// Look at one PostgreSQL and propose how to shard it.
+    Advise(shardway::advise::AdviseOptions),
     /// Create the schema shardway on each shard, and record the placement in it.
     Setup {
         #[arg(long, short, value_name = "FILE")]
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match (arguments.verb, arguments.config) {
         (Some(Verb::Check(options)), _) => return shardway::check::run(&options),
+        (Some(Verb::Advise(options)), _) => shardway::advise::run(&options),
         (Some(Verb::Setup { config }), _) => shardway::setup::run(&config),
         (Some(Verb::Plan { config, database, sql }), _) => plan(&config, database.as_deref(), &sql),
         (Some(Verb::Demo(options)), _) => shardway::demo::run(&options).map_err(|error| error.to_string()),

@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::devcluster::{self, Cluster, Companion, Installation};
 use progress::Progress;
+pub use shop::SCHEMA;
 
 /// The shop's user, password and database.
 const SHOP: &str = "shop";

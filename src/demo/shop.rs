@@ -11,7 +11,7 @@ const PRODUCTS: u64 = 200;
 pub(super) const REFERENCE_ROWS: u64 = PRODUCTS + COUNTRIES.len() as u64;
 
 /// Foreign keys stay within a shard: colocated tables have the key, reference tables are everywhere.
-pub(super) const SCHEMA: &str = "
+pub const SCHEMA: &str = "
 CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
 CREATE TABLE products (id bigint PRIMARY KEY, name text NOT NULL, price numeric(10, 2) NOT NULL);
 CREATE TABLE users (

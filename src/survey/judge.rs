@@ -54,8 +54,7 @@ impl Judge {
             }];
         }
         if lexed.statements.len() > 1 {
-            let each = lexed.statements.iter().filter_map(|span| sent.sql.get(span.clone()));
-            return each.flat_map(|sql| self.judge(&Sent { sql: sql.to_owned(), ..sent.clone() })).collect();
+            return sent.clone().divide().iter().flat_map(|one| self.judge(one)).collect();
         }
         if lexed.statements.is_empty() {
             return Vec::new();
@@ -95,7 +94,7 @@ impl Judge {
             Ok(plan) => (class(plan), plan.strategy().1),
             Err(_) => (Class::Refused, usize::MAX),
         };
-        let families = assignments(parameters).into_iter().map(|family| {
+        let families = assignments(sql, parameters).into_iter().map(|family| {
             let each = family.into_iter().map(|values| self.plan(sql.as_bytes(), Some(&values)));
             each.reduce(|worst, next| if rank(&next) > rank(&worst) { next } else { worst })
         });
@@ -166,6 +165,18 @@ impl Judge {
             }
             _ => {}
         }
+    }
+}
+
+impl Sent {
+    /// Each statement of the text.
+    pub fn divide(self) -> Vec<Self> {
+        let mut lexed = Lexed::default();
+        if lex(self.sql.as_bytes(), &OPTIONS, &mut lexed).is_err() || lexed.statements.len() < 2 {
+            return vec![self];
+        }
+        let each = lexed.statements.iter().filter_map(|span| self.sql.get(span.clone()));
+        each.map(|sql| Self { sql: sql.to_owned(), ..self.clone() }).collect()
     }
 }
 

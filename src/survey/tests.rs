@@ -150,6 +150,8 @@ fn values_that_nobody_knows_are_stood_in_for() {
             "SELECT * FROM crm.leads WHERE tenant = $1 AND at > now() - interval $2",
             "INSERT INTO users (id, name) VALUES ($1, $2)",
             "SELECT * FROM users WHERE name = $1",
+            "SELECT 1 FROM users u LEFT JOIN users v ON v.id = u.id AND v.id = $1 WHERE u.id = $2",
+            "SELECT id FROM users WHERE id = $1 OR id = $2",
         ]
         .map(unknown)
         .into(),
@@ -157,7 +159,17 @@ fn values_that_nobody_knows_are_stood_in_for() {
     let classes: Vec<Class> = survey.shapes.iter().map(|shape| shape.class).collect();
     assert_eq!(
         classes,
-        [Class::One, Class::Scattered, Class::Scattered, Class::Scattered, Class::One, Class::One, Class::Scattered],
+        [
+            Class::One,
+            Class::Scattered,
+            Class::Scattered,
+            Class::Scattered,
+            Class::One,
+            Class::One,
+            Class::Scattered,
+            Class::One,
+            Class::Scattered
+        ],
         "{:#?}",
         survey.shapes
     );
