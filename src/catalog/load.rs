@@ -41,6 +41,7 @@ struct Answers {
     inheritance: Vec<Row>,
     view_reads: Vec<Row>,
     view_calls: Vec<Row>,
+    view_definitions: Vec<Row>,
     unique_indexes: Vec<Row>,
     foreign_keys: Vec<Row>,
     indexes: Vec<Row>,
@@ -50,7 +51,7 @@ struct Answers {
 }
 
 /// What is asked, one answer each.
-const QUERIES: [&str; 13] = [
+const QUERIES: [&str; 16] = [
     queries::RELATIONS,
     queries::SCHEMAS,
     queries::SYSTEM_RELATIONS,
@@ -58,6 +59,9 @@ const QUERIES: [&str; 13] = [
     queries::INHERITANCE,
     queries::VIEW_READS,
     queries::VIEW_CALLS,
+    queries::HIDE_NAMES,
+    queries::VIEW_DEFINITIONS,
+    queries::SHOW_NAMES,
     queries::UNIQUE_INDEXES,
     queries::FOREIGN_KEYS,
     queries::INDEXES,
@@ -117,6 +121,13 @@ pub fn read(answers: Vec<Vec<Cells>>) -> Result<Catalog, Malformed> {
         inheritance: next(),
         view_reads: next(),
         view_calls: next(),
+        // The answers to what stands around it say nothing.
+        view_definitions: {
+            next();
+            let definitions = next();
+            next();
+            definitions
+        },
         unique_indexes: next(),
         foreign_keys: next(),
         indexes: next(),
@@ -175,6 +186,10 @@ fn build(answers: &Answers) -> Result<Catalog, Malformed> {
     let parents = edges(&answers.inheritance)?;
     let reads = edges(&answers.view_reads)?;
     let calls = view_calls(&answers.view_calls)?;
+    let mut definitions: HashMap<Oid, Option<String>> = HashMap::new();
+    for row in &answers.view_definitions {
+        definitions.insert(row.try_get(0)?, row.try_get(1)?);
+    }
     for (oid, position) in &positions {
         let Some(relation) = relations.get_mut(*position) else {
             continue;
@@ -188,6 +203,7 @@ fn build(answers: &Answers) -> Result<Catalog, Malformed> {
         let read = reachable(*oid, &reads);
         relation.reads = named(&read, &names);
         relation.reads.sort();
+        relation.definition = definitions.remove(oid).flatten();
         add_calls(relation, read.iter().chain([oid]), &calls);
     }
     let functions = answers.functions.iter().map(function).collect::<Result<_, _>>()?;

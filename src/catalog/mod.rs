@@ -48,6 +48,8 @@ pub struct Relation {
     /// Views: every relation that is read, transitively, other views included; sorted. Relations of
     /// pg_catalog are left out.
     pub reads: Vec<QualifiedName>,
+    /// Views: what they are, every name with its schema. Not of materialized ones.
+    pub definition: Option<String>,
     /// Views: the user-defined functions called, transitively; sorted.
     pub called_functions: Vec<QualifiedName>,
     /// Views: calls, transitively, a user-defined function, a volatile built-in one, or a built-in one
@@ -313,6 +315,7 @@ impl Relation {
             kind,
             columns: Vec::new(),
             reads: Vec::new(),
+            definition: None,
             called_functions: Vec::new(),
             calls_unsafe_functions: false,
             calls_unsafe_builtins: false,

@@ -319,22 +319,49 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
             let inner = query::route(text.range(query..without_data(text)), scene, names);
             match inner.route {
                 // A copy of a reference table on the home shard is as good as any.
-                Route::Home | Route::Any => routed(Route::Home),
+                Route::Home | Route::Any if what != "CREATE OR REPLACE VIEW" => routed(Route::Home),
                 Route::Refused(..) => inner,
-                Route::Keyed(_) | Route::Touched | Route::Copies(_) | Route::Everywhere(_) | Route::CopyIn(_) => {
-                    Routed {
-                        route: Route::Refused(refusal::makes_table(what), Override::Shard),
-                        sharded: inner.sharded,
-                    }
+                // Every shard has what it reads, or only the home shard does.
+                Route::Keyed(keyed) if what == "CREATE OR REPLACE VIEW" && !keyed.home && !writes(&keyed) => {
+                    Routed { route: Route::Everywhere(Way::Together), sharded: inner.sharded }
                 }
+                Route::Keyed(keyed) if what == "CREATE VIEW" && !is_temporary(text) && !writes(&keyed) => {
+                    let route = if keyed.home { Route::Home } else { Route::Everywhere(Way::Together) };
+                    Routed { route, sharded: inner.sharded }
+                }
+                Route::Home
+                | Route::Any
+                | Route::Keyed(_)
+                | Route::Touched
+                | Route::Copies(_)
+                | Route::Everywhere(_)
+                | Route::CopyIn(_) => Routed {
+                    route: Route::Refused(refusal::makes_table(what), Override::Shard),
+                    sharded: inner.sharded,
+                },
             }
         }
     }
 }
 
-/// Where `WITH [NO] DATA` begins, or the end.
+fn is_temporary(text: Text<'_>) -> bool {
+    (1..5).any(|at| text.is_any(at, &["temp", "temporary"])) || text.is(2, "pg_temp") || text.is(4, "pg_temp")
+}
+
+fn writes(keyed: &super::route::Keyed) -> bool {
+    matches!(keyed.spread, Spread::Write(_))
+}
+
+/// Where `WITH [NO] DATA` or `WITH CHECK OPTION` begins, or the end.
 fn without_data(text: Text<'_>) -> usize {
     let end = text.pieces.len();
+    for words in [4, 3] {
+        let Some(start) = end.checked_sub(words) else { continue };
+        let scoped = words == 3 || text.is_any(start + 1, &["local", "cascaded"]);
+        if text.is(start, "with") && scoped && text.is(end - 2, "check") && text.is(end - 1, "option") {
+            return start;
+        }
+    }
     for words in [3, 2] {
         let Some(start) = end.checked_sub(words) else {
             continue;

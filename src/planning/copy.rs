@@ -11,7 +11,7 @@ use super::functions::Class;
 use super::plan::Refusal;
 use super::query;
 use super::refusal;
-use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use, show};
+use super::route::{Keyed, Override, Route, Routed, Spread, Use, show};
 use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
 use super::text::Text;
@@ -136,7 +136,8 @@ pub(super) fn route(text: Text<'_>, direction: CopyDirection, scene: &Scene, nam
         (Location::Reference, CopyDirection::ToStdout) => routed(Route::Any),
         (Location::Sharded(_) | Location::Reference, _) => into(text, behind, &found, scene),
         // WHERE may call functions; everything else behind the name is words of COPY and columns.
-        (Location::Home | Location::System, _) => {
+        // Servers say that a view can't be copied.
+        (Location::Home | Location::System | Location::Viewed, _) => {
             if Suspects::new(scene, names).provably_home(condition(text, behind)) {
                 routed(Route::Home)
             } else {
@@ -152,14 +153,7 @@ fn condition(text: Text<'_>, behind: usize) -> Text<'_> {
 }
 
 fn out_of(found: &Found, sharded: &Sharded) -> Routed {
-    let all = Use {
-        display: found.display.clone(),
-        column: format!("{}.{}", found.display, sharded.key).into(),
-        sharded: sharded.clone(),
-        rows: Rows::Matching(Vec::new()),
-        cuts: false,
-        not_null: false,
-    };
+    let all = Use::of_all(&found.display, sharded);
     Routed {
         route: Route::Keyed(Keyed { uses: vec![all], home: false, spread: Spread::Concatenate }),
         sharded: vec![(found.display.clone(), sharded.clone())],

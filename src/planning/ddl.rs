@@ -128,8 +128,9 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
     let what = if text.is(at, "table") {
         "CREATE TABLE"
     } else if text.is(at, "view") || text.is(at, "materialized") && text.is(at + 1, "view") {
-        at += usize::from(text.is(at, "materialized"));
-        "CREATE VIEW"
+        let materialized = text.is(at, "materialized");
+        at += usize::from(materialized);
+        if materialized { "CREATE MATERIALIZED VIEW" } else { "CREATE VIEW" }
     } else if text.is(at, "index") {
         return home_if_absent(text, suspects, "CREATE INDEX");
     } else if text.is(at, "sequence") {
@@ -149,9 +150,19 @@ fn create(text: Text<'_>, suspects: &Suspects<'_>) -> Definition {
         Some(query) if suspects.absent(text.range(if temporary { behind_name } else { at }..query)) => {
             Definition::AsQuery { what, query }
         }
+        // A view that every shard has is made anew on every shard.
+        Some(query) if what == "CREATE VIEW" && !temporary && replaces_view(text, at, suspects) => {
+            Definition::AsQuery { what: "CREATE OR REPLACE VIEW", query }
+        }
         Some(_) => Definition::Refused(refusal::ddl(what)),
         None => home_if_absent(checked, suspects, what),
     }
+}
+
+fn replaces_view(text: Text<'_>, at: usize, suspects: &Suspects<'_>) -> bool {
+    let Some((name, _)) = table_name(text, at) else { return false };
+    let found = tables::find(suspects.scene, suspects.names, &name);
+    found.view.is_some_and(|view| !view.reads_home()) && text.is(1, "or")
 }
 
 /// Why a temporary relation can't have its name: where it exists the name means it, but only on one

@@ -4,11 +4,14 @@
 //! The client's own text runs on the scratch database, where each table that it reads is a temporary one of
 //! the same name. A name that was not gathered doesn't exist there, so a mistake here raises an error.
 
+mod collected;
 mod columns;
 mod moments;
 mod text;
 mod unparsed;
 
+use collected::Collected;
+pub use collected::{Base, MadeView, bases, made_view};
 pub use moments::{MomentName, database_definition};
 pub use text::{Spliced, splice};
 pub(super) use unparsed::route as route_unparsed;
@@ -20,15 +23,17 @@ use super::keys::{Keys, Locations};
 use super::plan::Refusal;
 use super::refusal;
 use super::scene::Scene;
-use super::tables::{Found, Location};
+
 use super::text::Text;
 use crate::catalog::{Relation, RelationKind};
 use crate::sql::statement::{Kind, Scope, Statement};
 
 /// What a statement reads, whatever its values are.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Gather {
     pub tables: Vec<Table>,
+    /// Each before those that read it.
+    pub views: Vec<MadeView>,
     /// The positions of the query's tokens within the statement: it may be a part of an EXPLAIN.
     pub query: Range<usize>,
     /// Positions of tokens that are left out: schemas of the tables, and the dots behind them.
@@ -45,7 +50,7 @@ pub struct Gather {
 }
 
 /// A table whose rows are gathered.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Table {
     pub schema: String,
     pub name: String,
@@ -60,7 +65,7 @@ pub struct Table {
     pub source: Source,
 }
 
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Column {
     pub name: String,
     /// On the home shard.
@@ -71,7 +76,7 @@ pub struct Column {
 }
 
 /// Where the rows are.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
     Home,
     /// On any shard: a reference table.
@@ -117,16 +122,19 @@ pub fn plan(
     }
     let calls = statement.calls.iter().map(|call| (call.schema.as_deref(), &*call.name, call.arguments));
     let called = Called::of(text, calls, scene)?;
-    let mut tables: Vec<Table> = Vec::new();
+    let mut collected = Collected::new(keys.nodes.len());
     for (scope, found) in locations.iter().enumerate() {
         for (relation, found) in found.iter().enumerate() {
             let Some(found) = found else { continue };
             let node = keys.nodes.iter().position(|node| node.place.scope == scope && node.place.relation == relation);
-            add(&mut tables, text, statement, found, node, scene)?;
+            collected.add(found, node, scene, |known| columns::of(text, statement, known))?;
         }
     }
-    let left_out = text::qualifiers(text, statement, &tables)?;
-    Ok(called.gather(text, tables, left_out))
+    if text::has_only(text) && collected.tables.iter().any(|table| has_parts(scene, table)) {
+        return Err(refusal::not_gathered("ONLY"));
+    }
+    let left_out = text::qualifiers(text, statement, &collected.names())?;
+    Ok(called.gather(text, collected, left_out))
 }
 
 impl Gather {
@@ -196,9 +204,14 @@ impl Called {
         Ok(called)
     }
 
-    fn gather(self, text: Text<'_>, tables: Vec<Table>, left_out: Vec<usize>) -> Gather {
+    fn gather(mut self, text: Text<'_>, collected: Collected, left_out: Vec<usize>) -> Gather {
+        for view in &collected.views {
+            self.own.extend(view.rewriting.functions.iter().cloned());
+            self.reads_settings |= view.rewriting.reads_settings;
+        }
         Gather {
-            tables,
+            tables: collected.tables,
+            views: collected.views,
             query: 0..text.pieces.len(),
             left_out,
             functions: self.own,
@@ -209,44 +222,13 @@ impl Called {
     }
 }
 
-/// Adds the table behind a relation, or this use of it.
-fn add(
-    tables: &mut Vec<Table>,
-    text: Text<'_>,
-    statement: &Statement,
-    found: &Found,
-    node: Option<usize>,
-    scene: &Scene,
-) -> Result<(), Refusal> {
-    let known = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
-    let source = match (&found.location, node) {
-        (Location::Sharded(_), Some(node)) => Source::Shards(vec![node]),
-        (Location::Reference, _) => Source::Any,
-        (Location::Home, _) => Source::Home,
-        (Location::Sharded(_) | Location::System, _) => return Err(refusal::not_gathered("a system catalog")),
-    };
-    if let Some(table) = tables.iter_mut().find(|table| table.schema == found.schema && table.name == found.name) {
-        if let (Source::Shards(uses), Source::Shards(more)) = (&mut table.source, source) {
-            uses.extend(more);
-        }
-        return Ok(());
-    }
-    let Some(known) = known.filter(|known| may_be_copied(known)) else {
-        return Err(refusal::cannot_gather_table(&found.display));
-    };
-    if tables.iter().any(|table| table.name == found.name) {
-        return Err(refusal::not_gathered("two tables of one name, from different schemas,"));
-    }
-    if text::has_only(text) && has_parts(scene, known) {
-        return Err(refusal::not_gathered("ONLY"));
-    }
-    let gathered = columns::of(text, statement, known);
-    tables.push(Table::of(found, known, gathered, source));
-    Ok(())
-}
-
 impl Table {
-    fn of(found: &Found, known: &Relation, (columns, primary_key): (Vec<Column>, Vec<String>), source: Source) -> Self {
+    fn of(
+        found: &super::tables::Found,
+        known: &Relation,
+        (columns, primary_key): (Vec<Column>, Vec<String>),
+        source: Source,
+    ) -> Self {
         Self {
             schema: found.schema.clone(),
             name: found.name.clone(),
@@ -272,6 +254,6 @@ fn may_be_copied(relation: &Relation) -> bool {
         && !relation.name.starts_with("pg_")
 }
 
-fn has_parts(scene: &Scene, relation: &Relation) -> bool {
-    scene.catalog.as_ref().is_some_and(|catalog| catalog.descendants(&relation.schema, &relation.name).next().is_some())
+fn has_parts(scene: &Scene, table: &Table) -> bool {
+    scene.catalog.as_ref().is_some_and(|catalog| catalog.descendants(&table.schema, &table.name).next().is_some())
 }

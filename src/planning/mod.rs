@@ -29,6 +29,7 @@ mod tables;
 pub mod template;
 mod text;
 mod typed;
+mod views;
 pub mod writes;
 
 #[cfg(test)]

@@ -134,11 +134,26 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
             return copies.map(|copies| Route::Copies(Arc::new(copies))).map_err(|why| (why, Override::Shard));
         }
     }
+    if !statement.writes.is_empty() {
+        let is_target = |found: &Found| {
+            statement
+                .writes
+                .iter()
+                .any(|write| target(write, locations).is_some_and(|target| std::ptr::eq(target, found)))
+        };
+        let viewed = |found: &&Found| matches!(found.location, Location::Viewed) || is_target(found);
+        if let Some(view) = all().filter(viewed).find_map(|found| found.view.as_ref()) {
+            return Err((view.refusal.clone(), Override::Key));
+        }
+    }
     check_triggers(statement, locations, scene)?;
     let first = |is: fn(&Location) -> bool| all().find(|found| is(&found.location)).map(|found| found.display.as_str());
-    let home = first(|location| matches!(location, Location::Home));
+    let within = || all().filter_map(|found| found.view.as_ref()).flat_map(|view| &view.bases);
+    let home_within = within().find(|base| matches!(base.found.location, Location::Home));
+    let home =
+        first(|location| matches!(location, Location::Home)).or(home_within.map(|base| base.found.display.as_str()));
     let system = first(|location| matches!(location, Location::System));
-    let Some(sharded) = first(|location| matches!(location, Location::Sharded(_))) else {
+    let Some(sharded) = first(|location| matches!(location, Location::Sharded(_) | Location::Viewed)) else {
         let only_reference = home.is_none() && system.is_none() && all().next().is_some();
         return without_sharded(statement, scene, only_reference);
     };
@@ -164,8 +179,14 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
     {
         return Err((refusal::home_and_sharded(home, sharded), Override::Shard));
     }
-    let apart = home.map(|home| refusal::home_and_sharded(home, sharded));
-    keyed(statement, locations, scene, written, apart).map(Route::Keyed)
+    let viewed = all().find(|found| matches!(found.location, Location::Viewed));
+    let viewed = viewed.and_then(|found| found.view.as_ref()).map(|view| view.refusal.clone());
+    let apart = home.map(|home| refusal::home_and_sharded(home, sharded)).or(viewed);
+    let mut keyed = keyed(statement, locations, scene, written, apart)?;
+    keyed.home = home.is_some();
+    // Behind those that the statement names itself.
+    keyed.uses.extend(all().flat_map(Found::uses_within));
+    Ok(Route::Keyed(keyed))
 }
 
 fn target<'a>(write: &Write, locations: &'a Locations) -> Option<&'a Found> {
@@ -241,7 +262,6 @@ fn keyed(
             not_null: false,
         });
     }
-    let home = apart.is_some();
     let mut spread = spread(statement, &keys, locations, scene, written, apart);
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
@@ -260,7 +280,7 @@ fn keyed(
     if statement.kind == Kind::Merge && matches!(spread, Spread::Refused(_)) {
         spread = Spread::Refused(refusal::merge());
     }
-    Ok(Keyed { uses, home, spread })
+    Ok(Keyed { uses, home: false, spread })
 }
 
 /// The chain of what several shards can do together, the cheapest first.

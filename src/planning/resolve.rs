@@ -67,7 +67,7 @@ impl<'a> Resolver<'a> {
 
     /// The key that an output of a sub-select is, where the rows of the result with a value of it depend on rows with
     /// that key only.
-    fn output(&self, scope: usize, name: &str) -> Option<Place> {
+    pub fn output(&self, scope: usize, name: &str) -> Option<Place> {
         let this = self.statement.scopes.get(scope)?;
         let features = &this.features;
         let mixes = features.limit

@@ -118,6 +118,18 @@ pub struct Reached {
 }
 
 impl Use {
+    /// All rows of a table.
+    pub fn of_all(display: &str, sharded: &Sharded) -> Self {
+        Self {
+            display: display.to_owned(),
+            column: format!("{display}.{}", sharded.key).into(),
+            sharded: sharded.clone(),
+            rows: Rows::Matching(Vec::new()),
+            cuts: false,
+            not_null: false,
+        }
+    }
+
     /// # Errors
     /// For new rows whose shard isn't known.
     pub fn reach(&self, call: &Call<'_>) -> Result<Reached, Refusal> {

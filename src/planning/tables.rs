@@ -2,7 +2,9 @@
 
 use super::plan::Refusal;
 use super::refusal;
+use super::route::Use;
 use super::scene::{Names, Scene};
+use super::views::{self, View};
 use crate::catalog::{QualifiedName, Relation, RelationKind};
 use crate::routing::{Sharded, TableRoute};
 use crate::sql::statement::TableName;
@@ -12,6 +14,8 @@ use crate::sql::statement::TableName;
 pub enum Location {
     Sharded(Sharded),
     Reference,
+    /// A view of tables that aren't all on one shard, whose rows are nowhere as they are.
+    Viewed,
     /// On the home shard: unlisted tables, views of them, temporary tables, names that don't exist.
     Home,
     /// pg_catalog and information_schema.
@@ -29,9 +33,17 @@ pub struct Found {
     pub refusal: Option<Refusal>,
     /// For a view or a part of a sharded table: the sharded table that a hint's key is for.
     pub stands_for: Option<Sharded>,
+    /// What it is, if it is a view of sharded tables.
+    pub view: Option<std::sync::Arc<View>>,
 }
 
 impl Found {
+    /// The uses of sharded tables within a view that isn't one itself, in the order of its tables.
+    pub fn uses_within(&self) -> impl Iterator<Item = Use> {
+        let view = self.view.iter().filter(|_| matches!(self.location, Location::Viewed));
+        view.flat_map(|view| view.sharded()).map(|(base, sharded)| Use::of_all(&base.found.display, sharded))
+    }
+
     fn at(schema: &str, name: &str, location: Location) -> Self {
         Self {
             display: display(schema, name),
@@ -40,6 +52,7 @@ impl Found {
             location,
             refusal: None,
             stands_for: None,
+            view: None,
         }
     }
 }
@@ -54,21 +67,26 @@ pub fn display(schema: &str, name: &str) -> String {
 
 /// Resolves a name as PostgreSQL would with this search_path.
 pub fn find(scene: &Scene, names: &Names, table: &TableName) -> Found {
+    find_within(scene, names, table, 0)
+}
+
+/// As [`find`], for a name in a view that is within so many others.
+pub fn find_within(scene: &Scene, names: &Names, table: &TableName, depth: usize) -> Found {
     match table.schema.as_deref() {
-        Some(schema) => qualified(scene, schema, &table.name),
-        None => unqualified(scene, names, &table.name),
+        Some(schema) => qualified(scene, schema, &table.name, depth),
+        None => unqualified(scene, names, &table.name, depth),
     }
 }
 
-fn qualified(scene: &Scene, schema: &str, name: &str) -> Found {
+fn qualified(scene: &Scene, schema: &str, name: &str, depth: usize) -> Found {
     match schema {
         "pg_catalog" | "information_schema" | "pg_toast" => Found::at(schema, name, Location::System),
         _ if schema.starts_with("pg_temp") => Found::at(schema, name, Location::Home),
-        _ => located(scene, schema, name),
+        _ => located(scene, schema, name, depth),
     }
 }
 
-fn unqualified(scene: &Scene, names: &Names, name: &str) -> Found {
+fn unqualified(scene: &Scene, names: &Names, name: &str, depth: usize) -> Found {
     let explicit_catalog = names.search_path.iter().any(|schema| schema == "pg_catalog");
     // A temporary table comes first unless pg_temp is listed behind others.
     if names.temporary.contains(name) {
@@ -86,13 +104,13 @@ fn unqualified(scene: &Scene, names: &Names, name: &str) -> Found {
             },
         };
         if exists {
-            return qualified(scene, schema, name);
+            return qualified(scene, schema, name, depth);
         }
     }
     // The servers may have it since the catalog was read: go by the configuration.
     let configured = names.search_path.iter().find(|schema| scene.map.table(schema, name).is_some());
     match configured {
-        Some(schema) => located(scene, schema, name),
+        Some(schema) => located(scene, schema, name, depth),
         None => Found::at("", name, Location::Home),
     }
 }
@@ -104,7 +122,7 @@ fn is_system(scene: &Scene, name: &str) -> bool {
     }
 }
 
-fn located(scene: &Scene, schema: &str, name: &str) -> Found {
+fn located(scene: &Scene, schema: &str, name: &str, depth: usize) -> Found {
     let relation = scene.catalog.as_ref().and_then(|catalog| catalog.relation(schema, name));
     let route = scene.map.table(schema, name);
     let mut found = Found::at(schema, name, Location::Home);
@@ -114,13 +132,13 @@ fn located(scene: &Scene, schema: &str, name: &str) -> Found {
         None => {}
     }
     if let Some(relation) = relation {
-        inspect(scene, relation, route, &mut found);
+        inspect(scene, relation, route, &mut found, depth);
     }
     found
 }
 
 /// What the catalog adds: views, partitions, rules, and keys that can't be keys.
-fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found: &mut Found) {
+fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found: &mut Found, depth: usize) {
     if let Some(TableRoute::Sharded(sharded)) = route {
         let supported = relation.column(&sharded.key).is_none_or(|column| column.key_type.is_some());
         if !supported || (relation.kind == RelationKind::View) {
@@ -156,22 +174,34 @@ fn inspect(scene: &Scene, relation: &Relation, route: Option<&TableRoute>, found
         found.refusal = Some(refusal::inherits(&display(&child.schema, &child.name), &found.display));
     }
     if relation.is_view() && route.is_none() {
-        view(scene, relation, found);
+        view(scene, relation, found, depth);
     }
 }
 
-fn view(scene: &Scene, relation: &Relation, found: &mut Found) {
-    if let Some(read) = relation.reads.iter().find(|read| sharded(scene, read).is_some()) {
-        found.refusal = Some(refusal::view_of_sharded(&found.display, &display(&read.schema, &read.name)));
-        found.stands_for = sharded(scene, read);
-        return;
-    }
+fn view(scene: &Scene, relation: &Relation, found: &mut Found, depth: usize) {
     let functions = scene.functions();
     let calls_unknown = relation.called_functions.iter().any(|function| {
         functions.class(Some(&function.schema), &function.name) >= super::functions::Class::ReadsTables
     });
+    let is_unsafe = calls_unknown || relation.calls_unsafe_builtins;
+    if let Some(read) = relation.reads.iter().find(|read| sharded(scene, read).is_some()) {
+        let refusal = refusal::view_of_sharded(&found.display, &display(&read.schema, &read.name));
+        let looked = if is_unsafe { None } else { views::look(scene, relation, refusal.clone(), depth) };
+        match looked {
+            Some((location, view)) => {
+                found.location = location;
+                found.view = Some(view);
+            }
+            None => found.refusal = Some(refusal),
+        }
+        found.stands_for = match &found.location {
+            Location::Sharded(_) => None,
+            _ => sharded(scene, read),
+        };
+        return;
+    }
     // A materialized view was filled when it was made: reading it calls nothing.
-    if relation.kind == RelationKind::View && (calls_unknown || relation.calls_unsafe_builtins) {
+    if relation.kind == RelationKind::View && is_unsafe {
         found.refusal = Some(refusal::view_function(&found.display));
     }
     // A view is not a copy on every shard, even if all that it reads is: it may not exist there.

@@ -21,6 +21,7 @@ use super::undo::Undo;
 use crate::execute::gather::{Checked, Made, check};
 use crate::execute::{Expect, own};
 use crate::planning::gather::{self, Gather, Spliced};
+use crate::planning::writes::Moment;
 use crate::planning::{Access, Template};
 use crate::pool::Condition;
 use crate::protocol::backend::Status;
@@ -45,6 +46,8 @@ pub(super) struct Gathering<'a> {
     pub declares: bool,
     /// Makes what the text needs besides its tables.
     definitions: String,
+    /// Of the client's block, if the text or a view asks for it.
+    moment: Option<Moment>,
 }
 
 impl<'a> Gathering<'a> {
@@ -65,6 +68,7 @@ impl<'a> Gathering<'a> {
             reads: !is(|command| *command == Command::Ordinary(Verb::Explain { analyze: false })),
             declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { .. }))),
             definitions: String::new(),
+            moment: None,
         }
     }
 }
@@ -171,10 +175,7 @@ impl Session {
             return Err(aborted().into());
         }
         self.admit_gather(gathering)?;
-        let names = gathering.gather.databases.iter();
-        if let Some(database) = self.database.name_at_home() {
-            gathering.definitions = names.map(|(_, name)| gather::database_definition(name, database)).collect();
-        }
+        gathering.definitions = self.database_names(gathering.gather);
         self.tell_moment(gathering).await?;
         let gathering = &*gathering;
         let attached = self.attach_scratch().await?;
@@ -198,7 +199,10 @@ impl Session {
             let text = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, text));
         }
-        let is_lost = gather.moments.is_none() || names_moment(&gathering.spliced.query);
+        let mut views = gather.views.iter();
+        let is_lost = gather.moments.is_none()
+            || names_moment(&gathering.spliced.query)
+            || views.any(|view| view.rewriting.moments.is_none() || names_moment(view.definition.as_bytes()));
         if is_lost && self.transaction.in_block() {
             let text = "the time of the transaction in a statement over several shards is not supported in a transaction block";
             return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
@@ -216,7 +220,8 @@ impl Session {
 
     /// Within a block `now()` is when that began, wherever it is asked for.
     async fn tell_moment(&mut self, gathering: &mut Gathering<'_>) -> Result<(), Failure> {
-        if !self.transaction.in_block() || gathering.gather.moments.iter().flatten().next().is_none() {
+        let names = moment_names(gathering.gather);
+        if !self.transaction.in_block() || names.is_empty() {
             return Ok(());
         }
         let first = gathering.pulls.iter().flatten().next().copied().unwrap_or(self.database.config.home);
@@ -225,9 +230,17 @@ impl Session {
             Err(undone) => return Err(self.undone_gather(undone).await),
         };
         gathering.spliced = gather::splice(&gathering.original, &self.lex_options(), gathering.gather, Some(&moment));
-        let definitions = gathering.gather.moments.iter().flatten().map(|name| name.definition(&moment));
-        gathering.definitions.extend(definitions);
+        gathering.definitions.extend(names.iter().map(|name| name.definition(&moment)));
+        gathering.moment = Some(moment);
         Ok(())
+    }
+
+    /// What says the name of the client's database.
+    fn database_names(&self, gather: &Gather) -> String {
+        let Some(database) = self.database.name_at_home() else { return String::new() };
+        let within = gather.views.iter().map(|view| &view.rewriting);
+        let names = within.chain([gather]).flat_map(|text| &text.databases);
+        names.map(|(_, name)| gather::database_definition(name, database)).collect()
     }
 
     async fn undone_gather(&mut self, undone: Undone) -> Failure {
@@ -269,7 +282,9 @@ impl Session {
         self.cancel.add(&lease);
         let scratch = self.transaction.add_apart(lease);
         let types = scratch_types(&gathering.types, attached);
-        for with_keys in [false, true] {
+        // What a view is grouped by isn't known before it is made.
+        let tries: &[bool] = if gathering.gather.views.is_empty() { &[false, true] } else { &[true] };
+        for &with_keys in tries {
             let (settings, preamble) = match self.preamble(gathering, scratch, with_keys) {
                 Ok(preamble) => preamble,
                 Err(error) => {
@@ -282,7 +297,7 @@ impl Session {
                 lease,
                 settings.as_deref(),
                 &preamble,
-                gathering.gather.tables.len(),
+                gathering.gather.tables.len() + gathering.gather.views.len(),
                 &gathering.spliced.query,
                 &types,
             )
@@ -337,8 +352,17 @@ impl Session {
             sql.push_str(&create(table, with_keys));
             sql.push(';');
         }
+        let options = crate::sql::LexOptions { standard_conforming_strings: true };
+        for view in &gathering.gather.views {
+            let text = view.definition.as_bytes();
+            let text = gather::splice(text, &options, &view.rewriting, gathering.moment.as_ref()).whole;
+            sql.push_str(&sql::create_view(&view.name, &String::from_utf8_lossy(&text)));
+        }
         for table in &gathering.gather.tables {
-            sql.push_str(&sql::numbers(table));
+            sql.push_str(&sql::numbers(&table.name));
+        }
+        for view in &gathering.gather.views {
+            sql.push_str(&sql::numbers(&view.name));
         }
         Ok(((!settings.is_empty()).then_some(settings), sql))
     }
@@ -346,11 +370,14 @@ impl Session {
     /// Descriptions of the result say what the home shard's would.
     fn renumber(&mut self, gather: &Gather, scratch: ShardId, made: &[Made], attached: &Attached) {
         let mut renumbering = Renumbering { types: Arc::clone(&attached.copied.types), ..Renumbering::default() };
-        for (made, table) in made.iter().zip(&gather.tables) {
-            let columns = table.columns.iter().map(|column| column.number).collect();
-            renumbering.tables.insert(made.oid, (table.oid, columns));
-            renumbering.row_types.insert(made.row_type, table.row_types.0);
-            renumbering.row_types.insert(made.row_array_type, table.row_types.1);
+        let tables = gather.tables.iter().map(|table| {
+            (table.oid, table.row_types, table.columns.iter().map(|column| column.number).collect::<Vec<i16>>())
+        });
+        let views = gather.views.iter().map(|view| (view.oid, view.row_types, view.columns.clone()));
+        for (made, (oid, row_types, columns)) in made.iter().zip(tables.chain(views)) {
+            renumbering.tables.insert(made.oid, (oid, columns));
+            renumbering.row_types.insert(made.row_type, row_types.0);
+            renumbering.row_types.insert(made.row_array_type, row_types.1);
         }
         if let Some(mut apart) = self.transaction.take_apart(scratch) {
             apart.renumbering = Arc::new(renumbering);
@@ -447,6 +474,12 @@ fn names_moment(query: &[u8]) -> bool {
         WORDS.iter().any(|word| rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word)))
     };
     query.split(|byte| *byte == b'\'').skip(1).any(begins)
+}
+
+/// The calls of now() and its like in the text and in views.
+fn moment_names(gather: &Gather) -> Vec<gather::MomentName> {
+    let within = gather.views.iter().map(|view| &view.rewriting);
+    within.chain([gather]).flat_map(|text| text.moments.iter().flatten()).cloned().collect()
 }
 
 /// If a literal names a setting of the transaction.

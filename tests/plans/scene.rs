@@ -221,6 +221,44 @@ fn catalog() -> Catalog {
         Relation::view("public", "product_names", &[("public", "products")]),
         Relation::view("public", "setting_keys", &[("public", "settings")]),
     ];
+    let mut defined = |name: &str, reads: &[(&str, &str)], columns: &[(&str, KeyType)], definition: &str| {
+        let mut view = Relation::view("public", name, reads);
+        for (column, key_type) in columns {
+            view = view.with(column, *key_type);
+        }
+        view.definition = Some(definition.to_owned());
+        relations.push(view);
+    };
+    defined(
+        "big_orders",
+        &[("public", "orders")],
+        &[("user_id", Int4), ("id", Int8), ("total", Int4)],
+        " SELECT orders.user_id,\n    orders.id,\n    orders.total\n   FROM public.orders\n  WHERE (orders.total > 100);",
+    );
+    defined(
+        "totals",
+        &[("public", "orders"), ("public", "users")],
+        &[("uid", Int8), ("name", Text), ("total", Int8)],
+        " SELECT u.id AS uid,\n    u.name,\n    sum(o.total) AS total\n   FROM (public.users u\n     JOIN public.orders o ON ((o.user_id = u.id)))\n  GROUP BY u.id, u.name;",
+    );
+    defined(
+        "by_name",
+        &[("public", "users")],
+        &[("name", Text), ("n", Int8)],
+        " SELECT users.name,\n    count(*) AS n\n   FROM public.users\n  GROUP BY users.name;",
+    );
+    defined(
+        "with_settings",
+        &[("public", "settings"), ("public", "users")],
+        &[("id", Int8), ("value", Text)],
+        " SELECT u.id,\n    s.value\n   FROM (public.users u\n     JOIN public.settings s ON ((s.key = u.name)));",
+    );
+    defined(
+        "nested",
+        &[("public", "orders"), ("public", "totals"), ("public", "users")],
+        &[("uid", Int8)],
+        " SELECT totals.uid\n   FROM public.totals\n  WHERE (totals.total > 5);",
+    );
     let mut part = table("orders_2024", &[("id", Int8), ("user_id", Int4)]);
     part.parents = vec![shardway::catalog::QualifiedName::new("public", "orders")];
     relations.push(part);

@@ -87,6 +87,21 @@ JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.r
      AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
 WHERE r.rulename = '_RETURN' AND d.refobjid <> r.ev_class";
 
+/// Has the definitions of views printed with the schemas of all that they name, whatever search_path is; that is
+/// kept, within the transaction, and put back.
+pub(super) const HIDE_NAMES: &str = "SELECT pg_catalog.set_config('shardway.search_path', pg_catalog.current_setting('search_path'), true), \
+     pg_catalog.set_config('search_path', 'pg_catalog', true)";
+pub(super) const SHOW_NAMES: &str =
+    "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('shardway.search_path'), true)";
+
+/// View, definition.
+pub(super) const VIEW_DEFINITIONS: &str = r"
+SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast_)?temp_'
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')";
+
 /// View, schema and name of a function that it calls, if the function is built in. Only those that are
 /// user-defined, volatile, or built in and reading tables by name. pg_depend has no entry for built-in
 /// functions, so the OIDs are taken from the stored tree's text.

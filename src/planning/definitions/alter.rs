@@ -16,6 +16,9 @@ pub fn alter(eyes: &Eyes<'_>) -> Verdict {
     if text.is(1, "table") && !text.is(2, "all") {
         return alter_table(eyes);
     }
+    if text.is(1, "view") {
+        return object::on_table(eyes, eyes.pass_if(2));
+    }
     if text.is(1, "index") && !text.is(2, "all") {
         let (name, _) = ddl::table_name(text, eyes.pass_if(2))?;
         return match table::place_of_indexes(eyes, &[name], "ALTER INDEX") {

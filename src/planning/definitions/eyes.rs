@@ -68,9 +68,31 @@ impl<'a> Eyes<'a> {
         let place = match found.location {
             Location::Sharded(sharded) => Place::Sharded(sharded),
             Location::Reference => Place::Reference,
+            Location::Home | Location::Viewed if self.is_plain_view(&found.schema, &found.name) => {
+                self.place_of_view(&found.schema, &found.name)
+            }
+            Location::Viewed => Place::Home,
             Location::Home | Location::System => self.place_of_parents(&found.schema, &found.name),
         };
         Table { display: found.display, schema: found.schema, name: found.name, place }
+    }
+
+    fn is_plain_view(&self, schema: &str, name: &str) -> bool {
+        self.relation_named(schema, name).is_some_and(|relation| relation.kind == RelationKind::View)
+    }
+
+    /// A view of sharded tables is on every shard, unless it reads what isn't there.
+    fn place_of_view(&self, schema: &str, name: &str) -> Place {
+        let reads = self.relation_named(schema, name).map_or(&[][..], |relation| &relation.reads);
+        let mut place = Place::Home;
+        for read in reads.iter().filter(|read| !self.is_plain_view(&read.schema, &read.name)) {
+            match self.scene.map.table(&read.schema, &read.name) {
+                Some(TableRoute::Sharded(sharded)) => place = Place::Sharded(sharded.clone()),
+                Some(TableRoute::Reference) => {}
+                None => return Place::Home,
+            }
+        }
+        place
     }
 
     /// Partitions are where their table is.
@@ -116,8 +138,9 @@ impl<'a> Eyes<'a> {
         self.scene.catalog.as_ref()?.relation(schema, name)
     }
 
+    /// If it is a view that isn't on every shard.
     pub fn is_view(&self, table: &Table) -> bool {
-        self.relation(table).is_some_and(Relation::is_view)
+        self.relation(table).is_some_and(Relation::is_view) && table.place.is_home()
     }
 
     /// If the catalog has it or the file places it.

@@ -7,6 +7,7 @@ use super::super::refusal;
 use super::super::text::Text;
 use super::eyes::{Eyes, Table, apart_if};
 use super::{Definition, Verdict, table};
+use crate::catalog::RelationKind;
 use crate::sql::statement::TableName;
 
 /// What every shard has, whatever tables there are; each by the words behind CREATE, ALTER and DROP.
@@ -120,8 +121,25 @@ pub fn on_table(eyes: &Eyes<'_>, at: usize) -> Verdict {
     if eyes.is_view(&table) { None } else { table.place.verdict() }
 }
 
+/// DROP VIEW of views that every shard has.
+fn drop_views(eyes: &Eyes<'_>, at: usize) -> Verdict {
+    let (names, _) = eyes.names_at(eyes.pass_if(at))?;
+    let views: Vec<Table> = names.iter().map(|name| eyes.table(name)).collect();
+    if views.iter().all(|view| view.place.is_home()) {
+        let reads = |view: &Table| eyes.relation(view).is_some_and(|view| view.kind == RelationKind::View);
+        return if views.iter().all(reads) { super::home() } else { None };
+    }
+    match views.iter().find(|view| view.place.is_home() && eyes.relation(view).is_some()) {
+        Some(view) => super::refused(refusal::mixed_definition("DROP VIEW", &view.display)),
+        None => super::everywhere(),
+    }
+}
+
 pub fn drop(eyes: &Eyes<'_>) -> Verdict {
     let text = eyes.text;
+    if text.is(1, "view") {
+        return drop_views(eyes, 2);
+    }
     if text.is(1, "table") {
         return drop_tables(eyes);
     }
@@ -231,7 +249,7 @@ pub fn comment(eyes: &Eyes<'_>) -> Verdict {
     if !text.is(1, "on") {
         return None;
     }
-    if text.is(2, "table") {
+    if text.is_any(2, &["table", "view"]) {
         return on_table(eyes, 3);
     }
     if text.is(2, "column") {

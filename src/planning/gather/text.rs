@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{Gather, Table};
+use super::Gather;
 use crate::planning::build;
 use crate::planning::plan::Refusal;
 use crate::planning::refusal;
@@ -17,14 +17,18 @@ use crate::sql::{LexOptions, Lexed, TokenKind, lex};
 ///
 /// # Errors
 /// Where a schema has the name of something else in the statement.
-pub(super) fn qualifiers(text: Text<'_>, statement: &Statement, tables: &[Table]) -> Result<Vec<usize>, Refusal> {
+pub(super) fn qualifiers(
+    text: Text<'_>,
+    statement: &Statement,
+    names: &[(String, String)],
+) -> Result<Vec<usize>, Refusal> {
     let mut found = Vec::new();
     for at in 0..text.pieces.len() {
         if !text.punct(at + 1, b'.') || at.checked_sub(1).is_some_and(|before| text.punct(before, b'.')) {
             continue;
         }
         let (Some(schema), Some(name)) = (text.name(at), text.name(at + 2)) else { continue };
-        if !tables.iter().any(|table| table.schema == schema && table.name == name) || text.punct(at + 3, b'(') {
+        if !names.iter().any(|(of, table)| *of == schema && *table == name) || text.punct(at + 3, b'(') {
             continue;
         }
         let qualifier = TableName { schema: None, name: schema.as_str().into() };

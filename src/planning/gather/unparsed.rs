@@ -2,12 +2,12 @@
 //! meant; PostgreSQL knows the syntax. What could be more than a SELECT, or mean something else on the scratch
 //! database, is refused.
 
-use super::{Called, Source, Table, columns, may_be_copied, text};
+use super::{Called, Collected, text};
 use crate::catalog::Relation;
 use crate::planning::functions::Class;
 use crate::planning::plan::Refusal;
 use crate::planning::refusal;
-use crate::planning::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
+use crate::planning::route::{Keyed, Override, Route, Routed, Spread, Use};
 use crate::planning::scene::{Names, Scene};
 use crate::planning::tables::{self, Found, Location};
 use crate::planning::text::Text;
@@ -106,7 +106,9 @@ fn reads(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Vec<Read>, Refu
                     return Err(refusal::not_gathered("a temporary table"));
                 }
                 Location::Home if relation(scene, &found).is_none() => {}
-                Location::Home | Location::Reference | Location::Sharded(_) => reads.push(Read { found, qualifier }),
+                Location::Home | Location::Reference | Location::Sharded(_) | Location::Viewed => {
+                    reads.push(Read { found, qualifier })
+                }
             }
         }
     }
@@ -131,41 +133,30 @@ fn keyed(text: Text<'_>, reads: &[Read], scene: &Scene) -> Result<Keyed, Refusal
     {
         return Err(refusal::not_gathered(&format!("{name}, a system column,")));
     }
-    let (mut uses, mut tables, mut home) = (Vec::new(), Vec::<Table>::new(), false);
+    let (mut uses, mut home) = (Vec::new(), false);
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    let mut collected = Collected::new(0);
     for Read { found, .. } in reads {
-        let is_known = |table: &Table| table.schema == found.schema && table.name == found.name;
-        if tables.iter().any(is_known) {
+        if seen.contains(&(&found.schema, &found.name)) {
             continue;
         }
-        if tables.iter().any(|table| table.name == found.name) {
-            return Err(refusal::not_gathered("two tables of one name, from different schemas,"));
-        }
-        let Some(relation) = relation(scene, found).filter(|relation| may_be_copied(relation)) else {
-            return Err(refusal::cannot_gather_table(&found.display));
-        };
-        let source = match &found.location {
+        seen.push((&found.schema, &found.name));
+        let mut node = None;
+        match &found.location {
             Location::Sharded(sharded) => {
-                uses.push(Use {
-                    display: found.display.clone(),
-                    column: format!("{}.{}", found.display, sharded.key).into(),
-                    sharded: sharded.clone(),
-                    rows: Rows::Matching(Vec::new()),
-                    cuts: false,
-                    not_null: false,
-                });
-                Source::Shards(vec![uses.len() - 1])
+                node = Some(uses.len());
+                uses.push(Use::of_all(&found.display, sharded));
             }
-            Location::Reference => Source::Any,
-            Location::Home | Location::System => {
-                home = true;
-                Source::Home
-            }
-        };
-        tables.push(Table::of(found, relation, columns::all(relation), source));
+            Location::Viewed => uses.extend(found.uses_within()),
+            Location::Reference => {}
+            Location::Home | Location::System => home = true,
+        }
+        home |= found.view.as_ref().is_some_and(|view| view.reads_home());
+        collected.add_numbered(found, node, uses.len(), scene)?;
     }
     let called = called(text, scene)?;
     let left_out = left_out(text, reads)?;
-    Ok(Keyed { uses, home, spread: Spread::Gather(called.gather(text, tables, left_out).into()) })
+    Ok(Keyed { uses, home, spread: Spread::Gather(called.gather(text, collected, left_out).into()) })
 }
 
 fn called(text: Text<'_>, scene: &Scene) -> Result<Called, Refusal> {

@@ -19,6 +19,11 @@ pub(super) fn create(table: &Table, with_key: bool) -> String {
     sql
 }
 
+/// The definition may ask the settings of the client for how literals are read: it was printed with these.
+pub(super) fn create_view(name: &str, definition: &str) -> String {
+    format!("CREATE TEMPORARY VIEW pg_temp.{} AS {definition};", quote(name))
+}
+
 fn columns(table: &Table) -> String {
     let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
     columns.join(", ")
@@ -61,8 +66,8 @@ pub(super) fn quote(name: &str) -> String {
 }
 
 /// Selects what [`crate::execute::gather::Made`] reads.
-pub(super) fn numbers(table: &Table) -> String {
-    let name = format!("pg_temp.{}", quote(&table.name)).replace('\'', "''");
+pub(super) fn numbers(name: &str) -> String {
+    let name = format!("pg_temp.{}", quote(name)).replace('\'', "''");
     format!(
         "SELECT c.oid || ' ' || c.reltype || ' ' || t.typarray FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_type t ON t.oid = c.reltype WHERE c.oid = '{name}'::pg_catalog.regclass;"

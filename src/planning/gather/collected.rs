@@ -1,0 +1,219 @@
+//! What a gather puts on the scratch database: tables, each once, with the columns that any use of it needs, and views.
+//! In: what names were found to mean. Out: [`Table`]s and [`MadeView`]s.
+
+use std::sync::Arc;
+
+use super::{Called, Column, Gather, Source, Table, columns, may_be_copied, text};
+use crate::catalog::Relation;
+use crate::planning::plan::Refusal;
+use crate::planning::refusal;
+use crate::planning::scene::Scene;
+use crate::planning::tables::{Found, Location};
+use crate::planning::text::Text;
+use crate::planning::views::View;
+use crate::sql::statement::Statement;
+
+/// A table within a view, with the columns that the view may read.
+#[derive(Debug)]
+pub struct Base {
+    pub found: Found,
+    columns: Vec<Column>,
+    primary_key: Vec<String>,
+}
+
+/// A view as it is made on the scratch database.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MadeView {
+    pub schema: String,
+    pub name: String,
+    /// Of the home shard, as are the types of its rows and of arrays of them.
+    pub oid: u32,
+    pub row_types: (u32, u32),
+    /// The numbers of its columns.
+    pub columns: Vec<i16>,
+    /// As the home shard prints it.
+    pub definition: String,
+    /// What is to be done with that text.
+    pub rewriting: Gather,
+}
+
+impl MadeView {
+    pub fn is(&self, schema: &str, name: &str) -> bool {
+        self.schema == schema && self.name == name
+    }
+}
+
+/// The tables that a view's definition reads, and those of the views within it.
+///
+/// # Errors
+/// For what can't be gathered.
+pub fn bases<'f>(
+    text: Text<'_>,
+    statement: &Statement,
+    found: impl Iterator<Item = &'f Found>,
+    nested: &[Arc<View>],
+    scene: &Scene,
+) -> Result<Vec<Base>, Refusal> {
+    let mut bases: Vec<Base> = Vec::new();
+    let mut add = |found: &Found, columns: Vec<Column>, primary_key: Vec<String>| match bases
+        .iter_mut()
+        .find(|base| base.found.schema == found.schema && base.found.name == found.name)
+    {
+        Some(base) => unite(&mut base.columns, columns),
+        None => bases.push(Base { found: found.clone(), columns, primary_key }),
+    };
+    for found in found.filter(|found| found.view.is_none()) {
+        let (columns, primary_key) = columns::of(text, statement, known(scene, found)?);
+        add(found, columns, primary_key);
+    }
+    for base in nested.iter().flat_map(|view| &view.bases) {
+        add(&base.found, base.columns.clone(), base.primary_key.clone());
+    }
+    Ok(bases)
+}
+
+/// # Errors
+/// For a definition that means something else on the scratch database.
+pub fn made_view<'f>(
+    text: Text<'_>,
+    statement: &Statement,
+    relation: &Relation,
+    found: impl Iterator<Item = &'f Found>,
+    scene: &Scene,
+) -> Result<MadeView, Refusal> {
+    statement.scopes.iter().try_for_each(super::clauses)?;
+    let calls = statement.calls.iter().map(|call| (call.schema.as_deref(), &*call.name, call.arguments));
+    let called = Called::of(text, calls, scene)?;
+    let names: Vec<_> = found.map(|found| (found.schema.clone(), found.name.clone())).collect();
+    let left_out = text::qualifiers(text, statement, &names)?;
+    Ok(MadeView {
+        schema: relation.schema.clone(),
+        name: relation.name.clone(),
+        oid: relation.oid,
+        row_types: relation.row_types,
+        columns: relation.columns.iter().map(|column| column.number).collect(),
+        definition: String::from_utf8_lossy(text.sql).into_owned(),
+        rewriting: called.gather(text, Collected::new(0), left_out),
+    })
+}
+
+fn known<'s>(scene: &'s Scene, found: &Found) -> Result<&'s Relation, Refusal> {
+    let known = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
+    known.filter(|known| may_be_copied(known)).ok_or_else(|| refusal::cannot_gather_table(&found.display))
+}
+
+/// Adds columns of the same table, in its order.
+fn unite(columns: &mut Vec<Column>, more: Vec<Column>) {
+    for column in more {
+        if !columns.iter().any(|known| known.name == column.name) {
+            columns.push(column);
+        }
+    }
+    columns.sort_by_key(|column| column.number);
+}
+
+pub(super) struct Collected {
+    pub tables: Vec<Table>,
+    pub views: Vec<MadeView>,
+    /// The use of a sharded table that the next one within a view is.
+    next_use: usize,
+}
+
+impl Collected {
+    /// `uses`: those that the statement names itself.
+    pub fn new(uses: usize) -> Self {
+        Self { tables: Vec::new(), views: Vec::new(), next_use: uses }
+    }
+
+    /// Adds all columns of a table, or a view whose uses of sharded tables end before `uses`.
+    pub fn add_numbered(
+        &mut self,
+        found: &Found,
+        node: Option<usize>,
+        uses: usize,
+        scene: &Scene,
+    ) -> Result<(), Refusal> {
+        let within = if matches!(found.location, Location::Viewed) { found.uses_within().count() } else { 0 };
+        self.next_use = uses.saturating_sub(within);
+        self.add(found, node, scene, columns::all)
+    }
+
+    /// Adds the table or the view behind a relation, or this use of it. `node`: the use of a sharded table that it is.
+    pub fn add(
+        &mut self,
+        found: &Found,
+        node: Option<usize>,
+        scene: &Scene,
+        columns: impl FnOnce(&Relation) -> (Vec<Column>, Vec<String>),
+    ) -> Result<(), Refusal> {
+        let Some(view) = &found.view else {
+            let known = known(scene, found)?;
+            let source = source(found, node)?;
+            let (columns, primary_key) = columns(known);
+            return self.table(found, known, (columns, primary_key), source);
+        };
+        for base in &view.bases {
+            let mut node = node;
+            if matches!(found.location, Location::Viewed) && matches!(base.found.location, Location::Sharded(_)) {
+                node = Some(self.next_use);
+                self.next_use += 1;
+            }
+            let source = source(&base.found, node)?;
+            let gathered = (base.columns.clone(), base.primary_key.clone());
+            self.table(&base.found, known(scene, &base.found)?, gathered, source)?;
+        }
+        for view in view.nested.iter().chain([view]) {
+            if self.views.iter().any(|known| known.is(&view.made.schema, &view.made.name)) {
+                continue;
+            }
+            self.unique(&view.made.name)?;
+            self.views.push(view.made.clone());
+        }
+        Ok(())
+    }
+
+    fn table(
+        &mut self,
+        found: &Found,
+        known: &Relation,
+        gathered: (Vec<Column>, Vec<String>),
+        source: Source,
+    ) -> Result<(), Refusal> {
+        let is_it = |table: &&mut Table| table.schema == found.schema && table.name == found.name;
+        if let Some(table) = self.tables.iter_mut().find(is_it) {
+            if let (Source::Shards(uses), Source::Shards(more)) = (&mut table.source, source) {
+                uses.extend(more);
+            }
+            unite(&mut table.columns, gathered.0);
+            return Ok(());
+        }
+        self.unique(&found.name)?;
+        self.tables.push(Table::of(found, known, gathered, source));
+        Ok(())
+    }
+
+    fn unique(&self, name: &str) -> Result<(), Refusal> {
+        let names = self.names();
+        if names.iter().any(|(_, known)| known == name) {
+            return Err(refusal::not_gathered("two tables of one name, from different schemas,"));
+        }
+        Ok(())
+    }
+
+    /// Schemas and names of all.
+    pub fn names(&self) -> Vec<(String, String)> {
+        let tables = self.tables.iter().map(|table| (table.schema.clone(), table.name.clone()));
+        tables.chain(self.views.iter().map(|view| (view.schema.clone(), view.name.clone()))).collect()
+    }
+}
+
+fn source(found: &Found, node: Option<usize>) -> Result<Source, Refusal> {
+    match (&found.location, node) {
+        (Location::Sharded(_), Some(node)) => Ok(Source::Shards(vec![node])),
+        (Location::Reference, _) => Ok(Source::Any),
+        (Location::Home, _) => Ok(Source::Home),
+        (Location::Sharded(_) | Location::System | Location::Viewed, _) => {
+            Err(refusal::not_gathered("a system catalog"))
+        }
+    }
+}
