@@ -130,6 +130,7 @@ const GRAMMAR: &[&str] = &[
     "least",
     "nullif",
     "row",
+    "trim",
     "xmlattributes",
     "xmlconcat",
     "xmlelement",

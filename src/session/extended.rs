@@ -296,6 +296,7 @@ impl Session {
         }
         if let Some(segment) = &mut self.segment {
             segment.writes |= super::simple::writes(&statement.template);
+            segment.only_looks = false;
         }
         self.place_parses(shard);
         self.prepare(shard, &statement);
@@ -449,8 +450,12 @@ impl Session {
                     return Err(super::block::aborted().into());
                 }
                 let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
+                let joins = self.would_join(shard);
                 // What is executed next finds itself where it can run.
                 self.enter_segment(shard, super::simple::access_of(&statement.template)).await?;
+                if let Some(segment) = &mut self.segment {
+                    segment.only_looks |= joins;
+                }
                 self.place_parses(shard);
                 self.prepare(shard, &statement);
                 let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
@@ -614,6 +619,9 @@ impl Session {
             self.reach(shard, Access::Write).await?;
             self.open_segment(shard);
         }
+        if let Some(segment) = &mut self.segment {
+            segment.only_looks = false;
+        }
         self.place_parses(shard);
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
@@ -735,7 +743,7 @@ impl Session {
             self.say_ready();
         }
         self.skipping = false;
-        self.segment = None;
+        self.forget_segment().await;
         self.settle().await;
         Ok(())
     }
@@ -761,8 +769,12 @@ impl Session {
         }
         self.leave_segment().await?;
         let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
+        let joins = self.would_join(shard);
         self.reach(shard, Access::Write).await?;
         self.open_segment(shard);
+        if let Some(segment) = &mut self.segment {
+            segment.only_looks = joins;
+        }
         Ok(shard)
     }
 }

@@ -13,11 +13,12 @@ use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, RelayError, own};
 use crate::planning::Access;
+use crate::pool::Condition;
 use crate::pool::prepared::Preparation;
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frame;
 use crate::protocol::frontend::encode;
-use crate::types::limits::{LAST_WORDS_WAIT, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
+use crate::types::limits::{CLEAN_WAIT_MAX, LAST_WORDS_WAIT, TURN_BYTES_MAX, TURN_MESSAGES_MAX, UNPLACED_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// Messages for one shard whose Sync is still to come.
@@ -26,6 +27,8 @@ pub struct Segment {
     pub shard: ShardId,
     /// A write was bound in it.
     pub(super) writes: bool,
+    /// The shard has joined the client's block for it, and was sent nothing but Parses and Describes.
+    pub(super) only_looks: bool,
     /// The changes of each Execute that is queued, in order.
     pub(super) executes: Vec<Vec<Change>>,
     /// The statements whose description is awaited, in order.
@@ -161,7 +164,40 @@ impl Session {
             lease.unanswered += 1;
         }
         self.state.start_implicit();
-        self.segment = Some(Segment { shard, writes: false, executes: Vec::new(), describes: Vec::new() });
+        self.segment =
+            Some(Segment { shard, writes: false, only_looks: false, executes: Vec::new(), describes: Vec::new() });
+    }
+
+    /// The segment is over. A shard that only looked at statements leaves the block again: where they will run isn't
+    /// known yet, and each block that prepares statements would hold a connection to the home shard for them.
+    pub(super) async fn forget_segment(&mut self) {
+        let Some(segment) = self.segment.take() else { return };
+        let shard = segment.shard;
+        if !segment.only_looks
+            || self.transaction.held().len() != 1
+            || self.transaction.status() != Status::InTransaction
+        {
+            return;
+        }
+        let Some(lease) = self.transaction.lease_mut(shard).filter(|lease| lease.status == Status::InTransaction)
+        else {
+            return;
+        };
+        let left = tokio::time::timeout(CLEAN_WAIT_MAX, own::run(lease, "ROLLBACK")).await;
+        if !matches!(left, Ok(Ok(_))) || !lease.is_at_rest() {
+            lease.condition = Condition::Broken;
+        }
+        // No cancel may reach the connection once it is another client's.
+        self.cancel.clear().await;
+        self.transaction.remove(shard);
+    }
+
+    /// Whether that shard would join the client's block.
+    pub(super) fn would_join(&mut self, shard: ShardId) -> bool {
+        !self.database.is_single()
+            && !self.state.pins.any()
+            && self.transaction.in_block()
+            && self.transaction.lease_mut(shard).is_none()
     }
 
     /// Ends the segment because the next message is for another shard.
@@ -219,7 +255,7 @@ impl Session {
         if ran == Ran::SyncIgnored {
             ran = self.run_segment(hidden).await?;
         }
-        self.segment = None;
+        self.forget_segment().await;
         if ran == Ran::Answered && !self.skipping { Ok(()) } else { Err(Failure::Told) }
     }
 

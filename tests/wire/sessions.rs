@@ -395,3 +395,36 @@ fn settings_hold_on_every_shard() {
         assert_eq!(show(&mut a, id, "my.tenant"), "a");
     }
 }
+
+/// Where a statement will run is known when it is bound: until then its block holds no connection.
+#[test]
+fn a_block_that_prepares_statements_holds_only_the_shards_that_it_uses() {
+    let proxy = super::world::proxy_with(two(), "size = 1\nwait_timeout = \"2s\"");
+    let (mut a, mut b) = (ready(&proxy), ready(&proxy));
+    let insert = "INSERT INTO items VALUES ($1, 'looked')";
+    let looks = [
+        [parse("p1", insert, &[20]), sync()].concat(),
+        [parse("p2", insert, &[20]), describe_statement("p2"), sync()].concat(),
+        [parse("p3", insert, &[20]), describe_statement("p3"), flush(), sync()].concat(),
+    ];
+    for (number, look) in (1..).zip(looks) {
+        a.ask(&[once("BEGIN"), once("SAVEPOINT s"), sync()].concat());
+        let frames = a.ask(&look);
+        assert_eq!((sqlstate(&frames), status(&frames)), (None, 'T'), "{frames:?}");
+        // The only connection to the home shard is free for others.
+        b.run("SELECT 1 FROM kinds");
+        for id in 1..=8 {
+            let id = (9_000 + 100 * number + id).to_string();
+            let frames = a.ask(&[bind("", &format!("p{number}"), &[Some(&id)]), execute("", 0), sync()].concat());
+            assert_eq!(sqlstate(&frames), None, "{frames:?}");
+        }
+        a.run("ROLLBACK TO s");
+        a.run("COMMIT");
+    }
+    assert_eq!(b.value("SELECT count(*) FROM items WHERE v = 'looked'"), "0");
+    // What fails there fails the block all the same.
+    a.run("BEGIN");
+    let frames = a.ask(&[parse("p4", "SELECT nothing FROM items", &[]), sync()].concat());
+    assert_eq!((sqlstate(&frames).as_deref(), status(&frames)), (Some("42703"), 'E'), "{frames:?}");
+    a.run("ROLLBACK");
+}
