@@ -72,6 +72,7 @@ impl Backend {
             port: self.server().port(),
             database: self.cluster.database().to_owned(),
             tls: NodeTls { mode, root_certificate: Some(self.certificate.clone()) },
+            preference: shardway::config::NodePreference::NONE,
         }
     }
 

@@ -26,6 +26,9 @@ pub(super) const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 pub(super) const FAILOVER_WAIT: Duration = Duration::from_secs(10);
 pub(super) const FAILOVER_QUEUE: usize = 1000;
 
+/// A WAL segment.
+pub(super) const LAG_BYTES_ADVISED: usize = 16 << 20;
+
 pub(super) const AUTO_SETUP: bool = true;
 /// What a dead proxy leaves holds its rows' locks: found within seconds, by a query that costs a millisecond.
 pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);

@@ -151,11 +151,45 @@ pub struct ReplicationConfig {
     pub failover_wait: Option<Duration>,
     /// How many of a shard may wait.
     pub failover_queue: usize,
+    /// A client that wrote a shard reads only replicas of it that have what it wrote.
+    pub read_your_writes: bool,
+    pub balance: Balance,
+    /// Where this proxy is: replicas there are preferred.
+    pub zone: Option<String>,
+    /// Replicas that are further behind aren't read.
+    pub lag_bytes_max: Option<u64>,
+}
+
+/// Which of several replicas reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Balance {
+    LeastBusy,
+    RoundRobin,
+    Weighted,
+}
+
+/// What makes a node be chosen among others.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NodePreference {
+    pub zone: Option<String>,
+    pub weight: u32,
+}
+
+impl NodePreference {
+    /// Like any other.
+    pub const NONE: Self = Self { zone: None, weight: 1 };
 }
 
 impl ReplicationConfig {
     /// Where the file says nothing.
-    pub const USUAL: Self = Self { failover_wait: None, failover_queue: defaults::FAILOVER_QUEUE };
+    pub const USUAL: Self = Self {
+        failover_wait: None,
+        failover_queue: defaults::FAILOVER_QUEUE,
+        read_your_writes: true,
+        balance: Balance::LeastBusy,
+        zone: None,
+        lag_bytes_max: None,
+    };
 
     pub fn failover_wait_of(&self, shard: &ShardConfig) -> Duration {
         let usual = if shard.replicas.is_empty() { Duration::ZERO } else { defaults::FAILOVER_WAIT };
@@ -177,6 +211,7 @@ pub struct NodeConfig {
     pub port: u16,
     pub database: String,
     pub tls: NodeTls,
+    pub preference: NodePreference,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -201,6 +236,26 @@ pub enum ReadPolicy {
     Primary,
     PreferReplica,
     ReplicaOnly,
+}
+
+impl ReadPolicy {
+    /// As `SET shardway.read` and hints name it.
+    pub fn of_session(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "primary" => Some(Self::Primary),
+            "any" => Some(Self::PreferReplica),
+            "replica" => Some(Self::ReplicaOnly),
+            _ => None,
+        }
+    }
+
+    pub fn session_word(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::PreferReplica => "any",
+            Self::ReplicaOnly => "replica",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

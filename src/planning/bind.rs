@@ -28,7 +28,8 @@ pub fn bind(
         None => session_hint,
         Some(span) => {
             written = binding.written_hint(span.clone())?;
-            Some(&written)
+            // Says nothing of the place.
+            if matches!(written, Hint::Read(_)) { session_hint } else { Some(&written) }
         }
     };
     if template.map.shard_count() == 1 {
@@ -43,7 +44,7 @@ pub fn bind(
             Plan::Batch => Err(refusal::batch("with a hint must all concern its shard")),
             plan => Ok(plan),
         },
-        None => binding.combine(|routed| binding.route(routed)),
+        None | Some(Hint::Read(_)) => binding.combine(|routed| binding.route(routed)),
     }
 }
 

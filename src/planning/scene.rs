@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::functions::Functions;
 use crate::catalog::Catalog;
+use crate::config::ReadPolicy;
 use crate::routing::ShardMap;
 
 /// A database: replaced as a whole when the configuration or the catalogs change.
@@ -52,10 +53,13 @@ impl Names {
 pub enum Hint {
     Key(String),
     Shard(String),
+    /// Not where, but by which kind of node: the session's business.
+    Read(ReadPolicy),
 }
 
 impl Hint {
-    /// The body of a `/* shardway: ... */` comment: `key=42`, `key='a b'`, `shard=b`.
+    /// The body of a `/* shardway: ... */` comment: `key=42`, `key='a b'`, `shard=b`,
+    /// `read=primary`.
     pub fn parse(body: &str) -> Option<Self> {
         let (name, value) = body.split_once('=')?;
         let value = value.trim();
@@ -66,6 +70,7 @@ impl Hint {
         match name.trim() {
             "key" => Some(Self::Key(value)),
             "shard" => Some(Self::Shard(value)),
+            "read" => ReadPolicy::of_session(&value).map(Self::Read),
             _ => None,
         }
     }

@@ -1,9 +1,9 @@
 //! Which node of a shard takes its writes. In: what those who look at the nodes found. Out: the node, or that there is
 //! none now, and a place in the queue of those who wait for one. Doesn't know how nodes are looked at.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +27,8 @@ pub struct Lead {
     changes: AtomicU64,
     terms: HoldTerms,
     wanted: watch::Sender<()>,
+    /// A look was wanted since the last one.
+    asked: AtomicBool,
 }
 
 /// How statements wait while nobody leads.
@@ -47,6 +49,8 @@ struct State {
     is_known: bool,
     /// Of the cluster and the timeline that were seen; a node of an older timeline isn't followed any more.
     term: Option<Term>,
+    /// Where the leader's WAL was, asked at that time or later.
+    position: Option<(Instant, u64)>,
 }
 
 /// A cluster, and the highest of its timelines that anybody has seen.
@@ -81,6 +85,7 @@ impl Lead {
             changes: AtomicU64::new(0),
             terms,
             wanted,
+            asked: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +145,11 @@ impl Lead {
             state.problem = None;
             state.is_torn = false;
             state.is_known = true;
+            if self.at.load(Ordering::Acquire) != position {
+                // What was known of the others was on the old leader's timeline.
+                state.position = None;
+                self.nodes.iter().for_each(|node| node.note_freshness(0, None));
+            }
         }
         let before = self.last.swap(position, Ordering::AcqRel);
         let is_new = self.at.swap(position, Ordering::AcqRel) != position;
@@ -212,6 +222,24 @@ impl Lead {
     /// Has the nodes looked at now instead of at the next interval.
     pub fn want_look(&self) {
         self.wanted.send_replace(());
+    }
+
+    /// The same, at most once until the leader was looked at.
+    pub fn want_look_soon(&self) {
+        if !self.asked.swap(true, Ordering::AcqRel) {
+            self.want_look();
+        }
+    }
+
+    /// Where the leader's WAL was, asked at `at` or later.
+    pub fn note_position(&self, at: Instant, position: u64) {
+        self.state().position = Some((at, position));
+        self.asked.store(false, Ordering::Release);
+    }
+
+    /// A position of the leader's WAL that covers all that was committed before `at`, if somebody has looked since.
+    pub fn position_after(&self, at: Instant) -> Option<u64> {
+        self.state().position.filter(|(asked, _)| *asked >= at).map(|(_, position)| position)
     }
 
     /// Told when a look is wanted.

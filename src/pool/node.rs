@@ -1,8 +1,8 @@
 //! One server as the pools see it: where it is, whether connects to it work, how busy it is.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use super::backend::BackendKey;
 use crate::config::NodeConfig;
 use crate::observe::{NodeFigures, NodeTotal};
-use crate::types::limits::{ACCEPTED_SETTINGS_MAX, NODE_RETRY_AFTER};
+use crate::types::limits::{ACCEPTED_SETTINGS_MAX, NODE_RETRY_AFTER, RETURN_WITHIN};
 use crate::types::{NodeId, ShardId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +61,12 @@ pub struct Node {
     standing: ArcSwapOption<Standing>,
     /// Whether `standing` has a problem: asked for every read.
     unfit: AtomicBool,
+    /// A replica has replayed at least this much of the primary's WAL.
+    replayed: AtomicU64,
+    /// When it had at least what the primary then had, in milliseconds as [`clock`] counts them.
+    fresh: AtomicU64,
+    /// When it was last seen to be fit again, the same; 0: it always was.
+    returned: AtomicU64,
 }
 
 /// How a node was when it was last looked at.
@@ -79,6 +85,13 @@ pub struct Standing {
 struct Failure {
     at: Instant,
     reason: String,
+}
+
+/// Milliseconds since a moment shortly before the first call, and never 0.
+fn clock(at: Instant) -> u64 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let began = BEGAN.get_or_init(|| at.checked_sub(Duration::from_secs(3600)).unwrap_or(at));
+    u64::try_from(at.saturating_duration_since(*began).as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 impl Node {
@@ -113,6 +126,9 @@ impl Node {
             era: AtomicUsize::new(0),
             standing: ArcSwapOption::empty(),
             unfit: AtomicBool::new(false),
+            replayed: AtomicU64::new(0),
+            fresh: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
         }
     }
 
@@ -208,13 +224,51 @@ impl Node {
     }
 
     pub fn note_standing(&self, standing: Standing) {
-        self.unfit.store(standing.problem.is_some(), Ordering::Relaxed);
+        let was_unfit = self.unfit.swap(standing.problem.is_some(), Ordering::Relaxed);
+        if was_unfit && standing.problem.is_none() {
+            self.returned.store(clock(Instant::now()), Ordering::Relaxed);
+        }
         self.standing.store(Some(Arc::new(standing)));
     }
 
     /// A replica that isn't to be read.
     pub fn is_unfit(&self) -> bool {
         self.unfit.load(Ordering::Relaxed)
+    }
+
+    /// What a replica is known to have: a position of the primary's WAL, and since when it isn't older than that.
+    pub fn note_freshness(&self, replayed: u64, fresh: Option<Instant>) {
+        self.replayed.store(replayed, Ordering::Release);
+        self.fresh.store(fresh.map_or(0, clock), Ordering::Relaxed);
+    }
+
+    /// It is a replica, up and fit, and fresh enough.
+    pub fn may_be_read(&self, floor: u64, staleness_max: Option<Duration>) -> bool {
+        let is_fresh = |limit: Duration| {
+            let fresh = self.fresh.load(Ordering::Relaxed);
+            let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            fresh != 0 && clock(Instant::now()).saturating_sub(fresh) <= limit
+        };
+        self.role() == NodeRole::Replica
+            && !self.is_unfit()
+            && (floor == 0 || self.replayed.load(Ordering::Acquire) >= floor)
+            && staleness_max.is_none_or(is_fresh)
+            && self.recent_failure().is_none()
+    }
+
+    /// Whether it takes its part at that turn: all of them, but for one that was away until a moment ago.
+    pub fn is_due(&self, turn: usize) -> bool {
+        let returned = self.returned.load(Ordering::Relaxed);
+        if returned == 0 {
+            return true;
+        }
+        let since = clock(Instant::now()).saturating_sub(returned);
+        let within = RETURN_WITHIN.as_millis() as u64;
+        if since >= within {
+            self.returned.store(0, Ordering::Relaxed);
+            return true;
+        }
+        (turn % 10) as u64 <= since * 10 / within
     }
 
     pub fn leased(&self) -> usize {

@@ -91,9 +91,7 @@ impl Session {
     /// When the shards can't be written as one.
     pub async fn begin_spread(&mut self, shards: &[ShardId]) -> Result<(), ClientError> {
         for &shard in shards {
-            if !self.wrote.contains(&shard) {
-                self.wrote.push(shard);
-            }
+            self.freshness.note_write(shard);
         }
         let opens = !self.transaction.in_block() && !self.transaction.is_spread();
         if opens {

@@ -275,7 +275,8 @@ impl Database {
             |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.pool_size());
         let shards = self.shards.iter();
         let shards = shards.map(|lead| ShardPools::new(Arc::clone(lead), lead.nodes().iter().map(pool).collect()));
-        UserPools::new(shards.collect(), self.config.reads)
+        let replication = &self.config.replication;
+        UserPools::new(shards.collect(), replication.balance, replication.zone.clone())
     }
 
     /// The users that have pools, with these.

@@ -354,9 +354,7 @@ impl Session {
     async fn one_after_the_other(&mut self, sql: &str) -> Result<Stepped, SessionEnd> {
         let shards = self.home_first();
         for &shard in &shards {
-            if !self.wrote.contains(&shard) {
-                self.wrote.push(shard);
-            }
+            self.freshness.note_write(shard);
         }
         let Some((&first, others)) = shards.split_first() else { return Ok(Stepped::Done(None)) };
         let Stepped::Done(tag) = self.on_first(first, sql).await? else { return Ok(Stepped::Failed) };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effects::Change;
 use super::turn::{Session, SessionEnd, ends_session};
+use super::user_pools::Want;
 use crate::execute::own::{self, OwnError};
 use crate::execute::replies::{ClientFrame, lost};
 use crate::execute::{Expect, RelayError};
@@ -62,7 +63,8 @@ impl Session {
             self.leave_replica(shard).await;
         }
         if self.transaction.lease_mut(shard).is_none() {
-            let access = if self.may_use_replica(shard) { access } else { Access::Write };
+            let want = self.want(shard, access);
+            let access = if want == Want::PRIMARY { Access::Write } else { access };
             if self.database.gate.is_paused() && self.transaction.held().is_empty() {
                 self.await_resume().await?;
             }
@@ -70,7 +72,7 @@ impl Session {
                 Some(reserved) => reserved?,
                 None => {
                     self.notes.client().wait();
-                    let lease = self.await_lease(shard, access).await?;
+                    let lease = self.await_lease(shard, want).await?;
                     self.notes.waited(lease.waited);
                     lease
                 }
@@ -151,22 +153,20 @@ impl Session {
     }
 
     /// A connection, unless the client cancels what it waits for.
-    pub(super) async fn await_lease(&self, shard: ShardId, access: Access) -> Result<Lease, ClientError> {
+    pub(super) async fn await_lease(&self, shard: ShardId, want: Want) -> Result<Lease, ClientError> {
         tokio::select! {
-            lease = self.pools.lease(shard, access) => Ok(lease?),
+            lease = self.pools.lease(shard, want) => Ok(lease?),
             () = self.cancel.interrupted() => Err(cancelled_by_user()),
         }
     }
 
-    pub(super) fn may_use_replica(&self, shard: ShardId) -> bool {
+    pub(super) fn may_use_replica(&self) -> bool {
         let wants_serializable =
             self.state.settings().get("default_transaction_isolation").is_some_and(|value| match value {
                 SettingValue::List(words) => words.iter().any(|word| word.eq_ignore_ascii_case("serializable")),
                 SettingValue::Text(word) => word.eq_ignore_ascii_case("serializable"),
             });
-        (!self.transaction.in_block() || self.transaction.is_read_only())
-            && !self.wrote.contains(&shard)
-            && !wants_serializable
+        (!self.transaction.in_block() || self.transaction.is_read_only()) && !wants_serializable
     }
 
     /// Statements between two Syncs began with a read on a replica, and now comes one for the primary.

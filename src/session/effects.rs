@@ -299,8 +299,12 @@ impl Session {
                 };
                 self.state.set(settings);
             }
-            Change::ResetAll => self.reset_all(),
+            Change::ResetAll => {
+                self.freshness.reset(None);
+                self.reset_all();
+            }
             Change::DiscardAll => {
+                self.freshness.reset(None);
                 self.change_backends(|_| Settings::none());
                 let baseline = self.state.baseline().clone();
                 self.state.set(baseline);

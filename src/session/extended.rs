@@ -194,6 +194,7 @@ impl Session {
         if !self.is_current(&statement) {
             statement = self.refresh(&statement).await?;
         }
+        self.note_said(&statement.sql, &statement.lexed);
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
         // The parameters in a PREPARE or a function's body are its own.
@@ -567,6 +568,9 @@ impl Session {
         }
         let Command::Transaction(command) = &only.command else {
             let errors = self.client.outbound.len();
+            if super::own::shown_setting(&only.command) == Some("shardway.token") {
+                self.settle_token().await;
+            }
             self.answer_own(&only.command, changes, false);
             let written = self.client.outbound.get(errors..).unwrap_or_default();
             return if last_is_error(written) { Err(Failure::Told) } else { Ok(()) };

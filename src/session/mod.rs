@@ -15,6 +15,7 @@ pub mod effects;
 pub mod explain;
 pub mod extended;
 pub mod filling;
+mod freshness;
 pub mod gate;
 pub mod gather;
 pub mod ids;

@@ -56,8 +56,11 @@ impl Session {
                 });
                 self.set_own(&setting.name, value);
             }
-            SessionCommand::Reset { .. } => {
-                self.hint = None;
+            SessionCommand::Reset { name, .. } => {
+                if matches!(name.as_str(), "shardway.key" | "shardway.shard") {
+                    self.hint = None;
+                }
+                self.freshness.reset(Some(name));
                 backend::command_complete(&mut self.client.outbound, "RESET");
             }
             SessionCommand::Deallocate { name: Some(name) } => {
@@ -69,7 +72,11 @@ impl Session {
                     (Some(Hint::Key(key)), "shardway.key") => key.clone(),
                     (Some(Hint::Shard(shard)), "shardway.shard") => shard.clone(),
                     (_, "shardway.key" | "shardway.shard") => String::new(),
-                    _ => return self.unknown_own(name),
+                    _ => match self.freshness.show(name, &self.database.config) {
+                        Some(Ok(value)) => value,
+                        Some(Err(error)) => return self.say_error(&error),
+                        None => return self.unknown_own(name),
+                    },
                 };
                 if describes {
                     backend::text_columns(&mut self.client.outbound, &[name]);
@@ -83,12 +90,18 @@ impl Session {
 
     fn unknown_own(&mut self, name: &str) {
         let text = format!("unrecognized configuration parameter \"{name}\"");
-        self.say_error(
-            &ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint("Shardway has shardway.key and shardway.shard."),
-        );
+        self.say_error(&ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint(
+            "Shardway has shardway.key, shardway.shard, shardway.read, shardway.max_staleness and shardway.token.",
+        ));
     }
 
     fn set_own(&mut self, name: &str, value: Option<String>) {
+        let written = value.as_deref().unwrap_or_default();
+        match self.freshness.set(name, written, &self.database.config) {
+            Some(Ok(())) => return backend::command_complete(&mut self.client.outbound, "SET"),
+            Some(Err(error)) => return self.say_error(&error),
+            None => {}
+        }
         let hint = match (name, value) {
             (_, None) => None,
             (_, Some(value)) if value.is_empty() => None,

@@ -8,6 +8,7 @@ use bytes::Buf;
 
 use super::effects;
 use super::turn::{Session, SessionEnd};
+use super::user_pools::Want;
 use crate::execute::{Expect, Outcome, RelayError};
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan, Template};
@@ -103,7 +104,7 @@ impl Session {
             return None;
         }
         let statement = self.statements.get(bind.statement)?;
-        if !is_ordinary(&statement.template) {
+        if !is_ordinary(&statement.template) || (statement.lexed.hint.is_some() && self.database.has_replicas()) {
             return None;
         }
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
@@ -173,12 +174,13 @@ impl Session {
         }
         let lease = match self.reserved.take() {
             None => {
-                let by_replica = self.database.has_replicas() && self.may_use_replica(shard);
-                let access = if by_replica { Access::Read } else { Access::Write };
-                match self.pools.lease_now(shard, access) {
+                // A hint would have sent it the long way.
+                self.freshness.said = None;
+                let want = self.want(shard, Access::Read);
+                match self.pools.lease_now(shard, want) {
                     Some(lease) => lease,
                     None => {
-                        self.wanted = Some((shard, access));
+                        self.wanted = Some((shard, want));
                         return None;
                     }
                 }
@@ -199,9 +201,9 @@ impl Session {
     }
 
     /// Waits for the connection that a statement wants.
-    pub(super) async fn reserve(&mut self, shard: ShardId, access: Access) {
+    pub(super) async fn reserve(&mut self, shard: ShardId, want: Want) {
         self.notes.client().wait();
-        let lease = self.await_lease(shard, access).await;
+        let lease = self.await_lease(shard, want).await;
         if let Ok(lease) = &lease {
             self.notes.waited(lease.waited);
         }

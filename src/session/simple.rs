@@ -93,6 +93,11 @@ impl Session {
             self.find_template(sql, lexed)
         };
         self.note_template(found.is_some());
+        self.freshness.said = None;
+        if lexed.hint.is_some() {
+            let sql = self.client.inbound.get(text.clone()).unwrap_or_default().to_vec();
+            self.note_said(&sql, lexed);
+        }
         let template = match found {
             Some(template) => template,
             None => {
@@ -167,6 +172,9 @@ impl Session {
         {
             self.client.inbound.advance(len);
             let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
+            if super::own::shown_setting(&only.command) == Some("shardway.token") {
+                self.settle_token().await;
+            }
             self.answer_own(&only.command, &changes, true);
             self.say_ready();
             return Ok(());
@@ -453,9 +461,7 @@ impl Session {
             let database = std::sync::Arc::clone(&self.database);
             self.unsteady.get_or_insert_with(|| super::ids::Unsteady::begin(&database));
         }
-        if !self.wrote.contains(&shard) {
-            self.wrote.push(shard);
-        }
+        self.freshness.note_write(shard);
         if self.database.is_single() || !(self.transaction.in_block() || self.transaction.is_spread()) {
             return Ok(());
         }
@@ -482,6 +488,7 @@ impl Session {
         let frame = self.client.inbound.split_to(len);
         match ready {
             Ok(shard) => {
+                self.freshness.note_write(shard);
                 let lease = self.transaction.lease_mut(shard).expect("reached above");
                 lease.framed.outbound.extend_from_slice(&frame);
                 lease.unanswered += 1;

@@ -57,7 +57,7 @@ pub struct Session {
     /// A statement since the transaction's beginning may set sequences.
     pub(super) unsteady: Option<super::ids::Unsteady>,
     /// All that a statement lacks for the short way is a connection there.
-    pub(super) wanted: Option<(crate::types::ShardId, crate::planning::Access)>,
+    pub(super) wanted: Option<(crate::types::ShardId, super::user_pools::Want)>,
     /// What came of waiting for it: for this request only.
     pub(super) reserved: Option<super::quick::Reserved>,
     /// How the Query that runs differs from what the client sent.
@@ -77,9 +77,8 @@ pub struct Session {
     pub(super) expects: VecDeque<Expect>,
     /// `SET shardway.key` and `SET shardway.shard`.
     pub(super) hint: Option<crate::planning::Hint>,
-    /// Shards that this client has written: it reads them from their primaries, so as not to miss its own
-    /// writes on a replica that lags.
-    pub(super) wrote: Vec<crate::types::ShardId>,
+    /// How fresh what this client reads has to be.
+    pub(super) freshness: super::freshness::Freshness,
     /// Names of the temporary tables that the session made.
     pub(super) temporary: Vec<String>,
     pub(super) greeting: Arc<super::welcome::Greeting>,
@@ -179,9 +178,9 @@ impl Session {
             self.follow_reload();
             let mut quick = self.quick(header);
             if quick.is_none()
-                && let Some((shard, access)) = self.wanted.take()
+                && let Some((shard, want)) = self.wanted.take()
             {
-                Box::pin(self.reserve(shard, access)).await;
+                Box::pin(self.reserve(shard, want)).await;
                 quick = self.quick(header);
             }
             let ended = match quick {

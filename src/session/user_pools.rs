@@ -8,15 +8,30 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::config::ReadPolicy;
-use crate::planning::Access;
-use crate::pool::{BackendKey, Lead, Lease, LeaseError, NodePool, NodeRole};
+use crate::config::{Balance, ReadPolicy};
+use crate::pool::{BackendKey, Lead, Lease, LeaseError, NodePool};
 use crate::types::ShardId;
-use crate::types::limits::HOLD_RETRY;
+use crate::types::limits::{CATCH_UP_LOOK, CATCH_UP_WAIT_MAX, HOLD_RETRY};
+
+/// Which nodes may serve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Want {
+    pub policy: ReadPolicy,
+    /// What a replica must have replayed.
+    pub floor: u64,
+    /// How old a replica's state may be.
+    pub staleness_max: Option<Duration>,
+}
+
+impl Want {
+    pub const PRIMARY: Self = Self { policy: ReadPolicy::Primary, floor: 0, staleness_max: None };
+}
 
 pub struct UserPools {
     shards: Vec<ShardPools>,
-    reads: ReadPolicy,
+    balance: Balance,
+    /// Of this proxy.
+    zone: Option<String>,
     /// What a server reports to a session, by the hash of its start-up settings.
     pub greetings: Mutex<HashMap<u64, Arc<super::welcome::Greeting>>>,
     next: AtomicUsize,
@@ -115,8 +130,8 @@ impl ShardPools {
 }
 
 impl UserPools {
-    pub(super) fn new(shards: Vec<ShardPools>, reads: ReadPolicy) -> Self {
-        Self { shards, reads, greetings: Mutex::new(HashMap::new()), next: AtomicUsize::new(0) }
+    pub(super) fn new(shards: Vec<ShardPools>, balance: Balance, zone: Option<String>) -> Self {
+        Self { shards, balance, zone, greetings: Mutex::new(HashMap::new()), next: AtomicUsize::new(0) }
     }
 
     pub fn each(&self, act: impl FnMut(&NodePool)) {
@@ -127,28 +142,67 @@ impl UserPools {
         self.shards.get(shard.index()).expect("plans name shards of this database")
     }
 
-    /// A connection on that shard: on a replica if the statement may run there and the policy says so. While the shard
-    /// has no primary it is waited for one.
+    /// A connection on that shard: on a replica if one may serve. While the shard has no primary it is waited for one.
     ///
     /// # Errors
     /// When no node that may serve it can be reached in time.
-    pub async fn lease(&self, shard: ShardId, access: Access) -> Result<Lease, LeaseError> {
+    pub async fn lease(&self, shard: ShardId, want: Want) -> Result<Lease, LeaseError> {
         let pools = self.shard(shard);
-        if access == Access::Read && self.reads != ReadPolicy::Primary {
-            if let Some(replica) = self.least_busy(pools) {
-                match replica.lease().await {
-                    Err(error) if self.reads == ReadPolicy::PreferReplica => {
-                        tracing::debug!(%error, "the primary reads instead");
-                    }
-                    outcome => return outcome,
-                }
-            } else if self.reads == ReadPolicy::ReplicaOnly {
-                let node = format!("shard {}", pools.name());
-                let reason = "no replica is up and fit to be read".to_owned();
-                return Err(LeaseError::Unreachable { node, reason, may_pass: false });
-            }
+        if want.policy != ReadPolicy::Primary
+            && let Some(served) = Box::pin(self.lease_replica(pools, want)).await
+        {
+            return served;
         }
         pools.lease(true).await
+    }
+
+    /// `None`: the primary is to serve.
+    async fn lease_replica(&self, pools: &ShardPools, want: Want) -> Option<Result<Lease, LeaseError>> {
+        let only = want.policy == ReadPolicy::ReplicaOnly;
+        let mut failed = None;
+        // Each that fails is left alone for a while: the next one is another.
+        for _ in 0..pools.nodes.len() {
+            let Some(replica) = self.choose(pools, want) else { break };
+            match replica.lease().await {
+                Err(error @ LeaseError::Unreachable { .. }) => {
+                    tracing::debug!(%error, "another node reads instead");
+                    failed = Some(error);
+                }
+                Err(error) if !only => {
+                    tracing::debug!(%error, "the primary reads instead");
+                    return None;
+                }
+                outcome => return Some(outcome),
+            }
+        }
+        if want.floor > 0 || want.staleness_max.is_some() {
+            pools.lead.want_look_soon();
+            // One that only has to catch up may do so in a moment; otherwise the primary has what is asked for.
+            if only && let Some(replica) = self.await_fresh(pools, want).await {
+                return Some(replica.lease().await);
+            }
+            if self.choose(pools, Want { floor: 0, staleness_max: None, ..want }).is_some() {
+                return None;
+            }
+        }
+        only.then(|| {
+            let node = format!("shard {}", pools.name());
+            let reason = "no replica is up and fit to be read".to_owned();
+            Err(failed.unwrap_or(LeaseError::Unreachable { node, reason, may_pass: false }))
+        })
+    }
+
+    async fn await_fresh<'a>(&self, pools: &'a ShardPools, want: Want) -> Option<&'a NodePool> {
+        let deadline = Instant::now() + CATCH_UP_WAIT_MAX;
+        loop {
+            if let Some(replica) = self.choose(pools, want) {
+                return Some(replica);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::sleep(CATCH_UP_LOOK).await;
+        }
     }
 
     /// On the shard's primary, without waiting for one.
@@ -165,24 +219,60 @@ impl UserPools {
     }
 
     /// The same if a connection is free on this worker.
-    pub fn lease_now(&self, shard: ShardId, access: Access) -> Option<Lease> {
+    pub fn lease_now(&self, shard: ShardId, want: Want) -> Option<Lease> {
         let pools = self.shards.get(shard.index())?;
-        if access == Access::Read && self.reads != ReadPolicy::Primary {
-            return self.least_busy(pools)?.lease_now();
+        if want.policy != ReadPolicy::Primary {
+            return self.choose(pools, want)?.lease_now();
         }
         pools.primary()?.lease_now()
     }
 
-    /// Of replicas that are equally busy each gets its turn.
-    fn least_busy<'a>(&self, pools: &'a ShardPools) -> Option<&'a NodePool> {
+    /// A replica that may be read, of this proxy's zone if there is one.
+    fn choose<'a>(&self, pools: &'a ShardPools, want: Want) -> Option<&'a NodePool> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let may = |pool: &&NodePool| pool.node().may_be_read(want.floor, want.staleness_max);
+        if let Some(zone) = &self.zone {
+            let near = |pool: &&NodePool| pool.node().config.preference.zone.as_ref() == Some(zone);
+            let chosen = self.among(turn, pools, |pool| near(pool) && may(pool));
+            if chosen.is_some() {
+                return chosen;
+            }
+        }
+        self.among(turn, pools, may)
+    }
+
+    fn among<'a>(
+        &self,
+        turn: usize,
+        pools: &'a ShardPools,
+        may: impl Fn(&&'a NodePool) -> bool,
+    ) -> Option<&'a NodePool> {
         let count = pools.nodes.len();
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        (0..count)
-            .filter_map(|offset| pools.nodes.get((start + offset) % count))
-            .filter(|pool| {
-                let node = pool.node();
-                node.role() == NodeRole::Replica && !node.is_unfit() && node.recent_failure().is_none()
-            })
-            .min_by_key(|pool| pool.node().leased())
+        // One that has just come back gets a growing share, if there is another.
+        let settled = |pool: &&NodePool| pool.node().is_due(turn);
+        let rotated =
+            || (0..count).filter_map(|offset| pools.nodes.get((turn + offset) % count)).filter(|pool| may(pool));
+        let least = |pools: &mut dyn Iterator<Item = &'a NodePool>| pools.min_by_key(|pool| pool.node().leased());
+        match self.balance {
+            // Of replicas that are equally busy each gets its turn.
+            Balance::LeastBusy => least(&mut rotated().filter(settled)).or_else(|| least(&mut rotated())),
+            Balance::RoundRobin | Balance::Weighted => {
+                let weigh = self.balance == Balance::Weighted;
+                let weight = |pool: &NodePool| if weigh { pool.node().config.preference.weight as usize } else { 1 };
+                let fit = || pools.nodes.iter().filter(|pool| may(pool));
+                let of = |all: &mut dyn Iterator<Item = &'a NodePool>, total: usize| {
+                    let mut left = turn.checked_rem(total)?;
+                    for pool in all {
+                        match left.checked_sub(weight(pool)) {
+                            Some(rest) => left = rest,
+                            None => return Some(pool),
+                        }
+                    }
+                    None
+                };
+                let settled_total = fit().filter(settled).map(weight).sum();
+                of(&mut fit().filter(settled), settled_total).or_else(|| of(&mut fit(), fit().map(weight).sum()))
+            }
+        }
     }
 }

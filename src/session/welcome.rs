@@ -10,10 +10,11 @@ use super::database::{Database, UserPools};
 use super::startup::Admitted;
 use super::state::SessionState;
 use super::turn::{Drain, Session};
+use super::user_pools::Want;
 use crate::execute::own;
 use crate::net::Framed;
 use crate::observe::{Entered, Introduction, Observed};
-use crate::planning::{Access, Hint};
+use crate::planning::Hint;
 use crate::pool::{Lease, SettingValue, Settings};
 use crate::protocol::backend::{self, Severity, Status};
 use crate::transaction::Transaction;
@@ -72,7 +73,14 @@ pub async fn welcome(
 ) -> Option<(Session, KeyGuard)> {
     let Admitted { framed: mut client, user, settings, protocol_minor, .. } = admitted;
     let pools = database.pools(&user);
-    let (baseline, hint) = baseline(settings);
+    let (baseline, hint, own) = baseline(settings);
+    let mut freshness = super::freshness::Freshness::default();
+    for (name, value) in own {
+        if let Some(Err(error)) = freshness.set(&name, &value, &database.config) {
+            refuse(&mut client, &error).await;
+            return None;
+        }
+    }
     let greeting = match greeting(&database, &pools, &baseline).await {
         Ok(greeting) => greeting,
         Err(error) => {
@@ -126,7 +134,7 @@ pub async fn welcome(
         skipping: false,
         expects: VecDeque::new(),
         hint,
-        wrote: Vec::new(),
+        freshness,
         temporary: Vec::new(),
         names: super::planner::default_names(),
         greeting: Arc::clone(&greeting),
@@ -187,14 +195,16 @@ async fn refuse(client: &mut Framed, error: &ClientError) {
 }
 
 /// The start-up packet's settings as a session has them.
-fn baseline(settings: Vec<(String, String)>) -> (Settings, Option<Hint>) {
+fn baseline(settings: Vec<(String, String)>) -> (Settings, Option<Hint>, Vec<(String, String)>) {
     let mut values = BTreeMap::new();
     let mut hint = None;
+    let mut own = Vec::new();
     for (name, value) in settings {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
             "shardway.key" => hint = Some(Hint::Key(value)),
             "shardway.shard" => hint = Some(Hint::Shard(value)),
+            "shardway.read" | "shardway.max_staleness" | "shardway.token" => own.push((name, value)),
             // What every connection to a server has already.
             "client_encoding" if is_utf8(&value) => {
                 values.remove(&name);
@@ -204,7 +214,7 @@ fn baseline(settings: Vec<(String, String)>) -> (Settings, Option<Hint>) {
             }
         }
     }
-    (Settings::from_values(values), hint)
+    (Settings::from_values(values), hint, own)
 }
 
 fn is_utf8(encoding: &str) -> bool {
@@ -289,6 +299,7 @@ async fn any_lease(database: &Database, pools: &UserPools) -> Result<Lease, Clie
         }
     }
     // With every primary down, replicas still serve what they may; or one comes up.
-    let last = pools.lease(home, Access::Read).await;
+    let want = Want { policy: database.config.reads, ..Want::PRIMARY };
+    let last = pools.lease(home, want).await;
     last.map_err(|error| first.unwrap_or(error).into())
 }

@@ -255,6 +255,18 @@ pub const NODE_LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// How often those who wait for a primary have the nodes looked at.
 pub const HOLD_RETRY: Duration = Duration::from_millis(100);
 
+/// How long a read that only replicas may serve waits for one to have what its client wrote, before the primary serves
+/// it; and how often it looks.
+pub const CATCH_UP_WAIT_MAX: Duration = Duration::from_millis(20);
+/// See [`CATCH_UP_WAIT_MAX`].
+pub const CATCH_UP_LOOK: Duration = Duration::from_millis(2);
+
+/// Over how long a node that was away is let back in, a tenth at a time.
+pub const RETURN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Looks in a row that find nobody before a replica isn't read any more.
+pub const NODE_LOOKS_MISSED_MAX: u32 = 3;
+
 /// Statements that may be configured to wait for a primary, for each shard.
 pub const FAILOVER_QUEUE_MAX: usize = 100_000;
 

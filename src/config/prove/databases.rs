@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::node::node;
 use super::values::{choice, count, duration, name_fits};
 use super::{buckets, tables};
-use crate::config::defaults::{AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, RECOVERY_INTERVAL};
+use crate::config::defaults::{AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, RECOVERY_INTERVAL};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawShard};
 use crate::config::reader::{Placed, quoted_list};
-use crate::config::{DatabaseConfig, NodeConfig, ReadPolicy, ReplicationConfig, ShardConfig, Surroundings};
+use crate::config::{
+    Balance, DatabaseConfig, NodeConfig, NodePreference, ReadPolicy, ReplicationConfig, ShardConfig, Surroundings,
+};
 use crate::types::ShardId;
 use crate::types::limits::{FAILOVER_QUEUE_MAX, POOL_SIZE_MAX, SHARDS_MAX};
 
@@ -117,7 +119,19 @@ fn replication(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReplicationConfi
     });
     let failover_queue =
         count("failover_queue", raw.failover_queue.as_ref(), FAILOVER_QUEUE_MAX, FAILOVER_QUEUE, notes);
-    ReplicationConfig { failover_wait, failover_queue }
+    let balances =
+        [("least_busy", Balance::LeastBusy), ("round_robin", Balance::RoundRobin), ("weighted", Balance::Weighted)];
+    ReplicationConfig {
+        failover_wait,
+        failover_queue,
+        read_your_writes: raw.read_your_writes.as_ref().is_none_or(|wanted| *wanted.get_ref()),
+        balance: choice("balance", raw.balance.as_ref(), &balances, Balance::LeastBusy, notes),
+        zone: raw.zone.as_ref().map(|zone| zone.get_ref().clone()),
+        lag_bytes_max: raw
+            .max_replica_lag_bytes
+            .as_ref()
+            .map(|written| count("max_replica_lag_bytes", Some(written), usize::MAX, LAG_BYTES_ADVISED, notes) as u64),
+    }
 }
 
 fn reads(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReadPolicy {
@@ -177,6 +191,7 @@ fn shard(
         port: 0,
         database: String::new(),
         tls: crate::config::NodeTls { mode: crate::config::NodeTlsMode::Prefer, root_certificate: None },
+        preference: NodePreference::NONE,
     });
     ShardConfig { name: name.clone(), primary, replicas }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::mistake::{Notes, similar};
 use crate::config::reader::{Placed, quoted_list};
-use crate::config::{NodeConfig, NodeTls, NodeTlsMode, Surroundings, defaults};
+use crate::config::{NodeConfig, NodePreference, NodeTls, NodeTlsMode, Surroundings, defaults};
 
 const MODES: &[(&str, NodeTlsMode)] = &[
     ("disable", NodeTlsMode::Disable),
@@ -74,8 +74,8 @@ fn parse(url: &str, default_database: &str) -> Result<NodeConfig, Wrong> {
     if path.contains('/') {
         return Err((format!("{database:?} is not the name of a database"), EXAMPLE.to_owned()));
     }
-    let tls = tls(query, host.starts_with('/'))?;
-    Ok(NodeConfig { host, port, database, tls })
+    let (tls, preference) = parameters(query, host.starts_with('/'))?;
+    Ok(NodeConfig { host, port, database, tls, preference })
 }
 
 fn after_scheme(url: &str) -> Result<&str, Wrong> {
@@ -127,7 +127,8 @@ fn host_and_port(authority: &str) -> Result<(String, u16), Wrong> {
     }
 }
 
-fn tls(query: &str, is_unix: bool) -> Result<NodeTls, Wrong> {
+fn parameters(query: &str, is_unix: bool) -> Result<(NodeTls, NodePreference), Wrong> {
+    let mut preference = NodePreference::NONE;
     let mut mode = None;
     let mut root_certificate = None;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -137,13 +138,18 @@ fn tls(query: &str, is_unix: bool) -> Result<NodeTls, Wrong> {
             "sslmode" => mode = Some(tls_mode(&value)?),
             "sslrootcert" if value == "system" => {}
             "sslrootcert" => root_certificate = Some(PathBuf::from(value)),
+            "zone" => preference.zone = Some(value),
+            "weight" => match value.parse() {
+                Ok(weight @ 0..=1000) => preference.weight = weight,
+                _ => return Err((format!("weight can't be {value:?}"), "write a number from 0 to 1000".to_owned())),
+            },
             _ => return Err(unknown_parameter(name)),
         }
     }
     if is_unix {
         return match mode {
             None | Some(NodeTlsMode::Disable | NodeTlsMode::Prefer) => {
-                Ok(NodeTls { mode: NodeTlsMode::Disable, root_certificate })
+                Ok((NodeTls { mode: NodeTlsMode::Disable, root_certificate }, preference))
             }
             Some(_) => Err(("there is no TLS on a Unix socket".to_owned(), "remove sslmode".to_owned())),
         };
@@ -151,7 +157,7 @@ fn tls(query: &str, is_unix: bool) -> Result<NodeTls, Wrong> {
     let mode = mode.unwrap_or(NodeTlsMode::Prefer);
     // As libpq does: an authority that is named is meant to be used.
     let mode = if mode == NodeTlsMode::Require && root_certificate.is_some() { NodeTlsMode::VerifyCa } else { mode };
-    Ok(NodeTls { mode, root_certificate })
+    Ok((NodeTls { mode, root_certificate }, preference))
 }
 
 fn tls_mode(value: &str) -> Result<NodeTlsMode, Wrong> {
@@ -172,9 +178,9 @@ fn unknown_parameter(name: &str) -> Wrong {
         "user" | "password" => "write it under [[user]]".to_owned(),
         "connect_timeout" => "write connect_timeout under [pool]".to_owned(),
         "host" | "port" | "dbname" => EXAMPLE.to_owned(),
-        _ => match similar(name, ["sslmode", "sslrootcert"]) {
+        _ => match similar(name, ["sslmode", "sslrootcert", "weight", "zone"]) {
             Some(meant) => format!("write {meant}"),
-            None => "remove it; sslmode and sslrootcert are the parameters there are".to_owned(),
+            None => "remove it; sslmode, sslrootcert, weight and zone are the parameters there are".to_owned(),
         },
     };
     (format!("unknown parameter `{name}` in a server's URL"), remedy)

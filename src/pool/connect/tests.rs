@@ -3,7 +3,7 @@ use std::io;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{NodeTls, NodeTlsMode};
+use crate::config::{NodePreference, NodeTls, NodeTlsMode};
 
 fn login() -> Login {
     Login { user: "ada".to_owned(), password: Some(Secret::new("secret")) }
@@ -11,7 +11,13 @@ fn login() -> Login {
 
 fn node(port: u16, mode: NodeTlsMode) -> NodeConfig {
     let tls = NodeTls { mode, root_certificate: None };
-    NodeConfig { host: "127.0.0.1".to_owned(), port, database: "shop".to_owned(), tls }
+    NodeConfig {
+        host: "127.0.0.1".to_owned(),
+        port,
+        database: "shop".to_owned(),
+        tls,
+        preference: NodePreference::NONE,
+    }
 }
 
 /// A server that sends `bytes` once the start-up message is there, and then waits for the end.

@@ -16,6 +16,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
             port: 5432,
             database: (*name).to_owned(),
             tls: NodeTls { mode: NodeTlsMode::Disable, root_certificate: None },
+            preference: crate::config::NodePreference::NONE,
         },
         replicas: Vec::new(),
     };

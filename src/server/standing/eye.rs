@@ -69,6 +69,7 @@ impl Eye {
     }
 
     async fn ask(&mut self, login: &Login) -> Result<Seen, Sight> {
+        let began = std::time::Instant::now();
         let client = match &mut self.connected {
             Some((client, _)) => client,
             none => {
@@ -93,6 +94,7 @@ impl Eye {
             system: row.try_get(1).map_err(failed)?,
             timeline: row.try_get(2).map_err(failed)?,
             position: position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0),
+            at: began,
         })
     }
 }

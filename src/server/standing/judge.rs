@@ -1,7 +1,7 @@
 //! What is made of what nodes were seen to be: which one leads, and which replicas are fit to be read. In: what was
 //! seen. Out: verdicts. Knows no servers and no clock.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::pool::{Standing, Term};
 
@@ -24,6 +24,8 @@ pub(super) struct Seen {
     pub timeline: i32,
     /// Written, or on a standby replayed; in bytes.
     pub position: u64,
+    /// When it was asked, or before.
+    pub at: Instant,
 }
 
 impl Sight {
@@ -111,12 +113,21 @@ fn without_primary(sights: &[Sight], leader: Option<usize>) -> Verdict {
     }
 }
 
+/// Beyond what a replica isn't read.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Limits {
+    pub lag: Option<Duration>,
+    pub bytes: Option<u64>,
+    /// It could not be looked at several times in a row.
+    pub is_missing: bool,
+}
+
 /// What a node that doesn't lead is good for; `None`: nothing new is known.
 pub(super) fn judge(
     leader: Option<&Seen>,
     sight: &Sight,
     (lag_bytes, lag): (u64, Duration),
-    limit: Option<Duration>,
+    limits: &Limits,
 ) -> Option<Standing> {
     let standing = |problem: Option<String>| Standing {
         is_standby: true,
@@ -131,7 +142,8 @@ pub(super) fn judge(
         // What can't be looked at may lag by anything. Without a limit its connections say whether it is there.
         Sight::Away(_) | Sight::Closed(_) => {
             let text = "it can't be looked at, so nobody knows how far it is behind";
-            return limit.map(|_| standing(Some(text.to_owned())));
+            let is_out = limits.lag.is_some() || limits.bytes.is_some() || limits.is_missing;
+            return is_out.then(|| standing(Some(text.to_owned())));
         }
     };
     let problem = match leader {
@@ -145,8 +157,11 @@ pub(super) fn judge(
         Some(leader) if seen.timeline < leader.timeline => {
             Some(format!("it is on an older timeline than the primary: {}", seen.timeline))
         }
-        _ if limit.is_some_and(|limit| lag > limit) => {
+        _ if limits.lag.is_some_and(|limit| lag > limit) => {
             Some(format!("it is {} ms behind, more than max_replica_lag", lag.as_millis()))
+        }
+        _ if limits.bytes.is_some_and(|limit| lag_bytes > limit) => {
+            Some(format!("it is {lag_bytes} bytes behind, more than max_replica_lag_bytes"))
         }
         _ => None,
     };
@@ -159,15 +174,15 @@ mod tests {
     use super::*;
 
     fn primary(timeline: i32) -> Sight {
-        Sight::Seen(Seen { is_standby: false, system: 1, timeline, position: 100 })
+        Sight::Seen(Seen { is_standby: false, system: 1, timeline, position: 100, at: Instant::now() })
     }
 
     fn standby(timeline: i32) -> Sight {
-        Sight::Seen(Seen { is_standby: true, system: 1, timeline, position: 100 })
+        Sight::Seen(Seen { is_standby: true, system: 1, timeline, position: 100, at: Instant::now() })
     }
 
     fn stranger(is_standby: bool) -> Sight {
-        Sight::Seen(Seen { is_standby, system: 2, timeline: 9, position: 100 })
+        Sight::Seen(Seen { is_standby, system: 2, timeline: 9, position: 100, at: Instant::now() })
     }
 
     fn away() -> Sight {
@@ -228,9 +243,10 @@ mod tests {
     #[test]
     fn a_replica_is_judged_by_what_it_is() {
         let (none, second) = ((0, Duration::ZERO), Duration::from_secs(1));
-        let leader = Seen { is_standby: false, system: 1, timeline: 1, position: 100 };
+        let leader = Seen { is_standby: false, system: 1, timeline: 1, position: 100, at: Instant::now() };
         let problem = |leader: Option<&Seen>, sight: Sight, lag, limit| {
-            judge(leader, &sight, lag, limit).and_then(|standing| standing.problem)
+            judge(leader, &sight, lag, &Limits { lag: limit, ..Limits::default() })
+                .and_then(|standing| standing.problem)
         };
         let leads = Some(&leader);
         assert_eq!(problem(leads, standby(1), (50, second), None), None);
@@ -243,7 +259,11 @@ mod tests {
         assert!(problem(None, primary(1), none, None).is_some_and(|text| text.contains("standby")));
         assert_eq!(problem(None, standby(1), none, None), None);
         assert!(problem(leads, away(), none, Some(Duration::ZERO)).is_some());
-        assert!(judge(leads, &away(), none, None).is_none());
-        assert_eq!(judge(leads, &standby(1), (50, second), None).map(|standing| standing.lag_bytes), Some(50));
+        let free = Limits::default();
+        assert!(judge(leads, &away(), none, &free).is_none());
+        assert!(judge(leads, &away(), none, &Limits { is_missing: true, ..free }).is_some());
+        let bytes = Limits { bytes: Some(49), ..free };
+        assert!(judge(leads, &standby(1), (50, second), &bytes).is_some_and(|standing| standing.problem.is_some()));
+        assert_eq!(judge(leads, &standby(1), (50, second), &free).map(|standing| standing.lag_bytes), Some(50));
     }
 }

@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use self::eye::Eye;
-use self::judge::{Sight, Verdict, elect, judge};
+use self::judge::{Limits, Sight, Verdict, elect, judge};
 use self::positions::Positions;
 use super::Shared;
 use crate::pool::{Lead, Node, Standing};
 use crate::session::database::Database;
-use crate::types::limits::CATALOG_RETRY;
+use crate::types::limits::{CATALOG_RETRY, NODE_LOOKS_MISSED_MAX};
 
 /// One task for each shard that has replicas, also for those that a reload brings.
 pub(super) async fn watch_nodes(shared: Arc<Shared>) {
@@ -52,6 +52,8 @@ struct Watch {
     lead: Arc<Lead>,
     /// What each node was last seen to be.
     sights: Vec<Sight>,
+    /// Looks in a row that found nobody there.
+    missed: Vec<u32>,
     /// Of the node that leads.
     positions: Positions,
 }
@@ -59,7 +61,8 @@ struct Watch {
 impl Watch {
     fn new(database: Arc<Database>, lead: Arc<Lead>) -> Self {
         let sights = vec![Sight::Unknown; lead.nodes().len()];
-        Self { database, lead, sights, positions: Positions::default() }
+        let missed = vec![0; lead.nodes().len()];
+        Self { database, lead, sights, missed, positions: Positions::default() }
     }
 
     async fn run(mut self, shared: Arc<Shared>, name: String) {
@@ -75,7 +78,8 @@ impl Watch {
             if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &self.database)) {
                 return;
             }
-            if let Some(place) = self.sights.get_mut(position) {
+            if let (Some(place), Some(missed)) = (self.sights.get_mut(position), self.missed.get_mut(position)) {
+                *missed = if matches!(sight, Sight::Away(_)) { *missed + 1 } else { 0 };
                 *place = sight;
             }
             self.decide(position);
@@ -104,9 +108,13 @@ impl Watch {
         if leader == Some(position)
             && let Some(seen) = &seen
         {
-            self.positions.note(seen.position);
+            self.positions.note(seen.at, seen.position);
+            self.lead.note_position(seen.at, seen.position);
         }
-        for (at, (node, sight)) in self.lead.nodes().iter().zip(&self.sights).enumerate() {
+        let config = &self.database.config;
+        for (at, (node, (sight, missed))) in
+            self.lead.nodes().iter().zip(self.sights.iter().zip(&self.missed)).enumerate()
+        {
             let standing = if leader == Some(at) {
                 sight.seen().map(|seen| Standing {
                     is_standby: seen.is_standby,
@@ -117,8 +125,24 @@ impl Watch {
                 })
             } else {
                 let lag = sight.seen().map_or((0, Duration::ZERO), |seen| self.positions.lag(seen.position));
-                judge(seen.as_ref(), sight, lag, self.database.config.max_replica_lag)
+                let limits = Limits {
+                    lag: config.max_replica_lag,
+                    bytes: config.replication.lag_bytes_max,
+                    is_missing: *missed >= NODE_LOOKS_MISSED_MAX,
+                };
+                judge(seen.as_ref(), sight, lag, &limits)
             };
+            if let (Some(found), Some(standing)) = (sight.seen(), &standing)
+                && leader.is_some_and(|leader| leader != at)
+            {
+                // Of a server with other rows its position says nothing.
+                let follows = found.is_standby
+                    && seen
+                        .as_ref()
+                        .is_some_and(|leader| leader.system == found.system && leader.timeline == found.timeline);
+                let replayed = if follows { found.position } else { 0 };
+                node.note_freshness(replayed, self.positions.fresh_at(replayed).filter(|_| standing.is_standby));
+            }
             if let Some(standing) = standing {
                 note(node, standing);
             }

@@ -132,6 +132,7 @@ impl Proxy {
             port: self.address.port(),
             database: database.to_owned(),
             tls: NodeTls { mode, root_certificate: self.certificate.clone() },
+            preference: crate::config::NodePreference::NONE,
         }
     }
 
