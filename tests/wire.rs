@@ -18,6 +18,8 @@ mod random;
 mod sequences;
 #[path = "wire/sessions.rs"]
 mod sessions;
+#[path = "wire/short.rs"]
+mod short;
 mod support;
 #[path = "wire/world.rs"]
 mod world;

@@ -2,6 +2,7 @@
 //! replies that are expected. Out: frames to the client and an [`Outcome`]. Doesn't choose shards and
 //! doesn't know the client's session beyond its stream.
 
+pub mod brief;
 pub mod collect;
 pub mod copy;
 pub mod copy_in;

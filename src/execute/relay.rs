@@ -42,6 +42,7 @@ pub async fn relay_part(
     expects: &mut VecDeque<Expect>,
     part: &mut Part,
 ) -> Result<Outcome, RelayError> {
+    client.take_outbound();
     let mut relay = Relay {
         client,
         backend,
@@ -442,27 +443,34 @@ impl Relay<'_> {
     async fn fill(&mut self) -> Result<(), RelayError> {
         poll_fn(|cx| self.poll_more(cx)).await
     }
-
-    /// Reads more from the server while still sending to it: a server whose replies aren't read stops
-    /// reading requests. A client that goes away meanwhile ends it.
     #[inline]
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RelayError>> {
-        if !self.backend.framed.outbound.is_empty()
-            && let Poll::Ready(Err(error)) = self.backend.framed.poll_flush(cx)
-        {
-            // The server may have said why before it closed: that is read below, next time round.
-            tracing::debug!(%error, "could not send to the server");
-            self.backend.framed.outbound.clear();
-        }
-        let lost = |reason: String| RelayError::Backend { reason, last_words: None };
-        match self.backend.framed.poll_fill(cx) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(lost("end of stream".to_owned()))),
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(lost(error.to_string()))),
-            Poll::Pending => {
-                poll_client(self.client, &mut self.watches_client, cx).map(|gone| Err(RelayError::Client(gone)))
-            }
-        }
+        poll_server(self.client, self.backend, &mut self.watches_client, cx)
+    }
+}
+
+/// Reads more from the server while still sending to it: a server whose replies aren't read stops reading requests.
+/// A client that goes away meanwhile ends it.
+#[inline]
+pub(super) fn poll_server(
+    client: &mut Framed,
+    backend: &mut Backend,
+    watches_client: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), RelayError>> {
+    if !backend.framed.outbound.is_empty()
+        && let Poll::Ready(Err(error)) = backend.framed.poll_flush(cx)
+    {
+        // The server may have said why before it closed: that is read below, next time round.
+        tracing::debug!(%error, "could not send to the server");
+        backend.framed.outbound.clear();
+    }
+    let lost = |reason: String| RelayError::Backend { reason, last_words: None };
+    match backend.framed.poll_fill(cx) {
+        Poll::Ready(Ok(0)) => Poll::Ready(Err(lost("end of stream".to_owned()))),
+        Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(lost(error.to_string()))),
+        Poll::Pending => poll_client(client, watches_client, cx).map(|gone| Err(RelayError::Client(gone))),
     }
 }
 

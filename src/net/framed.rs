@@ -27,7 +27,9 @@ pub struct Framed {
     pub received: u64,
     pub sent: u64,
     /// Reads that found something at once: a stream that always has more lets others have a turn.
-    in_a_row: u32,
+    in_a_row: u16,
+    /// The last read took all that the socket had: the next one would find nothing.
+    drained: bool,
 }
 
 impl Framed {
@@ -38,6 +40,7 @@ impl Framed {
             outbound: BytesMut::new(),
             read_size: READ_BYTES_FIRST,
             in_a_row: 0,
+            drained: false,
             received: 0,
             sent: 0,
         }
@@ -52,6 +55,11 @@ impl Framed {
         if self.in_a_row >= READS_IN_A_ROW_MAX {
             self.in_a_row = 0;
             cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Whoever is polled again after this was most likely woken by what there is to read: it is tried first then.
+        if std::mem::take(&mut self.drained) && self.stream.poll_read_ready(cx).is_pending() {
+            self.in_a_row = 0;
             return Poll::Pending;
         }
         let room = Self::room(&mut self.inbound, self.read_size);
@@ -91,6 +99,36 @@ impl Framed {
             self.took(read, offered);
         }
         Ok(read)
+    }
+
+    /// Writes what the socket takes at once, without a copy; the rest, and what is for a TLS stream, waits in
+    /// `outbound` for the next flush.
+    ///
+    /// # Errors
+    /// Those of the socket; nothing is queued then.
+    #[inline]
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        if self.outbound.is_empty()
+            && !self.stream.is_tls()
+            && let Some(written) = self.stream.try_write(bytes)?
+        {
+            self.sent += written as u64;
+            rest = bytes.get(written..).unwrap_or_default();
+        }
+        if !rest.is_empty() {
+            self.take_outbound();
+            self.outbound.extend_from_slice(rest);
+        }
+        Ok(())
+    }
+
+    /// Gives `outbound` a buffer of the usual size, if it has none.
+    #[inline]
+    pub fn take_outbound(&mut self) {
+        if self.outbound.capacity() == 0 {
+            self.outbound = spares::outbound();
+        }
     }
 
     /// Writes `outbound` until it, and what TLS holds of it, is empty.
@@ -146,7 +184,7 @@ impl Framed {
             spares::keep_inbound(std::mem::take(&mut self.inbound));
             self.read_size = READ_BYTES_FIRST;
         }
-        if self.outbound.is_empty() {
+        if self.outbound.is_empty() && self.outbound.capacity() > 0 {
             spares::keep_outbound(std::mem::take(&mut self.outbound));
         }
     }
@@ -193,10 +231,7 @@ impl Framed {
     fn took(&mut self, read: usize, offered: usize) {
         self.inbound.filled(read);
         self.received += read as u64;
-        if self.outbound.capacity() == 0 {
-            // What was read will be answered.
-            self.outbound = spares::outbound();
-        }
+        self.drained = read < offered && !self.stream.is_tls();
         if read == offered && self.read_size < READ_BYTES_MAX {
             self.read_size *= 2;
         }

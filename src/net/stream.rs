@@ -138,6 +138,7 @@ impl Stream {
         Some(Handle(socket.try_clone_to_owned().ok()?.into()))
     }
 
+    #[inline]
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
     }
@@ -221,8 +222,18 @@ impl Stream {
     }
 
     /// Writes what is possible without waiting; `None` when nothing is.
+    #[inline]
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        now(|cx| Pin::new(&mut *self).poll_write(cx, bytes))
+        let written = match self {
+            Self::Tcp(inner) => inner.try_write(bytes),
+            Self::Unix(inner) => inner.try_write(bytes),
+            tls => return now(|cx| Pin::new(&mut *tls).poll_write(cx, bytes)),
+        };
+        match written {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Pushes out what TLS holds encrypted; true when nothing is left there.

@@ -221,7 +221,7 @@ impl Session {
                 return Err(failure);
             }
         };
-        self.note_plan(&statement.template, &plan);
+        self.note_plan(Arc::clone(&statement.template), &plan);
         let own = matches!(plan, Plan::Definition(_))
             || matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
         if let Some(there) = self.portals.get(&portal).filter(|_| !portal.is_empty()) {

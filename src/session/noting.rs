@@ -89,18 +89,23 @@ impl Notes {
         self.failed |= outcome.failed;
     }
 
+    /// A statement was answered with so many rows.
+    pub(super) fn answered(&mut self, rows: u64) {
+        self.rows += rows;
+    }
+
     /// Rows of an answer that the proxy made of several.
     pub(super) fn merged(&mut self, rows: u64, failed: bool) {
         self.rows += rows;
         self.failed |= failed;
     }
 
-    fn planned(&mut self, template: &Arc<Template>, strategy: Strategy, shards: usize) {
+    fn planned(&mut self, template: Arc<Template>, strategy: Strategy, shards: usize) {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
         let statement = template.observed.get().map_or(0, |statement| statement.id);
         self.entered.client.run(statement, strategy, shards);
         if self.calls.len() < CALLS_MAX {
-            self.calls.push(Planned { template: Arc::clone(template), strategy, shards });
+            self.calls.push(Planned { template, strategy, shards });
         }
     }
 }
@@ -111,7 +116,7 @@ impl Session {
         self.database.figures.add([if known { (Total::TemplateHits, 1) } else { (Total::TemplateMisses, 1) }]);
     }
 
-    pub(super) fn note_plan(&mut self, template: &Arc<Template>, plan: &Plan) {
+    pub(super) fn note_plan(&mut self, template: Arc<Template>, plan: &Plan) {
         if let Plan::Single { why: Why::Key { column, value, .. }, .. } = plan
             && hot::is_sampled()
         {

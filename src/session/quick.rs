@@ -4,11 +4,18 @@
 //! unusual: up to the moment when the statement is queued nothing has been changed. Decides nothing of its own: what
 //! it doesn't take, it leaves untouched.
 
+use std::sync::Arc;
+
 use bytes::Buf;
 
 use super::effects;
+use super::segment::parse_on;
 use super::turn::{Session, SessionEnd};
+use super::undo::Undo;
 use super::user_pools::Want;
+use crate::execute::brief::Shape;
+use crate::execute::relay::relay_part;
+use crate::execute::scatter::Part;
 use crate::execute::{Expect, Outcome, RelayError};
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan, Template};
@@ -25,6 +32,15 @@ use crate::types::{ClientError, ShardId};
 pub(super) struct Reserved {
     shard: ShardId,
     lease: Result<Lease, ClientError>,
+}
+
+/// A request that was sent by the short way.
+pub(super) struct Sent {
+    shard: ShardId,
+    pub lease: Lease,
+    pub shape: Shape,
+    /// Something of the proxy's own was sent ahead.
+    pub has_ahead: bool,
 }
 
 /// A read that leaves nothing behind and needs nothing beforehand: nothing else goes the short way.
@@ -58,9 +74,9 @@ impl Session {
             && !self.state.in_block()
     }
 
-    /// Queues the request at the front of the client's buffer, if this is its way.
+    /// Sends the request at the front of the client's buffer, if this is its way.
     #[inline]
-    pub(super) fn quick(&mut self, header: Header) -> Option<ShardId> {
+    pub(super) fn quick(&mut self, header: Header) -> Option<Sent> {
         match header.tag {
             tag::QUERY => self.quick_query(header.len),
             tag::BIND => self.quick_execution(),
@@ -68,8 +84,8 @@ impl Session {
         }
     }
 
-    /// Queues the Query at the front of the client's buffer, if this is its way.
-    fn quick_query(&mut self, len: usize) -> Option<ShardId> {
+    /// Sends the Query at the front of the client's buffer, if this is its way.
+    fn quick_query(&mut self, len: usize) -> Option<Sent> {
         if len > QUICK_STATEMENT_BYTES_MAX || !self.is_plain() {
             return None;
         }
@@ -81,20 +97,18 @@ impl Session {
         let (template, plan) = self.plan_recent(sql)?;
         let shard = self.quick_target(&plan)?;
         let mut lease = self.lease_quickly(shard)?;
-        lease.framed.outbound.extend_from_slice(self.client.inbound.get(..len)?);
-        lease.unanswered += 1;
-        lease.unnamed = None;
-        self.client.inbound.advance(len);
         self.note_template(true);
-        self.note_plan(&template, &plan);
-        self.hold_quickly(shard, lease);
-        self.expects.push_back(Expect::Query { shown_ready: true });
-        Some(shard)
+        self.note_plan(template, &plan);
+        self.begin_quickly(&mut lease);
+        lease.unnamed = None;
+        send(&mut lease, self.client.inbound.get(..len)?);
+        self.client.inbound.advance(len);
+        Some(Sent { shard, lease, shape: Shape::Query, has_ahead: false })
     }
 
-    /// Queues the Bind, Describe, Execute and Sync at the front of the client's buffer, if all are there and this
-    /// is their way.
-    fn quick_execution(&mut self) -> Option<ShardId> {
+    /// Sends the Bind, Describe, Execute and Sync at the front of the client's buffer, if all are there and this is
+    /// their way.
+    fn quick_execution(&mut self) -> Option<Sent> {
         if !self.is_plain() {
             return None;
         }
@@ -135,28 +149,19 @@ impl Session {
         let template = &statement.template;
         let plan = template.bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref()).ok()?;
         let shard = self.quick_target(&plan)?;
-        let statement = std::sync::Arc::clone(statement);
-        let shared = std::sync::Arc::clone(shared);
-        let lease = self.lease_quickly(shard)?;
-        self.note_plan(&statement.template, &plan);
-        self.hold_quickly(shard, lease);
-        self.queue_parse(shard, &statement, false);
-        let lease = self.transaction.lease_mut(shard)?;
-        let out = &mut lease.framed.outbound;
+        let statement = Arc::clone(statement);
+        let shared = Arc::clone(shared);
+        let mut lease = self.lease_quickly(shard)?;
+        self.note_plan(Arc::clone(&statement.template), &plan);
+        self.begin_quickly(&mut lease);
+        parse_on(&mut lease, &mut self.expects, &statement, false);
         let bind = Bind::decode(self.client.inbound.get(..frames.bind)?).ok()?;
+        let out = &mut lease.framed.outbound;
         encode::bind(out, b"", shared.name(), bind.tail);
         out.extend_from_slice(self.client.inbound.get(frames.bind..frames.all)?);
-        lease.unanswered += 1;
         self.client.inbound.advance(frames.all);
-        self.expects.push_back(Expect::Bind);
-        if frames.describes {
-            self.expects.push_back(Expect::DescribePortal);
-        }
-        self.expects.push_back(Expect::Execute);
-        self.expects.push_back(Expect::Sync { shown: true });
-        // If the Bind fails there is no portal, as there is none afterwards if it doesn't.
-        self.undo.push(super::undo::Undo::Portal { name: Box::default(), previous: None });
-        Some(shard)
+        let shape = Shape::Execution { describes: frames.describes };
+        Some(Sent { shard, lease, shape, has_ahead: !self.expects.is_empty() })
     }
 
     fn quick_target(&self, plan: &Plan) -> Option<ShardId> {
@@ -217,19 +222,78 @@ impl Session {
         (reserved.shard == shard && reserved.lease.as_ref().map_or(true, fits)).then_some(reserved.lease)
     }
 
-    fn hold_quickly(&mut self, shard: ShardId, mut lease: Lease) {
+    /// The statement is about to be sent: from here on a cancel reaches it.
+    fn begin_quickly(&mut self, lease: &mut Lease) {
+        self.notes.reached(lease);
+        self.cancel.add(lease);
+        lease.unanswered += 1;
+    }
+
+    /// A short answer has been passed on. The connection comes back if a cancel is on its way to it: see
+    /// [`Self::go_on`].
+    #[inline]
+    pub(super) fn end_briefly(&mut self, sent: Sent, rows: u64) -> Option<Sent> {
+        if !self.cancel.try_clear() {
+            return Some(sent);
+        }
+        self.notes.answered(rows);
+        drop(sent);
+        self.end_request();
+        None
+    }
+
+    /// What was sent is answered otherwise than briefly: this is the rest of the long way, which gets to see what it
+    /// would have queued.
+    pub(super) async fn go_on(
+        &mut self,
+        sent: Sent,
+        answered: Result<Option<u64>, RelayError>,
+    ) -> Result<(), SessionEnd> {
+        let Sent { shard, mut lease, shape, .. } = sent;
         if !lease.settings_at_join.is_same(&lease.settings) {
             lease.settings_at_join = lease.settings.clone();
         }
         self.moved = None;
-        self.notes.reached(&lease);
-        self.cancel.add(&lease);
         self.transaction.add(shard, lease);
         self.state.start_implicit();
+        let answered = match answered {
+            Ok(Some(rows)) => Ok(Outcome { completed: 1, rows, ..Outcome::default() }),
+            Ok(None) => {
+                self.expect(shape);
+                let lease = self.transaction.lease_mut(shard).expect("added above");
+                relay_part(&mut self.client, lease, &mut self.expects, &mut Part::whole()).await
+            }
+            Err(error) => {
+                self.expect(shape);
+                Err(error)
+            }
+        };
+        match answered {
+            Ok(outcome) if self.end_quickly(shard, &outcome) => {
+                self.end_request();
+                Ok(())
+            }
+            answered => self.end_slowly(shard, answered).await,
+        }
+    }
+
+    fn expect(&mut self, shape: Shape) {
+        match shape {
+            Shape::Query => self.expects.push_back(Expect::Query { shown_ready: true }),
+            Shape::Execution { describes } => {
+                self.expects.push_back(Expect::Bind);
+                if describes {
+                    self.expects.push_back(Expect::DescribePortal);
+                }
+                self.expects.extend([Expect::Execute, Expect::Sync { shown: true }]);
+                // If the Bind fails there is no portal, as there is none afterwards if it doesn't.
+                self.undo.push(Undo::Portal { name: Box::default(), previous: None });
+            }
+        }
     }
 
     /// The queued statement was answered. True: the connection went back, and nothing else is to be done.
-    pub(super) fn end_quickly(&mut self, shard: ShardId, outcome: &Outcome) -> bool {
+    fn end_quickly(&mut self, shard: ShardId, outcome: &Outcome) -> bool {
         let is_idle = self.transaction.lease_mut(shard).is_some_and(|lease| lease.status == Status::Idle);
         if outcome.failed || !outcome.parameters.is_empty() || !is_idle || !self.cancel.try_clear() {
             return false;
@@ -241,11 +305,7 @@ impl Session {
     }
 
     /// As the long way would after such an answer.
-    pub(super) async fn end_slowly(
-        &mut self,
-        shard: ShardId,
-        answered: Result<Outcome, RelayError>,
-    ) -> Result<(), SessionEnd> {
+    async fn end_slowly(&mut self, shard: ShardId, answered: Result<Outcome, RelayError>) -> Result<(), SessionEnd> {
         match answered {
             Ok(outcome) => {
                 let mut status = Status::Idle;
@@ -270,6 +330,13 @@ impl Session {
         self.settle().await;
         self.end_request();
         Ok(())
+    }
+}
+
+/// Sends these bytes to the server. That they can't be sent shows when its answer is read: it may have said why.
+fn send(lease: &mut Lease, bytes: &[u8]) {
+    if let Err(error) = lease.framed.send(bytes) {
+        tracing::debug!(%error, "could not send to the server");
     }
 }
 

@@ -13,8 +13,8 @@ use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, RelayError, own};
 use crate::planning::Access;
-use crate::pool::Condition;
 use crate::pool::prepared::Preparation;
+use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frame;
 use crate::protocol::frontend::encode;
@@ -114,37 +114,7 @@ impl Session {
     /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
     pub(super) fn queue_parse(&mut self, shard: ShardId, statement: &ClientStatement, shown: bool) {
         let Some(lease) = self.transaction.lease_mut(shard) else { return };
-        let Some(shared) = &statement.shared else {
-            let out = &mut lease.framed.outbound;
-            encode::parse(out, b"", &statement.sql, &statement.declared);
-            lease.unnamed = Some((statement.sql.clone(), statement.declared.clone()));
-            self.expects.push_back(Expect::Parse { shown, statement: None });
-            return;
-        };
-        let preparation = lease.prepared.touch(shared);
-        let failed = lease.status == Status::Failed;
-        let out = &mut lease.framed.outbound;
-        match preparation {
-            Preparation::Ready => {
-                if shown && failed {
-                    // In a failed transaction a server parses little: it is asked.
-                    encode::parse(out, b"", &shared.sql, &shared.types);
-                    lease.unnamed = None;
-                    self.expects.push_back(Expect::Parse { shown: false, statement: None });
-                }
-                if shown {
-                    self.expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
-                }
-            }
-            Preparation::Parse { evict } => {
-                if let Some(evicted) = evict {
-                    encode::close_statement(out, evicted.name());
-                    self.expects.push_back(Expect::Close { shown: false, evicted: Some(evicted) });
-                }
-                encode::parse(out, shared.name(), &shared.sql, &shared.types);
-                self.expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
-            }
-        }
+        parse_on(lease, &mut self.expects, statement, shown);
     }
 
     /// Continues the segment on `shard`, or begins one there.
@@ -442,4 +412,39 @@ impl Session {
 fn query_without_sync() -> ClientError {
     ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "a Query behind a write without a Sync between them")
         .hint("Send a Sync before the Query.")
+}
+
+/// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
+pub(super) fn parse_on(lease: &mut Backend, expects: &mut VecDeque<Expect>, statement: &ClientStatement, shown: bool) {
+    let Some(shared) = &statement.shared else {
+        let out = &mut lease.framed.outbound;
+        encode::parse(out, b"", &statement.sql, &statement.declared);
+        lease.unnamed = Some((statement.sql.clone(), statement.declared.clone()));
+        expects.push_back(Expect::Parse { shown, statement: None });
+        return;
+    };
+    let preparation = lease.prepared.touch(shared);
+    let failed = lease.status == Status::Failed;
+    let out = &mut lease.framed.outbound;
+    match preparation {
+        Preparation::Ready => {
+            if shown && failed {
+                // In a failed transaction a server parses little: it is asked.
+                encode::parse(out, b"", &shared.sql, &shared.types);
+                lease.unnamed = None;
+                expects.push_back(Expect::Parse { shown: false, statement: None });
+            }
+            if shown {
+                expects.push_back(Expect::Owed(backend::tag::PARSE_COMPLETE));
+            }
+        }
+        Preparation::Parse { evict } => {
+            if let Some(evicted) = evict {
+                encode::close_statement(out, evicted.name());
+                expects.push_back(Expect::Close { shown: false, evicted: Some(evicted) });
+            }
+            encode::parse(out, shared.name(), &shared.sql, &shared.types);
+            expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The simple protocol: one Query, one plan, one relay.
 
+use std::sync::Arc;
+
 use bytes::Buf;
 
 use super::effects::{self, Change};
@@ -118,7 +120,7 @@ impl Session {
                 if sql.len() < QUICK_STATEMENT_BYTES_MAX && super::quick::is_ordinary(&template) {
                     self.remember(sql, lexed, &template);
                 }
-                self.note_plan(&template, &plan);
+                self.note_plan(Arc::clone(&template), &plan);
                 let explains = template
                     .statements
                     .iter()

@@ -17,8 +17,7 @@ use super::database::{Database, UserPools};
 use super::prepared::{ClientStatement, Portal};
 use super::segment::Segment;
 use super::state::SessionState;
-use crate::execute::relay::relay_part;
-use crate::execute::scatter::Part;
+use crate::execute::brief::brief;
 use crate::execute::{Expect, RelayError};
 use crate::net::Framed;
 use crate::protocol::backend::{self, Severity, Status};
@@ -184,16 +183,18 @@ impl Session {
                 quick = self.quick(header);
             }
             let ended = match quick {
-                Some(shard) => {
-                    let lease = self.transaction.lease_mut(shard).expect("the statement is queued on it");
-                    let mut part = Part::whole();
-                    let answered = relay_part(&mut self.client, lease, &mut self.expects, &mut part).await;
-                    match &answered {
-                        Ok(outcome) if self.end_quickly(shard, outcome) => {
-                            self.end_request();
-                            Ok(())
-                        }
-                        _ => Box::pin(self.end_slowly(shard, answered)).await,
+                Some(mut sent) => {
+                    let answered = match sent.has_ahead {
+                        false => brief(&mut self.client, &mut sent.lease, sent.shape).await,
+                        true => Ok(None),
+                    };
+                    let left = match answered {
+                        Ok(Some(rows)) => self.end_briefly(sent, rows),
+                        _ => Some(sent),
+                    };
+                    match left {
+                        None => Ok(()),
+                        Some(sent) => Box::pin(self.go_on(sent, answered)).await,
                     }
                 }
                 None => {
@@ -219,6 +220,7 @@ impl Session {
             self.client.inbound.advance(header.len);
             return Ok(());
         }
+        self.client.take_outbound();
         self.in_extended = !matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL);
         match header.tag {
             tag::QUERY => {
