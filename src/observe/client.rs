@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use super::clock;
 use super::labels::{Phase, Strategy};
 
 #[derive(Debug)]
@@ -22,12 +23,11 @@ pub struct Client {
     /// As of its start-up packet.
     pub application: Box<str>,
     pub connected: SystemTime,
-    clock: Instant,
     phase: AtomicU8,
-    /// When the phase before the present one's request began, in microseconds since `clock`.
-    request_micros: AtomicU64,
+    /// When the request began, by [`clock`].
+    request_nanos: AtomicU64,
     /// When the phase began; only of [`Phase::Waiting`].
-    waiting_micros: AtomicU64,
+    waiting_nanos: AtomicU64,
     /// [`super::Statement::id`] of what runs or ran last; 0: none.
     statement: AtomicU64,
     strategy: AtomicU8,
@@ -72,22 +72,19 @@ impl Client {
             is_tls,
             application: application.into(),
             connected: SystemTime::now(),
-            clock: Instant::now(),
             phase: AtomicU8::new(Phase::Idle as u8),
-            request_micros: AtomicU64::new(0),
-            waiting_micros: AtomicU64::new(0),
+            request_nanos: AtomicU64::new(clock::now_nanos()),
+            waiting_nanos: AtomicU64::new(0),
             statement: AtomicU64::new(0),
             strategy: AtomicU8::new(Strategy::Session as u8),
             shards: AtomicU32::new(0),
         }
     }
 
-    fn micros(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.clock).as_micros()).unwrap_or(u64::MAX)
-    }
-
-    pub fn begin(&self, at: Instant) {
-        self.request_micros.store(self.micros(at), Ordering::Relaxed);
+    /// A request began then, by [`clock`].
+    #[inline]
+    pub fn begin(&self, nanos: u64) {
+        self.request_nanos.store(nanos, Ordering::Relaxed);
         self.enter(Phase::Planning);
     }
 
@@ -96,7 +93,7 @@ impl Client {
     }
 
     pub fn wait(&self) {
-        self.waiting_micros.store(self.micros(Instant::now()), Ordering::Relaxed);
+        self.waiting_nanos.store(clock::now_nanos(), Ordering::Relaxed);
         self.enter(Phase::Waiting);
     }
 
@@ -110,12 +107,12 @@ impl Client {
         let phase = usize::from(self.phase.load(Ordering::Relaxed));
         let phase = Phase::ALL.get(phase).copied().unwrap_or(Phase::Idle);
         let strategy = usize::from(self.strategy.load(Ordering::Relaxed));
-        let now = self.clock.elapsed();
-        let since = |micros: &AtomicU64| now.saturating_sub(Duration::from_micros(micros.load(Ordering::Relaxed)));
+        let now = clock::now_nanos();
+        let since = |nanos: &AtomicU64| Duration::from_nanos(now.saturating_sub(nanos.load(Ordering::Relaxed)));
         Doing {
             phase,
-            since: since(&self.request_micros),
-            waiting: if phase == Phase::Waiting { since(&self.waiting_micros) } else { Duration::ZERO },
+            since: since(&self.request_nanos),
+            waiting: if phase == Phase::Waiting { since(&self.waiting_nanos) } else { Duration::ZERO },
             statement: self.statement.load(Ordering::Relaxed),
             strategy: Strategy::ALL.get(strategy).copied().unwrap_or(Strategy::Session),
             shards: self.shards.load(Ordering::Relaxed),

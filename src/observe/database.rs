@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use super::averages::Averages;
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Took};
 use super::hot::Hot;
 use super::labels::{Kind, Pin, Strategy};
 use super::recent::{Recent, Refused, Slow};
@@ -120,6 +119,7 @@ impl DatabaseFigures {
         }
     }
 
+    #[inline]
     pub fn add<const M: usize>(&self, amounts: [(Total, u64); M]) {
         self.totals.add(amounts.map(|(total, amount)| (total as usize, amount)));
     }
@@ -132,7 +132,8 @@ impl DatabaseFigures {
         std::array::from_fn(|at| self.totals.sum(at))
     }
 
-    pub fn record(&self, kind: Kind, strategy: Strategy, took: Duration) {
+    #[inline]
+    pub fn record(&self, kind: Kind, strategy: Strategy, took: Took) {
         self.durations[kind.index()][strategy.index()].get_or_init(|| Box::new(Histogram::default())).record(took);
     }
 

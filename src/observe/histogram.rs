@@ -1,7 +1,5 @@
 //! How long things took, in classes of fixed bounds.
 
-use std::time::Duration;
-
 use super::striped::Striped;
 
 /// Upper bounds in microseconds, inclusive; what took longer is in a last class without a bound. From a statement
@@ -27,11 +25,25 @@ pub struct Reading {
     pub sum_nanos: u64,
 }
 
-impl Histogram {
-    pub fn record(&self, took: Duration) {
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+/// A duration and its class, found once for all histograms that it goes into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Took {
+    pub nanos: u64,
+    class: usize,
+}
+
+impl Took {
+    #[inline]
+    pub fn of(nanos: u64) -> Self {
         let class = BOUNDS_MICROS.partition_point(|&bound| bound * 1_000 < nanos);
-        self.counters.add([(class, 1), (SUM, nanos)]);
+        Self { nanos, class }
+    }
+}
+
+impl Histogram {
+    #[inline]
+    pub fn record(&self, took: Took) {
+        self.counters.add([(took.class, 1), (SUM, took.nanos)]);
     }
 
     pub fn read(&self) -> Reading {
@@ -67,7 +79,7 @@ mod tests {
     fn a_duration_falls_into_the_class_that_it_doesn_t_exceed() {
         let histogram = Histogram::default();
         for micros in [0, 50, 51, 30_000_000, 30_000_001, 500_000_000] {
-            histogram.record(Duration::from_micros(micros));
+            histogram.record(Took::of(micros * 1_000));
         }
         let reading = histogram.read();
         assert_eq!(reading.count(), 6);

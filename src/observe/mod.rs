@@ -6,6 +6,7 @@
 
 pub mod averages;
 pub mod client;
+pub mod clock;
 pub mod database;
 pub mod histogram;
 pub mod hot;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use client::{Client, Clients, Doing, Entered, Introduction};
 pub use database::{DatabaseFigures, NodeFigures, NodeTotal, Total};
-pub use histogram::{BOUNDS_MICROS, Histogram, Reading};
+pub use histogram::{BOUNDS_MICROS, Histogram, Reading, Took};
 pub use labels::{Kind, Phase, Pin, Strategy};
 pub use recent::{Refused, Slow};
 pub use statement::{Call, Statement};

@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::shelf::{Back, Next, Shelf};
 use super::worker;
 use crate::config::PoolConfig;
-use crate::observe::NodeTotal;
+use crate::observe::{NodeTotal, Took, clock};
 use crate::protocol::backend::Status;
 use crate::types::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::types::{ClientError, SqlState};
@@ -191,7 +191,7 @@ impl Inner {
                     let began = Instant::now();
                     let turn = self.wait(queued.expect("a place in the queue was asked for")).await;
                     waited += began.elapsed();
-                    self.node.figures.waits.record(began.elapsed());
+                    self.node.figures.waits.record(Took::of(clock::nanos(began.elapsed())));
                     turn?
                 }
                 Next::Closed => return Err(self.closed()),

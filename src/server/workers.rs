@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Serving, Shared, greet};
 use crate::net::Stream;
+use crate::observe::clock;
 use crate::pool::worker;
 use crate::types::limits::GREET_WHILE_DRAINING_MAX;
 
@@ -39,7 +40,7 @@ impl Workers {
 /// # Errors
 /// Those of the system.
 pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_unpark(clock::expire).build()
 }
 
 /// Starts all workers but the first, which is the calling thread.

@@ -2,11 +2,11 @@
 //! shard is reached, an answer ends). Out: figures in `observe`. Decides nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::turn::Session;
 use crate::execute::Outcome;
-use crate::observe::{Call, Client, Entered, Kind, Phase, Pin, Refused, Slow, Strategy, Total, hot};
+use crate::observe::{Call, Client, Entered, Kind, Phase, Pin, Refused, Slow, Strategy, Took, Total, clock, hot};
 use crate::planning::{Plan, Template, Why, explain};
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
@@ -16,10 +16,11 @@ use crate::types::{ClientError, SqlState};
 #[derive(Debug)]
 pub(super) struct Notes {
     entered: Entered,
-    began: Instant,
+    /// By [`clock`], as `block`.
+    began: u64,
     /// When the transaction began; `None` outside.
-    block: Option<Instant>,
-    waited: Duration,
+    block: Option<u64>,
+    waited: u64,
     /// The statements of the request, as they were planned.
     calls: Vec<Planned>,
     rows: u64,
@@ -49,9 +50,9 @@ impl Notes {
     pub(super) fn new(entered: Entered) -> Self {
         Self {
             entered,
-            began: Instant::now(),
+            began: clock::now_nanos(),
             block: None,
-            waited: Duration::ZERO,
+            waited: 0,
             calls: Vec::new(),
             rows: 0,
             failed: false,
@@ -68,12 +69,12 @@ impl Notes {
     }
 
     pub(super) fn begin(&mut self) {
-        self.began = Instant::now();
+        self.began = clock::recent_nanos();
         self.entered.client.begin(self.began);
     }
 
     pub(super) fn waited(&mut self, waited: Duration) {
-        self.waited += waited;
+        self.waited += clock::nanos(waited);
     }
 
     /// A statement runs on that connection.
@@ -153,14 +154,21 @@ impl Session {
     pub(super) fn end_request(&mut self) {
         let idle = self.transaction.status() == Status::Idle && self.segment.is_none() && self.scattering.is_none();
         self.refused = None;
+        self.end_request_at(clock::now_nanos(), idle);
+    }
+
+    /// The same for a request that nothing is left of, with the time as of the answer's arrival.
+    #[inline]
+    pub(super) fn end_request_idle(&mut self) {
+        self.end_request_at(clock::recent_nanos(), true);
+    }
+
+    fn end_request_at(&mut self, now: u64, idle: bool) {
         let notes = &mut self.notes;
-        let now = Instant::now();
-        let took = now.saturating_duration_since(notes.began);
-        let client = &notes.entered.client;
-        client.enter(if idle { Phase::Idle } else { Phase::InTransaction });
+        let took = now.saturating_sub(notes.began);
+        notes.entered.client.enter(if idle { Phase::Idle } else { Phase::InTransaction });
         let (received, sent) = (self.client.received - notes.received, self.client.sent - notes.sent);
         (notes.received, notes.sent) = (self.client.received, self.client.sent);
-        let nanos = |took: Duration| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let block = notes.block.unwrap_or(notes.began);
         notes.block = (!idle).then_some(block);
         let figures = &self.database.figures;
@@ -169,53 +177,57 @@ impl Session {
             (Total::Requests, 1),
             (Total::Received, received),
             (Total::Sent, sent),
-            (Total::TransactionNanos, if idle { nanos(now.saturating_duration_since(block)) } else { 0 }),
-            (Total::RequestNanos, nanos(took)),
-            (Total::WaitNanos, nanos(notes.waited)),
+            (Total::TransactionNanos, if idle { now.saturating_sub(block) } else { 0 }),
+            (Total::RequestNanos, took),
+            (Total::WaitNanos, notes.waited),
         ]);
+        let took = Took::of(took);
         if let Some(node) = notes.node.take()
             && let Some(node) = self.database.node_figures(node)
         {
             if notes.several_nodes {
                 node.add(crate::observe::NodeTotal::SharedStatements);
+            } else if notes.waited == 0 {
+                node.durations.record(took);
             } else {
-                node.durations.record(took.saturating_sub(notes.waited));
+                node.durations.record(Took::of(took.nanos.saturating_sub(notes.waited)));
             }
         }
         self.end_calls(took);
         let notes = &mut self.notes;
-        (notes.waited, notes.rows, notes.failed, notes.several_nodes) = (Duration::ZERO, 0, false, false);
+        (notes.waited, notes.rows, notes.failed, notes.several_nodes) = (0, 0, false, false);
     }
 
     /// The statements of a request that came together share its time and its rows.
-    fn end_calls(&mut self, took: Duration) {
+    fn end_calls(&mut self, took: Took) {
         let notes = &mut self.notes;
-        let count = u32::try_from(notes.calls.len()).unwrap_or(u32::MAX);
-        if count == 0 {
-            return;
-        }
+        let count = notes.calls.len() as u64;
+        let each = match count {
+            0 => return,
+            1 => took,
+            _ => Took::of(took.nanos / count),
+        };
         let figures = &self.database.figures;
-        let each = took / count;
         let limit = self.observed.slow();
         let mut rows = notes.rows;
-        let rows_each = rows / u64::from(count);
+        let rows_each = if count == 1 { rows } else { rows / count };
         for (position, planned) in notes.calls.drain(..).enumerate() {
             let kind = planned.template.kind();
-            let is_last = position + 1 == count as usize;
+            let is_last = position as u64 + 1 == count;
             let rows_here = if is_last { rows } else { rows_each };
             rows -= rows_here;
             figures.record(kind, planned.strategy, each);
             let Some(statement) = planned.template.observed.get() else { continue };
             let (strategy, shards) = (planned.strategy, planned.shards);
             let failed = notes.failed && is_last;
-            statement.note(&Call { took: each, rows: rows_here, shards, strategy, failed });
-            if limit.is_some_and(|limit| each >= limit) && kind != Kind::Session {
+            statement.note(&Call { nanos: each.nanos, rows: rows_here, shards, strategy, failed });
+            if limit.is_some_and(|limit| Duration::from_nanos(each.nanos) >= limit) && kind != Kind::Session {
                 let slow = Slow {
                     at: SystemTime::now(),
                     user: self.user.clone(),
                     client: notes.entered.client.id,
-                    took: each,
-                    waited: notes.waited,
+                    took: Duration::from_nanos(each.nanos),
+                    waited: Duration::from_nanos(notes.waited),
                     rows: rows_here,
                     strategy,
                     shards,
@@ -225,7 +237,9 @@ impl Session {
                 figures.slow.push(slow);
             }
         }
-        notes.calls.shrink_to(CALLS_KEPT);
+        if notes.calls.capacity() > CALLS_KEPT {
+            notes.calls.shrink_to(CALLS_KEPT);
+        }
     }
 
     /// After a request: what pins the client now that didn't before.

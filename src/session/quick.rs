@@ -238,7 +238,7 @@ impl Session {
         }
         self.notes.answered(rows);
         drop(sent);
-        self.end_request();
+        self.end_request_idle();
         None
     }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::Buf;
 use foldhash::fast::RandomState;
@@ -99,6 +99,8 @@ pub struct Session {
     /// The connection that last used a sequence for this client.
     pub(super) sequences: Option<Arc<crate::pool::BackendKey>>,
     pub(super) notes: super::noting::Notes,
+    /// What [`Cancellable`] knows to wake this session by.
+    pub(super) resting: Option<Waker>,
     /// The statement that is about to be refused, for those who look at refusals.
     pub(super) refused: Option<Arc<crate::planning::Template>>,
     pub(super) observed: Arc<crate::observe::Observed>,
@@ -271,14 +273,17 @@ impl Session {
                 }
                 continue;
             }
-            let (client, cancel, drain) = (&mut self.client, &self.cancel, &self.drain);
+            let (client, cancel, drain, resting) = (&mut self.client, &self.cancel, &self.drain, &mut self.resting);
             let read = poll_fn(|cx| {
                 if let Poll::Ready(read) = client.poll_fill_at_rest(cx) {
                     return Poll::Ready(Some(read));
                 }
                 // Each session has a place of its own for its waker: one for all would be a lock that
                 // every turn of every client takes.
-                cancel.rest(cx.waker());
+                if !resting.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                    cancel.rest(cx.waker());
+                    *resting = Some(cx.waker().clone());
+                }
                 if drain.ends(may_end) || cancel.is_killed() { Poll::Ready(None) } else { Poll::Pending }
             })
             .await;

@@ -92,10 +92,8 @@ impl Family<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::observe::Histogram;
+    use crate::observe::{Histogram, Took};
 
     #[test]
     fn samples_are_written_as_prometheus_reads_them() {
@@ -103,8 +101,8 @@ mod tests {
         exposition.gauge("up", "Whether.").count(&[("name", "a\"b\\c\nd")], 1);
         exposition.counter("plain_total", "None.").sample(&[], 0.5);
         let histogram = Histogram::default();
-        histogram.record(Duration::from_micros(70));
-        histogram.record(Duration::from_secs(60));
+        histogram.record(Took::of(70_000));
+        histogram.record(Took::of(60_000_000_000));
         exposition.histogram("h", "Time.").reading(&[("k", "v")], &histogram.read());
         let text = exposition.finish();
         for line in [
