@@ -4,7 +4,7 @@
 //! byte.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Buf;
 
@@ -54,7 +54,15 @@ fn poll_brief(
     watches_client: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<u64>, RelayError>> {
-    ready!(poll_server(client, backend, watches_client, cx))?;
+    match poll_server(client, backend, watches_client, cx) {
+        Poll::Ready(outcome) => outcome?,
+        Poll::Pending => {
+            if *watches_client {
+                client.stay_watched();
+            }
+            return Poll::Pending;
+        }
+    }
     let inbound = &backend.framed.inbound;
     let Some(rows) = rows_of(inbound, shape) else { return Poll::Ready(Ok(None)) };
     client.send(inbound).map_err(RelayError::Client)?;

@@ -30,6 +30,8 @@ pub struct Framed {
     in_a_row: u16,
     /// The last read took all that the socket had: the next one would find nothing.
     drained: bool,
+    /// See [`Self::stay_watched`].
+    watched: bool,
 }
 
 impl Framed {
@@ -41,6 +43,7 @@ impl Framed {
             read_size: READ_BYTES_FIRST,
             in_a_row: 0,
             drained: false,
+            watched: false,
             received: 0,
             sent: 0,
         }
@@ -58,7 +61,7 @@ impl Framed {
             return Poll::Pending;
         }
         // Whoever is polled again after this was most likely woken by what there is to read: it is tried first then.
-        if std::mem::take(&mut self.drained) && self.stream.poll_read_ready(cx).is_pending() {
+        if std::mem::take(&mut self.drained) && self.is_silent(cx) {
             self.in_a_row = 0;
             return Poll::Pending;
         }
@@ -76,6 +79,28 @@ impl Framed {
                 Poll::Pending
             }
         }
+    }
+
+    /// Nothing has arrived, and the task is woken when something does.
+    #[inline]
+    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        if std::mem::take(&mut self.watched) && !self.stream.is_read_ready() {
+            return true;
+        }
+        self.stream.poll_read_ready(cx).is_pending()
+    }
+
+    /// The task that runs now has found the stream silent, and left its waker with it: until it has read from the
+    /// stream or the latter is given to another task, it needn't leave it again.
+    #[inline]
+    pub fn stay_watched(&mut self) {
+        self.watched = true;
+    }
+
+    /// Others may leave wakers of theirs with the stream.
+    #[inline]
+    pub fn unwatch(&mut self) {
+        self.watched = false;
     }
 
     /// [`Self::poll_fill`] as a future; cancelling it loses nothing.
@@ -231,6 +256,7 @@ impl Framed {
     fn took(&mut self, read: usize, offered: usize) {
         self.inbound.filled(read);
         self.received += read as u64;
+        self.watched = false;
         self.drained = read < offered && !self.stream.is_tls();
         if read == offered && self.read_size < READ_BYTES_MAX {
             self.read_size *= 2;

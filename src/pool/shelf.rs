@@ -6,8 +6,9 @@
 //! first one taken. The bound is the whole pool's, and a worker that has none left takes another's.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::types::limits::PASSED_OVER_MAX;
 
@@ -88,8 +89,9 @@ impl<T, W> Shelf<T, W> {
         Self { state: Mutex::new(state) }
     }
 
+    #[inline]
     fn state(&self) -> MutexGuard<'_, State<T, W>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// One that is free on that worker.

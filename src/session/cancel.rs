@@ -2,10 +2,11 @@
 //! a backend leaves its client only when no cancel is on its way to it any more.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::pool::connect::send_cancel;
@@ -35,7 +36,7 @@ struct Targets {
 impl Cancellable {
     /// [`CancelKeys::wake_all`] wakes the task from now on. Ask afterwards for what it would be woken for.
     pub fn rest(&self, waker: &Waker) {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = self.resting.lock();
         match &mut *resting {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -43,20 +44,20 @@ impl Cancellable {
     }
 
     fn wake(&self) {
-        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = self.resting.lock();
         if let Some(waker) = &*resting {
             waker.wake_by_ref();
         }
     }
 
     pub fn add(&self, backend: &Backend) {
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self.targets.lock();
         targets.backends.push(Arc::clone(&backend.key));
     }
 
     /// No further cancel reaches any backend. False while some are under way: [`Self::clear`] waits for them.
     pub fn try_clear(&self) -> bool {
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut targets = self.targets.lock();
         targets.backends.clear();
         targets.under_way == 0
     }
@@ -90,14 +91,14 @@ impl Cancellable {
 
     /// The connections that work for the client now.
     pub fn backends(&self) -> Vec<Arc<BackendKey>> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).backends.clone()
+        self.targets.lock().backends.clone()
     }
 
     /// Cancels what runs now, if anything does.
     pub async fn cancel(self: &Arc<Self>) {
         self.interrupt.notify_waiters();
         let backends = {
-            let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut targets = self.targets.lock();
             if targets.backends.is_empty() {
                 return;
             }
@@ -120,7 +121,7 @@ struct UnderWay<'a>(&'a Cancellable);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.targets.lock().unwrap_or_else(PoisonError::into_inner).under_way -= 1;
+        self.0.targets.lock().under_way -= 1;
         self.0.done.notify_waiters();
     }
 }
@@ -142,7 +143,7 @@ impl CancelKeys {
     /// up to 256.
     pub fn register(&self, cancellable: Arc<Cancellable>, secret_bytes: usize) -> (u32, Vec<u8>) {
         let secret: Vec<u8> = (0..secret_bytes).map(|_| rand::random::<u8>()).collect();
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         loop {
             // Drivers read it as a signed number and print it: positive ones look like process ids.
             let process_id = rand::random::<u32>() >> 1;
@@ -155,23 +156,23 @@ impl CancelKeys {
 
     /// Wakes every session that rests: each looks for itself whether it has to end.
     pub fn wake_all(&self) {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.clients.lock();
         clients.values().for_each(|keyed| keyed.cancellable.wake());
     }
 
     /// The client of that process id, for an administrator.
     pub fn of(&self, process_id: u32) -> Option<Arc<Cancellable>> {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.clients.lock();
         clients.get(&process_id).map(|keyed| Arc::clone(&keyed.cancellable))
     }
 
     pub fn forget(&self, process_id: u32) {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&process_id);
+        self.clients.lock().remove(&process_id);
     }
 
     /// The client with that key; the secret is compared in full whatever its first bytes are.
     pub fn find(&self, process_id: u32, secret: &[u8]) -> Option<Arc<Cancellable>> {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.clients.lock();
         let client = clients.get(&process_id)?;
         let differing = client.secret.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b));
         (client.secret.len() == secret.len() && differing == 0).then(|| Arc::clone(&client.cancellable))

@@ -249,6 +249,7 @@ impl Session {
         sent: Sent,
         answered: Result<Option<u64>, RelayError>,
     ) -> Result<(), SessionEnd> {
+        self.client.unwatch();
         let Sent { shard, mut lease, shape, .. } = sent;
         if !lease.settings_at_join.is_same(&lease.settings) {
             lease.settings_at_join = lease.settings.clone();

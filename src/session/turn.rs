@@ -223,6 +223,7 @@ impl Session {
             return Ok(());
         }
         self.client.take_outbound();
+        self.client.unwatch();
         self.in_extended = !matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL);
         match header.tag {
             tag::QUERY => {
