@@ -93,7 +93,7 @@ impl Client {
     }
 
     pub fn wait(&self) {
-        self.waiting_nanos.store(clock::now_nanos(), Ordering::Relaxed);
+        self.waiting_nanos.store(clock::recent_nanos(), Ordering::Relaxed);
         self.enter(Phase::Waiting);
     }
 

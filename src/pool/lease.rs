@@ -132,9 +132,16 @@ impl NodePool {
     pub async fn lease(&self) -> Result<Lease, LeaseError> {
         match self.lease_now() {
             Some(lease) => Ok(lease),
-            // Boxed: the state of connecting is large, and every client's future would have room for it.
             None => Box::pin(self.inner.lease_later()).await,
         }
+    }
+
+    /// As [`Self::lease`], when none was free.
+    ///
+    /// # Errors
+    /// As [`Self::lease`].
+    pub async fn lease_later(&self) -> Result<Lease, LeaseError> {
+        self.inner.lease_later().await
     }
 
     /// Closes connections that have been idle or alive for too long.
@@ -175,7 +182,7 @@ impl Inner {
     }
 
     async fn lease_later(self: &Arc<Self>) -> Result<Lease, LeaseError> {
-        let mut waited = Duration::ZERO;
+        let mut waited = 0;
         loop {
             self.check_node()?;
             let mut queued = None;
@@ -188,10 +195,11 @@ impl Inner {
                 Next::Free(backend) => Grant::Connection(self.lend(backend)),
                 Next::Open => Grant::Slot(Slot { pool: Some(Arc::clone(self)) }),
                 Next::Wait => {
-                    let began = Instant::now();
+                    let began = clock::recent_nanos();
                     let turn = self.wait(queued.expect("a place in the queue was asked for")).await;
-                    waited += began.elapsed();
-                    self.node.figures.waits.record(Took::of(clock::nanos(began.elapsed())));
+                    let took = clock::recent_nanos().saturating_sub(began);
+                    waited += took;
+                    self.node.figures.waits.record(Took::of(took));
                     turn?
                 }
                 Next::Closed => return Err(self.closed()),
@@ -199,15 +207,16 @@ impl Inner {
             match grant {
                 Grant::Slot(slot) => {
                     self.check_node()?;
-                    let mut lease = self.open(slot).await?;
-                    lease.waited = waited;
+                    // Boxed: the state of connecting is large, and those who only wait would have room for it.
+                    let mut lease = Box::pin(self.open(slot)).await?;
+                    lease.waited = Duration::from_nanos(waited);
                     return Ok(lease);
                 }
                 Grant::Connection(mut lease) => {
                     if !lease.is_alive() {
                         lease.condition = Condition::Broken;
                     } else if let Some(mut lease) = lease.come_here() {
-                        lease.waited = waited;
+                        lease.waited = Duration::from_nanos(waited);
                         return Ok(lease);
                     }
                 }

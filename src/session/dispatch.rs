@@ -155,7 +155,8 @@ impl Session {
     /// A connection, unless the client cancels what it waits for.
     pub(super) async fn await_lease(&self, shard: ShardId, want: Want) -> Result<Lease, ClientError> {
         tokio::select! {
-            lease = self.pools.lease(shard, want) => Ok(lease?),
+            biased;
+            lease = self.pools.lease_later(shard, want) => Ok(lease?),
             () = self.cancel.interrupted() => Err(cancelled_by_user()),
         }
     }

@@ -4,11 +4,14 @@
 //! unusual: up to the moment when the statement is queued nothing has been changed. Decides nothing of its own: what
 //! it doesn't take, it leaves untouched.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Buf;
 
 use super::effects;
+use super::prepared::ClientStatement;
 use super::segment::parse_on;
 use super::turn::{Session, SessionEnd};
 use super::undo::Undo;
@@ -22,7 +25,7 @@ use crate::planning::{Access, Plan, Template};
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
 use crate::protocol::frame::{self, Header};
-use crate::protocol::frontend::{self, Bind, BindValue, Execute, Target, encode, tag, target};
+use crate::protocol::frontend::{Bind, BindValue, Execute, Target, encode, tag, target};
 use crate::sql::Command;
 use crate::sql::command::Verb;
 use crate::types::limits::{FRAME_BYTES_MAX, QUICK_PARAMETERS_MAX, QUICK_STATEMENT_BYTES_MAX};
@@ -32,6 +35,28 @@ use crate::types::{ClientError, ShardId};
 pub(super) struct Reserved {
     shard: ShardId,
     lease: Result<Lease, ClientError>,
+}
+
+/// A request that can go the short way, as it was planned.
+pub(super) struct Quick {
+    shard: ShardId,
+    plan: Plan,
+    /// Of what planning knew.
+    generation: u64,
+    message: Message,
+}
+
+enum Message {
+    Query {
+        len: usize,
+        template: Arc<Template>,
+    },
+    Execution {
+        frames: Frames,
+        /// Where the Bind's values begin, behind its names.
+        tail: usize,
+        statement: Arc<ClientStatement>,
+    },
 }
 
 /// A request that was sent by the short way.
@@ -74,9 +99,9 @@ impl Session {
             && !self.state.in_block()
     }
 
-    /// Sends the request at the front of the client's buffer, if this is its way.
+    /// What is to be done with the request at the front of the client's buffer, if this is its way.
     #[inline]
-    pub(super) fn quick(&mut self, header: Header) -> Option<Sent> {
+    pub(super) fn quick(&self, header: Header) -> Option<Quick> {
         match header.tag {
             tag::QUERY => self.quick_query(header.len),
             tag::BIND => self.quick_execution(),
@@ -84,8 +109,7 @@ impl Session {
         }
     }
 
-    /// Sends the Query at the front of the client's buffer, if this is its way.
-    fn quick_query(&mut self, len: usize) -> Option<Sent> {
+    fn quick_query(&self, len: usize) -> Option<Quick> {
         if len > QUICK_STATEMENT_BYTES_MAX || !self.is_plain() {
             return None;
         }
@@ -93,22 +117,15 @@ impl Session {
             // A Query does away with it.
             return None;
         }
-        let sql = frontend::query(self.client.inbound.get(..len)?).ok()?;
+        // A text with another zero byte in it is of no known shape.
+        let sql = self.client.inbound.get(frame::HEADER_BYTES..len)?.strip_suffix(b"\0")?;
         let (template, plan) = self.plan_recent(sql)?;
         let shard = self.quick_target(&plan)?;
-        let mut lease = self.lease_quickly(shard)?;
-        self.note_template(true);
-        self.note_plan(template, &plan);
-        self.begin_quickly(&mut lease);
-        lease.unnamed = None;
-        send(&mut lease, self.client.inbound.get(..len)?);
-        self.client.inbound.advance(len);
-        Some(Sent { shard, lease, shape: Shape::Query, has_ahead: false })
+        Some(Quick { shard, plan, generation: self.generation(), message: Message::Query { len, template } })
     }
 
-    /// Sends the Bind, Describe, Execute and Sync at the front of the client's buffer, if all are there and this is
-    /// their way.
-    fn quick_execution(&mut self) -> Option<Sent> {
+    /// The Bind, Describe, Execute and Sync, if all are there.
+    fn quick_execution(&self) -> Option<Quick> {
         if !self.is_plain() {
             return None;
         }
@@ -122,8 +139,11 @@ impl Session {
             return None;
         }
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
-        let shared = statement.shared.as_ref()?;
-        if !self.is_current(statement) || bind.value_count() != wanted || wanted > QUICK_PARAMETERS_MAX {
+        if statement.shared.is_none()
+            || !self.is_current(statement)
+            || bind.value_count() != wanted
+            || wanted > QUICK_PARAMETERS_MAX
+        {
             return None;
         }
         let mut values = [ParameterValue::Null; QUICK_PARAMETERS_MAX];
@@ -149,19 +169,59 @@ impl Session {
         let template = &statement.template;
         let plan = template.bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref()).ok()?;
         let shard = self.quick_target(&plan)?;
-        let statement = Arc::clone(statement);
-        let shared = Arc::clone(shared);
-        let mut lease = self.lease_quickly(shard)?;
-        self.note_plan(Arc::clone(&statement.template), &plan);
-        self.begin_quickly(&mut lease);
-        parse_on(&mut lease, &mut self.expects, &statement, false);
-        let bind = Bind::decode(self.client.inbound.get(..frames.bind)?).ok()?;
-        let out = &mut lease.framed.outbound;
-        encode::bind(out, b"", shared.name(), bind.tail);
-        out.extend_from_slice(self.client.inbound.get(frames.bind..frames.all)?);
-        self.client.inbound.advance(frames.all);
-        let shape = Shape::Execution { describes: frames.describes };
-        Some(Sent { shard, lease, shape, has_ahead: !self.expects.is_empty() })
+        let tail = frames.bind - bind.tail.len();
+        let message = Message::Execution { frames, tail, statement: Arc::clone(statement) };
+        Some(Quick { shard, plan, generation: self.generation(), message })
+    }
+
+    /// A connection for it, at once or when one is free; `None`: the long way says why there is none, or what has
+    /// changed meanwhile.
+    #[inline]
+    pub(super) async fn lease_for(&mut self, quick: &Quick) -> Option<Lease> {
+        let lease = self.lease_quickly(quick.shard);
+        if lease.is_some() {
+            return lease;
+        }
+        let (shard, want) = self.wanted.take()?;
+        Box::pin(self.reserve(shard, want)).await;
+        let planner = &self.database.planner;
+        let is_current = quick.generation == self.generation() && !planner.stale.load(Ordering::Acquire);
+        if is_current { self.lease_quickly(shard) } else { None }
+    }
+
+    /// Sends it.
+    #[inline]
+    pub(super) fn send_quickly(&mut self, quick: Quick, mut lease: Lease) -> Sent {
+        let Quick { shard, plan, message, .. } = quick;
+        // From here on a cancel reaches it.
+        self.notes.reached(&lease);
+        self.cancel.add(&lease);
+        lease.unanswered += 1;
+        match message {
+            Message::Query { len, template } => {
+                self.note_template(true);
+                self.note_plan(template, &plan);
+                lease.unnamed = None;
+                // That it can't be sent shows when its answer is read: the server may have said why.
+                if let Err(error) = lease.framed.send(self.client.inbound.get(..len).unwrap_or_default()) {
+                    tracing::debug!(%error, "could not send to the server");
+                }
+                self.client.inbound.advance(len);
+                Sent { shard, lease, shape: Shape::Query, has_ahead: false }
+            }
+            Message::Execution { frames, tail, statement } => {
+                self.note_plan(Arc::clone(&statement.template), &plan);
+                parse_on(&mut lease, &mut self.expects, &statement, false);
+                let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
+                let part = |range: Range<usize>| self.client.inbound.get(range).unwrap_or_default();
+                let out = &mut lease.framed.outbound;
+                encode::bind(out, b"", name, part(tail..frames.bind));
+                out.extend_from_slice(part(frames.bind..frames.all));
+                self.client.inbound.advance(frames.all);
+                let shape = Shape::Execution { describes: frames.describes };
+                Sent { shard, lease, shape, has_ahead: !self.expects.is_empty() }
+            }
+        }
     }
 
     fn quick_target(&self, plan: &Plan) -> Option<ShardId> {
@@ -206,7 +266,7 @@ impl Session {
     }
 
     /// Waits for the connection that a statement wants.
-    pub(super) async fn reserve(&mut self, shard: ShardId, want: Want) {
+    async fn reserve(&mut self, shard: ShardId, want: Want) {
         self.notes.client().wait();
         let lease = self.await_lease(shard, want).await;
         if let Ok(lease) = &lease {
@@ -220,13 +280,6 @@ impl Session {
         let reserved = self.reserved.take()?;
         let fits = |lease: &Lease| access == Access::Read || !lease.is_replica();
         (reserved.shard == shard && reserved.lease.as_ref().map_or(true, fits)).then_some(reserved.lease)
-    }
-
-    /// The statement is about to be sent: from here on a cancel reaches it.
-    fn begin_quickly(&mut self, lease: &mut Lease) {
-        self.notes.reached(lease);
-        self.cancel.add(lease);
-        lease.unanswered += 1;
     }
 
     /// A short answer has been passed on. The connection comes back if a cancel is on its way to it: see
@@ -331,13 +384,6 @@ impl Session {
         self.settle().await;
         self.end_request();
         Ok(())
-    }
-}
-
-/// Sends these bytes to the server. That they can't be sent shows when its answer is read: it may have said why.
-fn send(lease: &mut Lease, bytes: &[u8]) {
-    if let Err(error) = lease.framed.send(bytes) {
-        tracing::debug!(%error, "could not send to the server");
     }
 }
 

@@ -177,14 +177,11 @@ impl Session {
             };
             self.notes.begin();
             self.follow_reload();
-            let mut quick = self.quick(header);
-            if quick.is_none()
-                && let Some((shard, want)) = self.wanted.take()
-            {
-                Box::pin(self.reserve(shard, want)).await;
-                quick = self.quick(header);
-            }
-            let ended = match quick {
+            let sent = match self.quick(header) {
+                None => None,
+                Some(quick) => self.lease_for(&quick).await.map(|lease| (quick, lease)),
+            };
+            let ended = match sent.map(|(quick, lease)| self.send_quickly(quick, lease)) {
                 Some(mut sent) => {
                     let answered = match sent.has_ahead {
                         false => brief(&mut self.client, &mut sent.lease, sent.shape).await,

@@ -156,6 +156,22 @@ impl UserPools {
         pools.lease(true).await
     }
 
+    /// As [`Self::lease`]: the future of those who only wait for the primary's next free connection is small.
+    ///
+    /// # Errors
+    /// As [`Self::lease`].
+    pub async fn lease_later(&self, shard: ShardId, want: Want) -> Result<Lease, LeaseError> {
+        if want.policy == ReadPolicy::Primary
+            && let Some(primary) = self.shard(shard).primary()
+        {
+            match primary.lease_later().await {
+                Err(LeaseError::Unreachable { may_pass: true, .. }) => {}
+                outcome => return outcome,
+            }
+        }
+        Box::pin(self.lease(shard, want)).await
+    }
+
     /// `None`: the primary is to serve.
     async fn lease_replica(&self, pools: &ShardPools, want: Want) -> Option<Result<Lease, LeaseError>> {
         let only = want.policy == ReadPolicy::ReplicaOnly;

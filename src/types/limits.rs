@@ -97,8 +97,8 @@ pub const RECENT_MISSES_MAX: u8 = 4;
 pub const READS_IN_A_ROW_MAX: u16 = 64;
 
 /// Empty buffers of [`READ_BYTES_FIRST`] that a thread keeps for the next client with a request, of each
-/// direction: one for each that is served at once, and a quarter of a megabyte at most.
-pub const SPARE_BUFFERS_MAX: usize = 32;
+/// direction: one for each that is served at once or waits for a connection, and half a megabyte at most.
+pub const SPARE_BUFFERS_MAX: usize = 64;
 
 /// How long a node whose connect failed is left alone: long enough not to hammer it, short enough
 /// that a restart isn't noticed as an outage.
