@@ -14,10 +14,10 @@ use shardway::devcluster::{Companion, on_path};
 use crate::servers::{ACCOUNTS, PARTS, Servers, WHOLE};
 use crate::workloads::{Placement, Protocol, Workload};
 
-/// Connections to a server that each pooler may open in transaction mode.
-const POOL_SIZE: u32 = 20;
-/// In session mode each client has one for itself.
-const SESSION_POOL_SIZE: u32 = 64;
+/// Connections to a server that each pooler may open for the simple protocol.
+pub const POOL_SIZE: u32 = 20;
+/// The same for prepared statements: PgBouncer does them in session mode, in which each client has one for itself.
+const PREPARED_POOL_SIZE: u32 = 64;
 const MAX_CLIENTS: u32 = 2_000;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -65,11 +65,18 @@ impl Proxy {
     }
 }
 
+/// Shardway with one worker, and with as many as it takes by itself.
+struct Pair {
+    one_worker: Proxy,
+    default_workers: Proxy,
+}
+
 pub struct Contenders {
     direct: String,
     user: String,
-    one_worker: Proxy,
-    default_workers: Proxy,
+    /// With as many connections to a server as PgBouncer has, for each protocol.
+    simple: Pair,
+    prepared: Pair,
     /// In transaction mode, which can't do named prepared statements before 1.21, and in session mode.
     pgbouncer: Option<(Proxy, Proxy)>,
     /// Whether the sharded database answers; if not, why.
@@ -78,26 +85,32 @@ pub struct Contenders {
 
 impl Contenders {
     pub fn start(servers: &Servers) -> Result<Self, String> {
-        let one_worker = shardway(servers, "shardway-1", Some(1))?;
-        let default_workers = shardway(servers, "shardway-default", None)?;
+        let pair = |protocol: &str, pool_size| -> Result<Pair, String> {
+            Ok(Pair {
+                one_worker: shardway(servers, &format!("shardway-{protocol}-1"), Some(1), pool_size)?,
+                default_workers: shardway(servers, &format!("shardway-{protocol}-default"), None, pool_size)?,
+            })
+        };
+        let (simple, prepared) = (pair("simple", POOL_SIZE)?, pair("prepared", PREPARED_POOL_SIZE)?);
         let pgbouncer = match pgbouncer_program() {
             None => None,
             Some(program) => Some((
                 pgbouncer(servers, &program, "pgbouncer-transaction", "transaction", POOL_SIZE)?,
-                pgbouncer(servers, &program, "pgbouncer-session", "session", SESSION_POOL_SIZE)?,
+                pgbouncer(servers, &program, "pgbouncer-session", "session", PREPARED_POOL_SIZE)?,
             )),
         };
         let cluster = &servers.cluster;
         let mut contenders = Self {
             direct: cluster.primary(0).url_for(cluster.user(), cluster.password(), WHOLE),
             user: cluster.user().to_owned(),
-            one_worker,
-            default_workers,
+            simple,
+            prepared,
             pgbouncer,
             parts: Ok(()),
         };
-        contenders.parts = [&contenders.one_worker, &contenders.default_workers]
+        contenders.parts = [&contenders.simple, &contenders.prepared]
             .into_iter()
+            .flat_map(|pair| [&pair.one_worker, &pair.default_workers])
             .try_for_each(|proxy| wait_for_parts(servers, &contenders.url(proxy, PARTS)));
         Ok(contenders)
     }
@@ -113,6 +126,7 @@ impl Contenders {
             let proxy = if workload.protocol == Protocol::Simple { transaction } else { session };
             self.contender(Kind::PgBouncer, proxy, WHOLE)
         });
+        let pair = if workload.protocol == Protocol::Simple { &self.simple } else { &self.prepared };
         let database = match workload.placement {
             Placement::OneShard => WHOLE,
             Placement::TwoShards => PARTS,
@@ -120,8 +134,8 @@ impl Contenders {
         [
             Some(direct),
             pgbouncer,
-            Some(self.contender(Kind::OneWorker, &self.one_worker, database)),
-            Some(self.contender(Kind::DefaultWorkers, &self.default_workers, database)),
+            Some(self.contender(Kind::OneWorker, &pair.one_worker, database)),
+            Some(self.contender(Kind::DefaultWorkers, &pair.default_workers, database)),
         ]
         .into_iter()
         .flatten()
@@ -147,13 +161,13 @@ impl Contenders {
 
 /// Starts a Shardway that serves both databases. Neither it nor PgBouncer asks for a password: logging in
 /// isn't what is measured.
-pub fn shardway(servers: &Servers, name: &str, workers: Option<u32>) -> Result<Proxy, String> {
+pub fn shardway(servers: &Servers, name: &str, workers: Option<u32>, pool_size: u32) -> Result<Proxy, String> {
     let cluster = &servers.cluster;
     let workers = workers.map(|workers| format!("workers = {workers}\n")).unwrap_or_default();
     start(servers, name, "toml", &|port, file| {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\nauthentication = \"trust\"\nmax_clients = {MAX_CLIENTS}\n{workers}
-[pool]\nsize = {POOL_SIZE}\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n
+[pool]\nsize = {pool_size}\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n
 [database.{WHOLE}.shard.a]\nprimary = \"postgres://127.0.0.1:{}/{WHOLE}\"\n\n{}\n[database.{PARTS}.table.pgbench_accounts]\nkey = \"aid\"\n",
             cluster.user(),
             cluster.password(),

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::contenders::{Proxy, pgbouncer, pgbouncer_program, shardway};
+use crate::contenders::{POOL_SIZE, Proxy, pgbouncer, pgbouncer_program, shardway};
 use crate::servers::{Servers, WHOLE};
 
 pub const NAME: &str = "idle clients";
@@ -27,11 +27,11 @@ pub struct Idle {
 pub fn measure(servers: &Servers) -> Result<Vec<Idle>, String> {
     let mut all = Vec::new();
     if let Some(program) = pgbouncer_program() {
-        let proxy = pgbouncer(servers, &program, "pgbouncer-idle", "transaction", 20)?;
+        let proxy = pgbouncer(servers, &program, "pgbouncer-idle", "transaction", POOL_SIZE)?;
         all.push(Idle { name: "PgBouncer", kib: per_client(servers, &proxy)? });
     }
     for (name, workers) in [("Shardway, workers = 1", Some(1)), ("Shardway, default workers", None)] {
-        let proxy = shardway(servers, "shardway-idle", workers)?;
+        let proxy = shardway(servers, "shardway-idle", workers, POOL_SIZE)?;
         all.push(Idle { name, kib: per_client(servers, &proxy)? });
     }
     Ok(all)

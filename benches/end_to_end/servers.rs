@@ -14,8 +14,8 @@ pub const WHOLE: &str = "whole";
 /// On both servers, each with its part.
 pub const PARTS: &str = "parts";
 
-/// More than any contender opens: PgBouncer in session mode takes one a client.
-const MAX_CONNECTIONS: u32 = 250;
+/// More than all contenders together open: each keeps what it has opened.
+const MAX_CONNECTIONS: u32 = 700;
 
 pub struct Servers {
     pub cluster: Cluster,
