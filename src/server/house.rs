@@ -316,6 +316,7 @@ impl House for Premises {
         Box::pin(async move {
             let Some(client) = self.0.keys.of(client) else { return false };
             client.kill().await;
+            tokio::spawn(client.insist());
             true
         })
     }

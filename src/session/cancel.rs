@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, BackendKey};
-use crate::types::limits::CANCEL_WAIT_MAX;
+use crate::types::limits::{CANCEL_WAIT_MAX, KILL_REPEAT_AFTER, KILL_REPEATS_MAX};
 
 /// The backends of one client.
 #[derive(Debug, Default)]
@@ -78,6 +78,18 @@ impl Cancellable {
         self.killed.store(true, Ordering::Release);
         self.wake();
         self.cancel().await;
+    }
+
+    /// After [`Self::kill`]: a cancel that reaches a server before its statement does finds nothing to cancel, so it is
+    /// repeated while the session still has a server at work.
+    pub async fn insist(self: Arc<Self>) {
+        for _ in 0..KILL_REPEATS_MAX {
+            tokio::time::sleep(KILL_REPEAT_AFTER).await;
+            if self.backends().is_empty() {
+                return;
+            }
+            self.cancel().await;
+        }
     }
 
     pub fn is_killed(&self) -> bool {

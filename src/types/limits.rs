@@ -133,6 +133,11 @@ pub const COPY_QUEUE_BYTES_MAX: usize = 256 << 10;
 
 /// How long delivering a cancel to one server may take; meanwhile its backend isn't given to others.
 pub const CANCEL_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a KILL waits for a session with a server at work to end before it cancels that again, and how often it
+/// does: a statement that is on its way to the server takes a moment, not seconds.
+pub const KILL_REPEAT_AFTER: Duration = Duration::from_millis(200);
+pub const KILL_REPEATS_MAX: u32 = 25;
 /// How long the shards of a write may go on when one of them has failed: most are done by then.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
 /// The same where rows of an INSERT are divided: an error of an earlier row, which one server would tell instead, may
