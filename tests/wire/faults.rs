@@ -73,11 +73,18 @@ fn a_cancel_reaches_its_client_and_no_other() {
     }
 }
 
+/// On servers of their own: who locks tables shard by shard would hold other conversations up, and they it.
 #[test]
-fn a_cancel_reaches_every_shard_of_a_scatter() {
-    let proxy = proxy(two(), 3, "");
+fn a_cancel_reaches_all_that_works_for_its_client() {
+    let cluster = start(2);
+    a_cancel_reaches_every_shard_of_a_scatter(&cluster);
+    a_cancel_reaches_a_gather_wherever_it_is(&cluster);
+}
+
+fn a_cancel_reaches_every_shard_of_a_scatter(cluster: &Cluster) {
+    let proxy = proxy(cluster, 3, "");
     let mut a = ready(&proxy);
-    let mut locks: Vec<Wire> = two()
+    let mut locks: Vec<Wire> = cluster
         .shards()
         .iter()
         .map(|shard| {
@@ -88,30 +95,27 @@ fn a_cancel_reaches_every_shard_of_a_scatter() {
         .collect();
     a.send(&query("SELECT v FROM items -- mark-scatter"));
     let active = "state = 'active' AND query LIKE '%mark-scatter'";
-    activity(two(), active, 2);
+    activity(cluster, active, 2);
     Wire::raw(proxy.address()).send(&cancel(a.process_id, &a.secret));
     let begin = Instant::now();
     let frames = a.until(b'Z', 1);
     assert_eq!(sqlstate(&frames).as_deref(), Some("57014"), "{frames:?}");
     assert!(begin.elapsed() < AT_ONCE);
-    activity(two(), active, 0);
+    activity(cluster, active, 0);
     locks.iter_mut().for_each(|wire| wire.run("ROLLBACK"));
     a.run("SELECT 1");
 }
 
-#[test]
-fn a_cancel_reaches_a_gather_wherever_it_is() {
-    let proxy = proxy(two(), 3, "");
+fn a_cancel_reaches_a_gather_wherever_it_is(cluster: &Cluster) {
+    let proxy = proxy(cluster, 3, "");
     let mut a = ready(&proxy);
-    let mut watch = Wire::connect(([127, 0, 0, 1], two().primary(0).port()).into());
+    let mut watch = Wire::connect(([127, 0, 0, 1], cluster.primary(0).port()).into());
     let gathers = "SELECT pg_sleep(30), string_agg(i.v, ',' ORDER BY k.v) FROM items i CROSS JOIN kinds k";
     // While rows are on their way.
-    let mut lock = Wire::connect(([127, 0, 0, 1], two().primary(1).port()).into());
+    let mut lock = Wire::connect(([127, 0, 0, 1], cluster.primary(1).port()).into());
     lock.run("BEGIN; LOCK TABLE items");
     a.send(&query(gathers));
-    activity(two(), "wait_event_type = 'Lock' AND query LIKE 'COPY (SELECT %items%'", 1);
-    // It may have been another conversation's.
-    std::thread::sleep(Duration::from_millis(300));
+    activity(cluster, "wait_event_type = 'Lock' AND query LIKE 'COPY (SELECT %items%'", 1);
     let begin = Instant::now();
     Wire::raw(proxy.address()).send(&cancel(a.process_id, &a.secret));
     assert_eq!(sqlstate(&a.until(b'Z', 1)).as_deref(), Some("57014"));
