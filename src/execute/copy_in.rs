@@ -39,6 +39,8 @@ pub struct Division<'a> {
     pub place: Option<&'a (dyn Fn(RawKey<'_>) -> RowPlace + Sync)>,
     /// The table's name as the servers' messages give it.
     pub table: &'a str,
+    /// The data is no client's: notices are kept here, and nothing else is said.
+    pub aside: Option<&'a mut Vec<bytes::Bytes>>,
 }
 
 struct Share<'a> {
@@ -219,7 +221,7 @@ impl Copy<'_> {
             match frame.first().copied().unwrap_or_default() {
                 reply::COPY_IN => {
                     share.state = State::Copying;
-                    if position == 0 {
+                    if position == 0 && self.division.aside.is_none() {
                         self.client.outbound.extend_from_slice(frame);
                     }
                 }
@@ -227,7 +229,10 @@ impl Copy<'_> {
                 reply::NOTICE if position == 0 || self.division.place.is_some() => {
                     let line = |line| share.lines.client_line(line, self.client_line);
                     let (frame, _) = with_client_line(frame, self.division.table, line);
-                    self.client.outbound.extend_from_slice(&frame);
+                    match &mut self.division.aside {
+                        Some(notices) => notices.push(bytes::Bytes::copy_from_slice(&frame)),
+                        None => self.client.outbound.extend_from_slice(&frame),
+                    }
                 }
                 reply::ERROR if backend::is_fatal(frame) => {
                     let reason = backend::error_field(frame, b'M').unwrap_or_default();

@@ -121,7 +121,10 @@ pub async fn check(
 }
 
 /// Reads up to ReadyForQuery; the error, if one came.
-async fn answer(backend: &mut Backend, mut see: impl FnMut(&[u8])) -> Result<Option<ClientFrame>, GatherError> {
+///
+/// # Errors
+/// A lost connection.
+pub async fn answer(backend: &mut Backend, mut see: impl FnMut(&[u8])) -> Result<Option<ClientFrame>, GatherError> {
     let result = read_answer(backend, &mut see).await;
     if result.is_err() {
         backend.condition = Condition::Broken;

@@ -10,6 +10,7 @@ use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
+use super::transfer::Transfer;
 use super::writes::{Copies, How, Several};
 use crate::routing::key;
 use crate::sql::{Command, Lexed};
@@ -133,6 +134,7 @@ impl Binding<'_> {
         let overridable = match &routed.route {
             Route::Keyed(_) | Route::Refused(_, Override::Key) => true,
             Route::CopyIn(target) => target.key.is_some(),
+            Route::Transfer(_) => true,
             Route::Refused(refusal, _) => return Err(refusal.clone()),
             Route::Touched | Route::Home | Route::Any | Route::Copies(_) | Route::Everywhere(_) => false,
         };
@@ -173,6 +175,7 @@ impl Binding<'_> {
             Route::Copies(copies) => self.copies(copies),
             Route::Everywhere(way) => Ok(Plan::Definition(Definition { steps: vec![Step::Everywhere(*way)] })),
             Route::CopyIn(target) => Ok(Plan::CopyIn(Arc::clone(target))),
+            Route::Transfer(transfer) => self.transfer(transfer),
             Route::Refused(refusal, _) => Err(refusal.clone()),
             Route::Keyed(keyed) => self.keyed(keyed),
         }
@@ -222,8 +225,18 @@ impl Binding<'_> {
                 Amounts::Unknown => self.spread(otherwise, shards, reached_by),
             },
             Spread::Gather(gather) => Ok(self.gather(gather, reached_by)),
+            Spread::Transfer(transfer) => self.transfer(transfer),
             Spread::Write(_) => Err(refusal::several_shards("a write")),
             Spread::Refused(refusal) => Err(refusal.clone()),
+        }
+    }
+
+    fn transfer(&self, transfer: &Arc<Transfer>) -> Result<Plan, Refusal> {
+        let reach = |uses: &super::route::Use| Ok(uses.reach(&self.call)?.shards);
+        let reached_by = transfer.uses.iter().map(reach).collect::<Result<Vec<_>, Refusal>>()?;
+        match self.gather(&transfer.gather, &reached_by) {
+            Plan::Gather { pulls, .. } => Ok(Plan::Transfer { transfer: Arc::clone(transfer), pulls }),
+            other => Ok(other),
         }
     }
 
@@ -265,6 +278,7 @@ impl Binding<'_> {
                     | Plan::WriteAll { .. }
                     | Plan::InsertByShard(_)
                     | Plan::WriteCopies { .. }
+                    | Plan::Transfer { .. }
                     | Plan::CopyIn(_)
                     | Plan::Batch,
                     _,

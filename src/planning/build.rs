@@ -335,6 +335,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 | Route::Touched
                 | Route::Copies(_)
                 | Route::Everywhere(_)
+                | Route::Transfer(_)
                 | Route::CopyIn(_) => Routed {
                     route: Route::Refused(refusal::makes_table(what), Override::Shard),
                     sharded: inner.sharded,
@@ -404,6 +405,10 @@ fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
         let runs = (0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"]));
         let same = matches!(several.how, How::Shares(_));
         keyed.spread = if same && !runs { Spread::Concatenate } else { Spread::Refused(refusal::explain()) };
+    } else if matches!(inner.route, Route::Transfer(_))
+        || matches!(&inner.route, Route::Keyed(keyed) if matches!(keyed.spread, Spread::Transfer(_)))
+    {
+        inner.route = Route::Refused(refusal::explain(), Override::Shard);
     } else if matches!(inner.route, Route::Copies(_)) {
         let runs = (0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"]));
         inner.route = if runs { Route::Refused(refusal::explain(), Override::Shard) } else { Route::Home };

@@ -74,6 +74,20 @@ pub enum RowPlace {
 }
 
 impl CopyKey {
+    /// The key at this position of each row.
+    pub(super) fn of(found: &Found, sharded: &Sharded, relation: &Relation, position: usize) -> Result<Self, Refusal> {
+        let column = relation.column(&sharded.key);
+        Ok(Self {
+            display: found.display.clone(),
+            column: sharded.key.clone(),
+            position,
+            key_type: sharded.key_type.ok_or_else(|| refusal::copy_key(&found.display, &sharded.key))?,
+            sharded: sharded.clone(),
+            cuts: column.is_some_and(|column| column.type_modifier.is_some()),
+            not_null: column.is_some_and(|column| column.not_null),
+        })
+    }
+
     pub fn place(&self, value: RawKey<'_>) -> RowPlace {
         let unknown = || RowPlace::Doubtful(refusal::copy_key(&self.display, &self.column));
         let key = match value {
@@ -197,20 +211,10 @@ fn target(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Result
     left_out.filter(|column| !column.generated).try_for_each(|column| fills_itself(found, column, scene))?;
     let position = listed.iter().position(|name| *name == sharded.key);
     let position = position.ok_or_else(|| refusal::key_left_out(&found.display, &sharded.key))?;
-    let column = relation.column(&sharded.key);
-    let key_type = sharded.key_type.ok_or_else(|| refusal::copy_key(&found.display, &sharded.key))?;
     Ok(CopyTarget {
         display: found.display.clone(),
         shards: sharded.placement.shards().to_vec(),
-        key: Some(CopyKey {
-            display: found.display.clone(),
-            column: sharded.key.clone(),
-            position,
-            key_type,
-            sharded: sharded.clone(),
-            cuts: column.is_some_and(|column| column.type_modifier.is_some()),
-            not_null: column.is_some_and(|column| column.not_null),
-        }),
+        key: Some(CopyKey::of(found, sharded, relation, position)?),
     })
 }
 
@@ -231,7 +235,7 @@ fn default_calls(column: &Column) -> Vec<super::text::Called> {
 }
 
 /// A column that a shard fills by itself.
-fn fills_itself(found: &Found, column: &Column, scene: &Scene) -> Result<(), Refusal> {
+pub(super) fn fills_itself(found: &Found, column: &Column, scene: &Scene) -> Result<(), Refusal> {
     if column.identity {
         return Err(refusal::copy_sequence(&found.display, &column.name));
     }
@@ -249,7 +253,7 @@ fn fills_itself(found: &Found, column: &Column, scene: &Scene) -> Result<(), Ref
 }
 
 /// A column of a reference table must come out the same on every shard.
-fn same_everywhere(found: &Found, column: &Column) -> Result<(), Refusal> {
+pub(super) fn same_everywhere(found: &Found, column: &Column) -> Result<(), Refusal> {
     let words = column.default.as_deref().unwrap_or_default().to_ascii_lowercase();
     let moment = ["current_", "localtime", "user"].iter().any(|word| words.contains(word));
     if column.identity || moment || !default_calls(column).is_empty() {

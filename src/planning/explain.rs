@@ -151,6 +151,19 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             };
             format!("shards {} ({how})", names.join(", "))
         }
+        Plan::Transfer { transfer, pulls } => {
+            let names = names(transfer.target.shards.iter().copied(), map);
+            let how = match &transfer.target.key {
+                Some(key) => format!("each row by its {}", key.column),
+                None => "every row".to_owned(),
+            };
+            let tables: Vec<&str> = transfer.gather.tables.iter().map(|table| table.display.as_str()).collect();
+            let read = match pulls.is_empty() {
+                true => "of the statement itself".to_owned(),
+                false => format!("gathered from {}", tables.join(", ")),
+            };
+            format!("inserts on shards {names} ({how}), rows {read}")
+        }
         Plan::Batch => "each statement by itself, in one transaction".to_owned(),
         Plan::Touched => "the shards of the transaction".to_owned(),
     }

@@ -12,6 +12,7 @@ mod unparsed;
 
 use collected::Collected;
 pub use collected::{Base, MadeView, bases, made_view};
+pub(super) use columns::column;
 pub use moments::{MomentName, database_definition};
 pub use text::{Spliced, splice};
 pub(super) use unparsed::route as route_unparsed;
@@ -45,6 +46,8 @@ pub struct Gather {
     pub moments: Option<Vec<MomentName>>,
     /// Calls that give the database's name: their tokens, and the name of the function.
     pub databases: Vec<(Range<usize>, String)>,
+    /// The tokens of the target of an INSERT, for which a temporary table stands.
+    pub target: Option<Range<usize>>,
     /// Calls current_setting(): those that tell of the transaction would tell of another one.
     pub reads_settings: bool,
 }
@@ -217,6 +220,7 @@ impl Called {
             functions: self.own,
             moments: self.moments,
             databases: self.databases,
+            target: None,
             reads_settings: self.reads_settings,
         }
     }

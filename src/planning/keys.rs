@@ -101,6 +101,15 @@ impl Keys {
         keys
     }
 
+    /// If no outer join of its scope replaces this relation's key by a null.
+    pub fn never_null(&self, statement: &Statement, place: Place) -> bool {
+        let mut plain = Vec::new();
+        for tree in statement.scopes.get(place.scope).iter().flat_map(|scope| &scope.from) {
+            tree.plain(&mut plain);
+        }
+        plain.contains(&place.relation)
+    }
+
     fn position(&self, place: Place) -> Option<usize> {
         self.nodes.iter().position(|node| node.place == place)
     }

@@ -28,6 +28,7 @@ mod scene;
 mod tables;
 pub mod template;
 mod text;
+pub mod transfer;
 mod typed;
 mod views;
 pub mod writes;

@@ -36,6 +36,8 @@ pub enum Plan {
     InsertByShard(Arc<RowsByShard>),
     /// The same on every shard, in one transaction: its copies of a reference table. The answer is the home shard's.
     WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
+    /// The rows of a query are made on the scratch database and go each to its shard; what its tables are read from.
+    Transfer { transfer: Arc<super::transfer::Transfer>, pulls: Vec<Vec<ShardId>> },
     /// COPY FROM STDIN: each row goes to its shard, or to all.
     CopyIn(Arc<super::copy::CopyTarget>),
     /// Statements of one Query that don't all go to one shard: each is planned by itself, in one transaction.
@@ -94,6 +96,7 @@ impl Plan {
                 (Strategy::Gather, shards.len())
             }
             Self::CopyIn(target) => (Strategy::Split, target.shards.len()),
+            Self::Transfer { transfer, .. } => (Strategy::Split, transfer.target.shards.len()),
             // On all shards there are, mostly, which the plan doesn't say.
             Self::Definition(_) => (Strategy::Definition, 0),
             Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),

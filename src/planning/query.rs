@@ -14,6 +14,7 @@ use super::scatter;
 use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
 use super::text::Text;
+use super::transfer;
 use super::writes;
 use crate::sql::parse;
 use crate::sql::statement::{Attribute, Call, Kind, Source, Statement, Write};
@@ -55,7 +56,77 @@ fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed 
         Ok(route) => route,
         Err((refusal, who)) => Route::Refused(refusal, who),
     };
+    let route = if as_one { route } else { transferred(route, text, &statement, &locations, (scene, names)) };
     Routed { route, sharded }
+}
+
+/// An INSERT of a query's rows that can't be run where they are: the rows are taken to where they belong.
+fn transferred(
+    route: Route,
+    text: Text<'_>,
+    statement: &Statement,
+    locations: &Locations,
+    (scene, names): (&Scene, &Names),
+) -> Route {
+    let is_refused = match &route {
+        Route::Refused(..) => true,
+        Route::Keyed(keyed) => matches!(keyed.spread, Spread::Refused(_)),
+        _ => false,
+    };
+    let found = statement.writes.first().and_then(|write| target(write, locations));
+    let Some(found) = found.filter(|_| is_refused && scene.catalog.is_some()) else { return route };
+    if check_triggers(statement, locations, scene).is_err() {
+        return route;
+    }
+    let Some(Ok(transfer)) = transfer::plan(text, statement, found, scene, names) else { return route };
+    let transfer = Arc::new(transfer);
+    match route {
+        Route::Keyed(keyed) => Route::Keyed(Keyed { spread: Spread::Transfer(transfer), ..keyed }),
+        _ => Route::Transfer(transfer),
+    }
+}
+
+/// A query that runs on the scratch database.
+pub struct Gathered {
+    pub gather: gather::Gather,
+    pub uses: Vec<Use>,
+}
+
+/// A query as it is understood, and where its tables are.
+pub fn read(text: Text<'_>, scene: &Scene, names: &Names) -> Option<(Statement, Locations)> {
+    let mut statement = parse::parse(text.sql, text.pieces).ok()?;
+    let locations = locations(&statement, scene, names);
+    calls_of_attributes(&mut statement, &locations, scene);
+    Some((statement, locations))
+}
+
+/// # Errors
+/// Why the query can't be answered on gathered rows.
+pub fn gathered(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Gathered, Refusal> {
+    let Some((statement, locations)) = read(text, scene, names) else {
+        let routed = gather::route_unparsed(text, scene, names).ok_or_else(refusal::not_parsed)?;
+        return match routed.route {
+            Route::Keyed(Keyed { uses, spread: Spread::Gather(gather), .. }) => {
+                Ok(Gathered { gather: Arc::try_unwrap(gather).map_err(|_| refusal::not_parsed())?, uses })
+            }
+            Route::Refused(refusal, _) => Err(refusal),
+            _ => Err(refusal::not_parsed()),
+        };
+    };
+    let all = || locations.iter().flatten().flatten();
+    if let Some(refusal) = all().find_map(|found| found.refusal.clone()) {
+        return Err(refusal);
+    }
+    let keys = Keys::of(&statement, &locations);
+    if keys.nodes.len() > USES_MAX {
+        return Err(refusal::too_many_relations());
+    }
+    let own = keys
+        .nodes
+        .iter()
+        .map(|node| Use { rows: Rows::Matching(node.tests.clone()), ..Use::of_all(&node.display, &node.sharded) });
+    let uses = own.chain(all().flat_map(Found::uses_within)).collect();
+    Ok(Gathered { gather: gather::plan(text, &statement, &keys, &locations, scene)?, uses })
 }
 
 fn locations(statement: &Statement, scene: &Scene, names: &Names) -> Locations {
@@ -271,6 +342,10 @@ fn keyed(
             continue;
         };
         let table = writes::Target { found, sharded, statement, locations, keys: &keys, scene };
+        if let Some(moments) = transfer::stays(&table, write, written.0, written.1) {
+            spread = Spread::Write(writes::Several { how: writes::How::Shares(moments.into()), dated: true });
+            continue;
+        }
         uses.extend(table.new_rows(write)?);
         spread = match table.several(write, written.0) {
             Ok(several) => Spread::Write(several),

@@ -340,6 +340,14 @@ pub fn insert_query(table: &str, key: &str) -> Refusal {
     )
 }
 
+pub fn not_transferred(what: &str) -> Refusal {
+    Refusal::new(
+        format!("INSERT from a query with {what} is not supported unless its rows stay on one shard"),
+        "The rows would be made in another database and go from there to their shards",
+        "Leave it out, or select first and insert what was read.",
+    )
+}
+
 pub fn merge() -> Refusal {
     Refusal::new(
         "MERGE into a sharded table is not supported unless its shard key is compared with a constant",

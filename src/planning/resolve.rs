@@ -68,6 +68,48 @@ impl<'a> Resolver<'a> {
     /// The key that an output of a sub-select is, where the rows of the result with a value of it depend on rows with
     /// that key only.
     pub fn output(&self, scope: usize, name: &str) -> Option<Place> {
+        self.keeps_keys(scope)?;
+        let this = self.statement.scopes.get(scope)?;
+        let named = |item: &&Item| match item {
+            Item::Star => true,
+            Item::Value { alias: Some(alias), .. } => **alias == *name,
+            Item::Value { operand: Operand::Column(column), .. } => *column.name == *name,
+            // Called by a function, a type, or nothing.
+            Item::Value { .. } => true,
+        };
+        let mut items = this.shape.items.iter().filter(named);
+        let place = match (items.next()?, items.next()) {
+            (Item::Value { operand: Operand::Column(column), .. }, None) => self.here(scope, column)?,
+            (Item::Star, None) if this.relations.len() == 1 => self.key_named(scope, 0, name)?,
+            _ => return None,
+        };
+        self.is_whole(scope, place).then_some(place)
+    }
+
+    /// As [`Self::output`], by the output's position.
+    pub fn output_at(&self, scope: usize, position: usize) -> Option<Place> {
+        self.keeps_keys(scope)?;
+        let Operand::Column(column) = self.statement.scopes.get(scope)?.outputs.get(position)? else { return None };
+        let place = self.here(scope, column)?;
+        self.is_whole(scope, place).then_some(place)
+    }
+
+    /// The key that a column of the scope's own relations is.
+    fn here(&self, scope: usize, column: &Column) -> Option<Place> {
+        let all = 0..self.statement.scopes.get(scope)?.relations.len();
+        self.resolve(scope, &all, column).filter(|reached| reached.via.scope == scope).map(|reached| reached.place)
+    }
+
+    /// If groups have one key each.
+    fn is_whole(&self, scope: usize, place: Place) -> bool {
+        let Some(this) = self.statement.scopes.get(scope) else { return false };
+        let is_group =
+            |group: &Operand| matches!(group, Operand::Column(column) if self.here(scope, column) == Some(place));
+        !this.features.group_by || this.shape.groups.iter().any(is_group)
+    }
+
+    /// If what a scope does with its rows leaves those of one key to themselves.
+    fn keeps_keys(&self, scope: usize) -> Option<()> {
         let this = self.statement.scopes.get(scope)?;
         let features = &this.features;
         let mixes = features.limit
@@ -91,25 +133,7 @@ impl<'a> Resolver<'a> {
         if mixes || this.natural || self.statement.writes.iter().any(writes) {
             return None;
         }
-        let all = 0..this.relations.len();
-        let here = |column: &Column| {
-            self.resolve(scope, &all, column).filter(|reached| reached.via.scope == scope).map(|reached| reached.place)
-        };
-        let named = |item: &&Item| match item {
-            Item::Star => true,
-            Item::Value { alias: Some(alias), .. } => **alias == *name,
-            Item::Value { operand: Operand::Column(column), .. } => *column.name == *name,
-            // Called by a function, a type, or nothing.
-            Item::Value { .. } => true,
-        };
-        let mut items = this.shape.items.iter().filter(named);
-        let place = match (items.next()?, items.next()) {
-            (Item::Value { operand: Operand::Column(column), .. }, None) => here(column)?,
-            (Item::Star, None) if this.relations.len() == 1 => self.key_named(scope, 0, name)?,
-            _ => return None,
-        };
-        let is_group = |group: &Operand| matches!(group, Operand::Column(column) if here(column) == Some(place));
-        (!features.group_by || this.shape.groups.iter().any(is_group)).then_some(place)
+        Some(())
     }
 
     /// Never leaves the scope: which outer column an unqualified name means depends on all columns of

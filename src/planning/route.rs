@@ -36,6 +36,8 @@ pub enum Route {
     /// A definition that every shard must have.
     Everywhere(Way),
     CopyIn(Arc<super::copy::CopyTarget>),
+    /// An INSERT of a query's rows, which are taken to where they belong.
+    Transfer(Arc<super::transfer::Transfer>),
     Refused(Refusal, Override),
 }
 
@@ -70,6 +72,8 @@ pub enum Spread {
     Gather(Arc<Gather>),
     /// It writes on several, in one transaction.
     Write(Several),
+    /// The rows of a query are taken to where they belong.
+    Transfer(Arc<super::transfer::Transfer>),
     Refused(Refusal),
 }
 
@@ -81,7 +85,7 @@ impl Spread {
             Self::Gather(gather) => {
                 Arc::get_mut(gather).expect("made just now, and not shared yet").shift(before);
             }
-            Self::Concatenate | Self::Write(_) | Self::Refused(_) => {}
+            Self::Concatenate | Self::Write(_) | Self::Transfer(_) | Self::Refused(_) => {}
         }
     }
 }

@@ -99,6 +99,8 @@ fn key(statement: &Statement, locations: &Locations, scene: &Scene, relation: &R
     let resolver = Resolver { statement, locations };
     relation.columns.iter().find_map(|column| {
         let place = resolver.output(statement.root, &column.name)?;
+        // Rows without a key would be on several shards.
+        let place = Some(place).filter(|place| keys.never_null(statement, *place))?;
         match &locations.get(place.scope)?.get(place.relation)?.as_ref()?.location {
             Location::Sharded(sharded) => Some(Sharded { key: column.name.clone(), ..sharded.clone() }),
             _ => None,

@@ -38,6 +38,12 @@ impl Bound {
         }
     }
 
+    /// The types of its parameters as a server of another database may know them, four bytes each.
+    pub(super) fn declared(&self) -> Bytes {
+        let known = |oid: &u32| if *oid < FIRST_USER_OID { *oid } else { 0 };
+        self.types.iter().flat_map(|oid| known(oid).to_be_bytes()).collect::<Vec<u8>>().into()
+    }
+
     /// Parse, Bind, Describe, perhaps Execute, and Sync, all unnamed.
     pub(super) fn encode(&self, part: &Part, until: Until, out: &mut BytesMut) {
         let all: Vec<u16>;

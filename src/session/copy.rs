@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Holds a connection on which everything is answered that goes ahead of the statement.
-    async fn reach_for_copy(&mut self, shard: ShardId) -> Result<Result<(), ClientError>, SessionEnd> {
+    pub(super) async fn reach_for_copy(&mut self, shard: ShardId) -> Result<Result<(), ClientError>, SessionEnd> {
         if let Err(error) = self.reach(shard, Access::Write).await {
             return Ok(Err(error));
         }
@@ -112,6 +112,7 @@ impl Session {
             divider,
             place: place.as_ref().map(|place| place as &(dyn Fn(RawKey<'_>) -> RowPlace + Sync)),
             table,
+            aside: None,
         };
         let mut backends: Vec<_> = Vec::with_capacity(target.shards.len());
         for held in self.transaction.held_mut() {
@@ -146,6 +147,14 @@ impl Session {
     }
 
     async fn lose_copy(&mut self, shard: ShardId, error: RelayError) -> Result<bool, SessionEnd> {
+        self.abandon_copy(shard);
+        self.survive(shard, error, false).await?;
+        self.end_spread(true).await;
+        Ok(false)
+    }
+
+    /// One server was lost in the middle of a copy.
+    pub(super) fn abandon_copy(&mut self, shard: ShardId) {
         // The others are in the middle of it.
         let mut held = self.transaction.held().iter();
         let owing: Vec<ShardId> = held
@@ -156,16 +165,13 @@ impl Session {
         for shard in owing {
             self.transaction.remove(shard);
         }
-        self.survive(shard, error, false).await?;
-        self.end_spread(true).await;
-        Ok(false)
     }
 
     /// Whether the data is UTF-8.
     ///
     /// # Errors
     /// An encoding in which rows can't be told apart by their bytes.
-    fn copy_encoding(&self, options: &CopyOptions) -> Result<bool, ClientError> {
+    pub(super) fn copy_encoding(&self, options: &CopyOptions) -> Result<bool, ClientError> {
         let set = self.state.settings().get("client_encoding").map(|value| match value {
             SettingValue::List(words) => words.join(","),
             SettingValue::Text(text) => text.clone(),
@@ -186,7 +192,7 @@ impl Session {
 }
 
 /// A key of other bytes than ASCII means something else in each encoding.
-fn place(key: &CopyKey, utf8: bool, value: RawKey<'_>) -> RowPlace {
+pub(super) fn place(key: &CopyKey, utf8: bool, value: RawKey<'_>) -> RowPlace {
     if !utf8
         && key.is_text()
         && let RawKey::Text(bytes) | RawKey::Binary(bytes) = value
@@ -197,7 +203,7 @@ fn place(key: &CopyKey, utf8: bool, value: RawKey<'_>) -> RowPlace {
     key.place(value)
 }
 
-fn data_format(options: &CopyOptions) -> DataFormat {
+pub(super) fn data_format(options: &CopyOptions) -> DataFormat {
     DataFormat {
         kind: match options.format {
             CopyFormat::Text => Kind::Text,

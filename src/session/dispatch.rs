@@ -40,6 +40,7 @@ impl Session {
             | Plan::WriteAll { .. }
             | Plan::InsertByShard(_)
             | Plan::WriteCopies { .. }
+            | Plan::Transfer { .. }
             | Plan::CopyIn(_)
             | Plan::Definition(_)
             | Plan::Batch => None,

@@ -48,6 +48,8 @@ pub(super) struct Gathering<'a> {
     definitions: String,
     /// Of the client's block, if the text or a view asks for it.
     moment: Option<Moment>,
+    /// Makes the table that stands for the target of an INSERT.
+    pub target: String,
 }
 
 impl<'a> Gathering<'a> {
@@ -69,6 +71,7 @@ impl<'a> Gathering<'a> {
             declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { .. }))),
             definitions: String::new(),
             moment: None,
+            target: String::new(),
         }
     }
 }
@@ -170,7 +173,7 @@ impl Session {
     }
 
     /// Fills temporary tables with the rows that a statement needs.
-    async fn gather(&mut self, gathering: &mut Gathering<'_>, access: Access) -> Result<Gathered, Failure> {
+    pub(super) async fn gather(&mut self, gathering: &mut Gathering<'_>, access: Access) -> Result<Gathered, Failure> {
         if self.transaction.is_failed() {
             return Err(aborted().into());
         }
@@ -250,6 +253,8 @@ impl Session {
                 self.client.outbound.extend_from_slice(&frame);
                 Failure::Told
             }
+            Undone::Told => Failure::Told,
+            Undone::Ended(end) => Failure::End(end),
             Undone::Lost(shard, error) => match self.survive(shard, error, false).await {
                 Ok(()) => Failure::Told,
                 Err(end) => Failure::End(end),
@@ -348,6 +353,7 @@ impl Session {
             sql.push(';');
         }
         sql.push_str(&gathering.definitions);
+        sql.push_str(&gathering.target);
         for table in &gathering.gather.tables {
             sql.push_str(&create(table, with_keys));
             sql.push(';');

@@ -80,6 +80,10 @@ pub(super) enum Undone {
     },
     Proxy(ClientError),
     Lost(ShardId, RelayError),
+    /// The client has been told.
+    Told,
+    /// There is no client to be told.
+    Ended(super::turn::SessionEnd),
 }
 
 impl From<ClientError> for Undone {

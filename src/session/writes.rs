@@ -32,6 +32,7 @@ impl Session {
             Plan::WriteAll { shards, .. } => Some(shards.as_slice().to_vec()),
             Plan::InsertByShard(rows) => Some(rows.shards().collect()),
             Plan::WriteCopies { shards, .. } => Some(shards.as_slice().to_vec()),
+            Plan::Transfer { transfer, .. } => Some(transfer.target.shards.clone()),
             // Plans of other kinds, which write one shard at most.
             _ => None,
         }
@@ -92,6 +93,9 @@ impl Session {
         (sql, span): (&Bytes, &std::ops::Range<usize>),
         bind: Option<(&Bound, Until)>,
     ) -> Result<Told, Undone> {
+        if let Plan::Transfer { transfer, pulls } = plan {
+            return self.transfer(transfer, pulls, template, sql, bind).await;
+        }
         let prepared = self.prepare_parts(plan, sql, span).await?;
         for part in &prepared.parts {
             self.admit_write(part.shard, template).await?;
@@ -227,6 +231,13 @@ impl Session {
     /// Tells the client why, and takes back what the shards have done: outside a block all of it; in one it fails.
     pub(super) async fn undo_write(&mut self, undone: Undone) -> Result<(), SessionEnd> {
         let error = match undone {
+            Undone::Told => {
+                self.expects.clear();
+                self.fail_block().await;
+                self.end_spread(true).await;
+                return Ok(());
+            }
+            Undone::Ended(end) => return Err(end),
             Undone::Lost(shard, error) => {
                 self.survive(shard, error, false).await?;
                 self.end_spread(true).await;

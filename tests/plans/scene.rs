@@ -259,6 +259,12 @@ fn catalog() -> Catalog {
         &[("uid", Int8)],
         " SELECT totals.uid\n   FROM public.totals\n  WHERE (totals.total > 5);",
     );
+    defined(
+        "loose",
+        &[("public", "orders"), ("public", "users")],
+        &[("user_id", Int4), ("name", Text)],
+        " SELECT o.user_id,\n    u.name\n   FROM (public.users u\n     LEFT JOIN public.orders o ON ((o.user_id = u.id)));",
+    );
     let mut part = table("orders_2024", &[("id", Int8), ("user_id", Int4)]);
     part.parents = vec![shardway::catalog::QualifiedName::new("public", "orders")];
     relations.push(part);

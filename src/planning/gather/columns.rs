@@ -35,7 +35,7 @@ fn key(relation: &Relation) -> Vec<String> {
     key.map(|index| index.columns.clone()).unwrap_or_default()
 }
 
-fn column(column: &crate::catalog::Column) -> Column {
+pub fn column(column: &crate::catalog::Column) -> Column {
     Column {
         name: column.name.clone(),
         number: column.number,

@@ -99,6 +99,14 @@ pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<
         for (position, piece) in pieces.iter().enumerate() {
             let span = &piece.token.span;
             let this = range.start + position;
+            if let Some(tokens) = gather.target.as_ref().filter(|tokens| tokens.contains(&this)) {
+                if tokens.start == this {
+                    out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
+                    out.extend_from_slice(format!("pg_temp.\"{}\"", crate::planning::transfer::TARGET).as_bytes());
+                }
+                at = span.end;
+                continue;
+            }
             if let Some((tokens, name)) = gather.databases.iter().find(|(tokens, _)| tokens.contains(&this)) {
                 if tokens.start == this {
                     out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());

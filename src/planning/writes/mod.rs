@@ -12,8 +12,8 @@ pub mod splice;
 use std::sync::Arc;
 
 pub use copies::Copies;
-pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls};
-pub use rows::{Fill, RowsLayout};
+pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls, wanted as moments_wanted};
+pub use rows::{Fill, RowsLayout, fill as rows_fill};
 
 use super::build;
 use super::functions::Class;

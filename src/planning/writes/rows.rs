@@ -204,7 +204,11 @@ fn fills(
     Ok(fills)
 }
 
-fn fill(scene: &Scene, found: &Found, column: &Column, position: Option<usize>) -> Result<Option<Fill>, Refusal> {
+/// What a column that is left to its default needs, if that asks for the time.
+///
+/// # Errors
+/// For a default in which that isn't understood.
+pub fn fill(scene: &Scene, found: &Found, column: &Column, position: Option<usize>) -> Result<Option<Fill>, Refusal> {
     let Some(default) = &column.default else { return Ok(None) };
     let pieces = build::pieces(default.as_bytes(), &LexOptions { standard_conforming_strings: true });
     let text = Text { sql: default.as_bytes(), pieces: &pieces };

@@ -74,7 +74,7 @@ impl Session {
         match pulled {
             Ok(_) => Ok(()),
             Err(error) => {
-                if !in_block {
+                if !in_block && !self.transaction.is_spread() {
                     self.end_own_blocks(&shards).await;
                 }
                 Err(self.gather_failure(error, &order).await)
@@ -84,7 +84,7 @@ impl Session {
 
     /// If the client speaks another encoding than the servers: values in binary are recoded as well, and not all of
     /// them can be.
-    fn recodes(&self) -> bool {
+    pub(in crate::session) fn recodes(&self) -> bool {
         let in_block = self.transaction.settings_in_block().unwrap_or_default();
         self.state.settings().get("client_encoding").is_some()
             || in_block.iter().any(|sql| {
@@ -105,7 +105,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn gather_failure(&mut self, error: GatherError, order: &[ShardId]) -> Failure {
+    pub(in crate::session) async fn gather_failure(&mut self, error: GatherError, order: &[ShardId]) -> Failure {
         match error {
             GatherError::Own(error) => error.into(),
             GatherError::Client(error) => Failure::End(SessionEnd::Lost(error)),

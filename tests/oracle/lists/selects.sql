@@ -729,3 +729,17 @@ SELECT date_trunc('year', now()) <= now(), json_agg(id ORDER BY id) FROM users W
 SELECT u.id FROM users u JOIN names n ON n.n = u.age WHERE pg_catalog.now() > '2020-01-01' ORDER BY 1
 SELECT count(*), string_agg(name, ',' ORDER BY id) FROM users WHERE age(timestamp '2020-01-01', timestamp '2019-01-01') > '1 day'
 COMMIT
+
+-- Keys that an outer join leaves out
+
+--! must
+SELECT DISTINCT o.user_id FROM users u LEFT JOIN orders o ON o.user_id = u.id ORDER BY 1
+
+--! must
+SELECT o.user_id, count(*) FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY o.user_id ORDER BY 1
+
+--! must
+SELECT x.user_id, count(*) FROM (SELECT o.user_id FROM users u LEFT JOIN orders o ON o.user_id = u.id) x GROUP BY x.user_id ORDER BY 1
+
+--! must
+SELECT DISTINCT ON (o.user_id) o.user_id FROM users u LEFT JOIN orders o ON o.user_id = u.id ORDER BY 1

@@ -1,0 +1,265 @@
+//! INSERTs of a query's rows: the rows are made in a temporary table of the scratch database, with the types of the
+//! target's columns, and each is copied to its shard, all in the statement's transaction. In: a [`Transfer`] and what
+//! its tables are read from. Out: what one server would have said.
+
+use bytes::Bytes;
+
+use super::bound::{Bound, Until};
+use super::copy::{data_format, place};
+use super::gather::Gathering;
+use super::parts::{Part, Told, Undone};
+use super::segment::Failure;
+use super::turn::Session;
+use crate::execute::copy_in::{Copied, Division, copy_in};
+use crate::execute::divide::Divider;
+use crate::execute::gather::answer;
+use crate::planning::copy::{self, RawKey, RowPlace};
+use crate::planning::transfer::{TARGET, Transfer};
+use crate::planning::{Access, Template};
+use crate::pool::Condition;
+use crate::protocol::backend::{self, tag};
+use crate::protocol::frame;
+use crate::protocol::frontend::encode;
+use crate::types::limits::FRAME_BYTES_MAX;
+use crate::types::{ClientError, ShardId, SqlState};
+
+/// What a column's default says that was taken to be given.
+const LEFT_OUT: &str = "shardway: a column is left out";
+
+impl Session {
+    /// Runs the statement; `bind`: the client's Bind, in the extended protocol.
+    pub(super) async fn transfer(
+        &mut self,
+        transfer: &Transfer,
+        pulls: &[Vec<ShardId>],
+        template: &Template,
+        sql: &Bytes,
+        bind: Option<(&Bound, Until)>,
+    ) -> Result<Told, Undone> {
+        if bind.is_some_and(|(_, until)| until == Until::Described) {
+            // It returns no rows.
+            return Ok(Told::default());
+        }
+        if self.recodes() {
+            let text = "INSERT from a query over several shards is not supported with another client_encoding than the servers'";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
+                .detail("Its rows would be recoded on their way.")
+                .hint("RESET client_encoding.")
+                .into());
+        }
+        for &shard in &transfer.target.shards {
+            self.admit_write(shard, template).await?;
+        }
+        let types = bind.map(|(bound, _)| bound.declared()).unwrap_or_default();
+        let spliced = self.splice(sql, &transfer.gather);
+        let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), types), template);
+        gathering.target = self.target_of(transfer).await?;
+        let gathered = match self.gather(&mut gathering, Access::Write).await {
+            Ok(gathered) => gathered,
+            Err(failure) => return Err(undone(failure)),
+        };
+        let scratch = gathered.scratch;
+        let whole = Bytes::from(gathering.spliced.whole);
+        if let Err(undone) = self.make_rows(scratch, whole, bind.map(|(bound, _)| bound)).await {
+            self.drop_scratch(scratch);
+            return Err(undone);
+        }
+        let copied = self.copy_rows(transfer, scratch).await;
+        if copied.is_err() {
+            self.drop_scratch(scratch);
+        }
+        copied
+    }
+
+    fn drop_scratch(&mut self, scratch: ShardId) {
+        if let Some(mut lease) = self.transaction.remove(scratch) {
+            lease.condition = Condition::Broken;
+        }
+    }
+
+    /// The temporary table that takes the rows.
+    async fn target_of(&mut self, transfer: &Transfer) -> Result<String, Undone> {
+        let quote = crate::catalog::scratch::quote_name;
+        let first = transfer.target.shards.first().copied().unwrap_or(self.database.config.home);
+        let moment = if transfer.fills.is_empty() { None } else { Some(self.moment(first).await?) };
+        let mut sql = String::new();
+        if transfer.is_whole {
+            sql.push_str(&format!(
+                "CREATE FUNCTION pg_temp.shardway_left_out() RETURNS pg_catalog.text LANGUAGE sql VOLATILE \
+                 AS $left$SELECT pg_catalog.int4in('{LEFT_OUT}')::pg_catalog.text$left$;"
+            ));
+        }
+        sql.push_str(&format!("CREATE TEMPORARY TABLE pg_temp.{} (", quote(TARGET)));
+        for (position, column) in transfer.columns.iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            sql.push_str(&format!("{separator}{} {}", quote(&column.name), column.type_name));
+            if let Some(collation) = &column.collation {
+                sql.push_str(&format!(" COLLATE {collation}"));
+            }
+            let default = moment.as_ref().and_then(|moment| transfer.default_of(&column.name, moment));
+            match default {
+                Some(default) => sql.push_str(&format!(" DEFAULT {default}")),
+                None if transfer.is_whole => {
+                    sql.push_str(&format!(" DEFAULT CAST(pg_temp.shardway_left_out() AS {})", column.type_name));
+                }
+                None => {}
+            }
+        }
+        sql.push_str(") ON COMMIT DROP;");
+        Ok(sql)
+    }
+
+    /// Runs the client's own text, whose target is the temporary table.
+    async fn make_rows(&mut self, scratch: ShardId, whole: Bytes, bound: Option<&Bound>) -> Result<(), Undone> {
+        let lease = self.transaction.lease_mut(scratch).expect("held by the gather");
+        match bound {
+            None => encode::query(&mut lease.framed.outbound, &whole),
+            Some(bound) => bound.encode(&Part::whole(scratch, whole), Until::Executed, &mut lease.framed.outbound),
+        }
+        lease.unanswered += 1;
+        lease.unnamed = None;
+        match answer(lease, |_| ()).await {
+            Ok(None) => Ok(()),
+            Ok(Some(frame)) if backend::error_field(&frame.0, b'M').is_some_and(left_out) => {
+                let text = "INSERT from a query that gives less columns than the table has is not supported unless they are listed";
+                Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
+                    .detail("The rows are made in another database, where the others' defaults aren't known.")
+                    .hint("Write the columns behind the table's name.")
+                    .into())
+            }
+            Ok(Some(frame)) => Err(Undone::Server { frame: frame.0, bound: true, description: None }),
+            Err(error) => Err(undone(self.gather_failure(error, &[]).await)),
+        }
+    }
+
+    /// Copies each row to its shard.
+    async fn copy_rows(&mut self, transfer: &Transfer, scratch: ShardId) -> Result<Told, Undone> {
+        let quote = crate::catalog::scratch::quote_name;
+        let columns: Vec<String> = transfer.copied().map(quote).collect();
+        let columns = columns.join(", ");
+        let into = format!(
+            "COPY {}.{} ({columns}) FROM STDIN (FORMAT binary)",
+            quote(&transfer.schema),
+            quote(&transfer.name)
+        );
+        let options = copy::options(into.as_bytes(), &self.lex_options(), None).map_err(ClientError::from)?;
+        let utf8 = self.copy_encoding(&options)?;
+        for &shard in &transfer.target.shards {
+            let reached = self.reach_for_copy(shard).await.map_err(Undone::Ended)?;
+            reached?;
+        }
+        let Some(mut apart) = self.transaction.take_apart(scratch) else {
+            return Err(ClientError::new(SqlState::INTERNAL_ERROR, "the scratch connection is held").into());
+        };
+        let out_of = format!("COPY pg_temp.{} ({columns}) TO STDOUT (FORMAT binary)", quote(TARGET));
+        encode::query(&mut apart.lease.framed.outbound, out_of.as_bytes());
+        apart.lease.unanswered += 1;
+        if let Err(reason) = begin_copy(&mut apart.lease).await {
+            return Err(scratch_lost(reason).into());
+        }
+        let key = transfer.target.key.as_ref();
+        let placed = key.map(|key| move |value: RawKey<'_>| place(key, utf8, value));
+        let mut notices = Vec::new();
+        let division = Division {
+            divider: Divider::new(data_format(&options), key.map(|key| key.position)),
+            place: placed.as_ref().map(|place| place as &(dyn Fn(RawKey<'_>) -> RowPlace + Sync)),
+            table: &transfer.name,
+            aside: Some(&mut notices),
+        };
+        let mut backends: Vec<_> = Vec::with_capacity(transfer.target.shards.len());
+        for held in self.transaction.held_mut() {
+            if transfer.target.shards.contains(&held.shard) {
+                backends.push((held.shard, &mut *held.lease));
+            }
+        }
+        backends.sort_by_key(|(shard, _)| *shard);
+        let order: Vec<ShardId> = backends.iter().map(|(shard, _)| *shard).collect();
+        match copy_in(&mut apart.lease.framed, backends, into.as_bytes(), division).await {
+            Ok(Copied::Rows(rows)) => {
+                let ended = answer(&mut apart.lease, |_| ()).await;
+                self.transaction.put_apart(apart);
+                match ended {
+                    Ok(None) => Ok(Told { tag: format!("INSERT 0 {rows}"), notices, ..Told::default() }),
+                    Ok(Some(frame)) => Err(Undone::Server { frame: frame.0, bound: true, description: None }),
+                    Err(error) => Err(undone(self.gather_failure(error, &[]).await)),
+                }
+            }
+            Ok(Copied::Failed(frame)) => {
+                let frame = without_copy(&frame);
+                Err(Undone::Server { frame, bound: true, description: None })
+            }
+            Ok(Copied::Refused(refusal)) => Err(ClientError::from(refusal).into()),
+            Err((position, error)) => {
+                let shard = order.get(position).copied().unwrap_or(self.database.config.home);
+                self.abandon_copy(shard);
+                Err(Undone::Lost(shard, error))
+            }
+        }
+    }
+}
+
+fn left_out(message: &[u8]) -> bool {
+    message.windows(LEFT_OUT.len()).any(|part| part == LEFT_OUT.as_bytes())
+}
+
+/// Reads up to the CopyOutResponse; behind it is the data.
+async fn begin_copy(scratch: &mut crate::pool::Backend) -> Result<(), String> {
+    use bytes::Buf;
+    scratch.framed.flush().await.map_err(|error| error.to_string())?;
+    loop {
+        let header = frame::peek(&scratch.framed.inbound, FRAME_BYTES_MAX + 1).map_err(|error| error.to_string())?;
+        match header.filter(|header| scratch.framed.inbound.len() >= header.len) {
+            Some(header) => {
+                scratch.framed.inbound.advance(header.len);
+                match header.tag {
+                    tag::COPY_OUT => return Ok(()),
+                    tag::ERROR => return Err("the rows could not be read back".to_owned()),
+                    _ => {}
+                }
+            }
+            None => match scratch.framed.fill().await {
+                Ok(0) => return Err("end of stream".to_owned()),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            },
+        }
+    }
+}
+
+fn scratch_lost(reason: String) -> ClientError {
+    ClientError::new(SqlState::CONNECTION_FAILURE, "the connection to the scratch database was lost")
+        .detail(reason)
+        .hint("The statement can be tried again.")
+}
+
+fn undone(failure: Failure) -> Undone {
+    match failure {
+        Failure::Client(error) => Undone::Proxy(error),
+        Failure::Told => Undone::Told,
+        Failure::End(end) => Undone::Ended(end),
+    }
+}
+
+/// The client has asked for no COPY: an error doesn't tell of one.
+fn without_copy(frame: &[u8]) -> Vec<u8> {
+    let mut made = frame.get(..5).unwrap_or_default().to_vec();
+    for field in frame.get(5..).unwrap_or_default().split_inclusive(|&byte| byte == 0) {
+        if field.first() != Some(&b'W') {
+            made.extend_from_slice(field);
+            continue;
+        }
+        let text = field.get(1..field.len().saturating_sub(1)).unwrap_or_default();
+        let text = String::from_utf8_lossy(text);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("COPY ")).collect();
+        if !lines.is_empty() {
+            made.push(b'W');
+            made.extend_from_slice(lines.join("\n").as_bytes());
+            made.push(0);
+        }
+    }
+    let len = u32::try_from(made.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    if let Some(place) = made.get_mut(1..5) {
+        place.copy_from_slice(&len.to_be_bytes());
+    }
+    made
+}
