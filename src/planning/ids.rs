@@ -16,8 +16,10 @@ use crate::protocol::moved::Moved;
 use crate::sql::statement::TableName;
 use crate::sql::{LexOptions, Tokens};
 use listed::Listed;
+use unnested::Unnested;
 
 mod listed;
+mod unnested;
 
 /// What the proxy puts into a text, in the order of the text.
 #[derive(Debug)]
@@ -62,6 +64,11 @@ impl Filling {
         let relation = scene.catalog.as_ref()?.relation(&found.schema, &found.name)?;
         let insert = Insert::read(text, behind)?;
         let listed = insert.listed.is_some();
+        if matches!(insert.listed, Some(Query::Arrays(_)))
+            && scene.catalog.as_ref()?.functions(None, "unnest").next().is_some()
+        {
+            return None;
+        }
         let mut filling = Self { sequences: Vec::new(), shaping: Vec::new(), splices: Vec::new() };
         insert.fill(text, relation, base, (scene, names), &mut filling)?;
         if filling.sequences.is_empty() && !listed {
@@ -138,8 +145,49 @@ struct Insert {
     /// The items of each row, each by its first token and the one behind its last; and the row's closing parenthesis.
     /// Empty for `DEFAULT VALUES`.
     rows: Vec<(Vec<(usize, usize)>, usize)>,
-    /// The rows come from VALUES in a query.
-    listed: Option<Listed>,
+    /// The rows are listed in a query.
+    listed: Option<Query>,
+}
+
+/// A query that lists its rows.
+enum Query {
+    Values(Listed),
+    Arrays(Unnested),
+}
+
+impl Query {
+    fn read(text: Text<'_>, at: usize) -> Option<Self> {
+        let values = || Listed::read(text, at).map(Self::Values);
+        Unnested::read(text, at).map(Self::Arrays).or_else(values)
+    }
+
+    fn outputs(&self) -> usize {
+        match self {
+            Self::Values(listed) => listed.outputs(),
+            Self::Arrays(unnested) => unnested.outputs(),
+        }
+    }
+
+    fn until(&self) -> usize {
+        match self {
+            Self::Values(listed) => listed.until,
+            Self::Arrays(unnested) => unnested.until,
+        }
+    }
+
+    fn shaping(&self, text: Text<'_>) -> Vec<usize> {
+        match self {
+            Self::Values(listed) => listed.shaping(text),
+            Self::Arrays(unnested) => unnested.shaping(text),
+        }
+    }
+
+    fn parts(&self, text: Text<'_>, base: usize, more: impl FnMut(&mut Vec<Part>)) -> Vec<Part> {
+        match self {
+            Self::Values(listed) => listed.parts(text, base, more),
+            Self::Arrays(unnested) => unnested.parts(base, more),
+        }
+    }
 }
 
 impl Insert {
@@ -174,7 +222,7 @@ impl Insert {
             return Some(Self { columns, overrides, source, rows: Vec::new(), listed: None });
         }
         if text.is(at, "select") && columns.is_some() {
-            let listed = Some(Listed::read(text, at)?);
+            let listed = Some(Query::read(text, at)?);
             return Some(Self { columns, overrides, source, rows: Vec::new(), listed });
         }
         if !text.is(at, "values") {
@@ -302,7 +350,7 @@ impl Insert {
 
     fn fill_listed(
         &self,
-        listed: &Listed,
+        listed: &Query,
         text: Text<'_>,
         relation: &Relation,
         base: usize,
@@ -323,7 +371,7 @@ impl Insert {
         filling.shaping = listed.shaping(text);
         let always = left_out.iter().any(|column| column.identity_always);
         self.name_columns(&left_out, always && !self.overrides, filling);
-        filling.splices.push(Splice { from: self.source, until: listed.until, parts });
+        filling.splices.push(Splice { from: self.source, until: listed.until(), parts });
         Some(())
     }
 

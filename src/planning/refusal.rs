@@ -414,14 +414,6 @@ pub fn like(table: &str, source: &str) -> Refusal {
     )
 }
 
-pub fn table_without_key(table: &str, key: &str) -> Refusal {
-    Refusal::new(
-        format!("the sharded table {table} must have its shard key {key}"),
-        "The configuration says that its rows are placed by that column",
-        "Add the column, or change the configuration.",
-    )
-}
-
 pub fn key_altered(table: &str, key: &str, what: &str) -> Refusal {
     Refusal::new(
         format!("the shard key {key} of table {table} can't be {what}"),

@@ -59,12 +59,17 @@ pub struct NodeEnv {
 
 impl NodeEnv {
     pub fn get() -> Self {
-        let directory = prepared("node", &NODE_PACKAGES, |directory| {
+        Self::with("node", &NODE_PACKAGES)
+    }
+
+    /// A directory named `name` with these packages, in npm's notation.
+    pub fn with(name: &str, packages: &[&str]) -> Self {
+        let directory = prepared(name, packages, |directory| {
             set_up(Command::new("node").arg("--version"), NODE_REMEDY);
             std::fs::create_dir_all(directory).expect("target/ can be written to");
             std::fs::write(directory.join("package.json"), "{\"private\": true}\n").expect("target/ can be written to");
             let mut npm = Command::new("npm");
-            npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).args(NODE_PACKAGES);
+            npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).args(packages);
             set_up(npm.current_dir(directory), NODE_REMEDY);
         });
         Self { directory }

@@ -114,11 +114,9 @@ pub fn names(text: Text<'_>, open: usize) -> Option<Vec<String>> {
 fn reference(text: Text<'_>, at: usize, columns: Vec<String>) -> Option<Reference> {
     let (table, behind) = ddl::table_name(text, at + 1)?;
     let referenced = if text.punct(behind, b'(') { Some(names(text, behind)?) } else { None };
-    let sets_columns = (behind..text.pieces.len()).any(|at| {
-        text.is(at, "on")
-            && (text.is(at + 1, "delete") && text.is(at + 2, "set")
-                || text.is(at + 1, "update") && text.is_any(at + 2, &["set", "cascade"]))
-    });
+    // ON UPDATE CASCADE gives a row the key of the one that it refers to, which is on the same shard.
+    let sets_columns = (behind..text.pieces.len())
+        .any(|at| text.is(at, "on") && text.is_any(at + 1, &["delete", "update"]) && text.is(at + 2, "set"));
     Some(Reference { columns, table, referenced, sets_columns })
 }
 
@@ -212,7 +210,7 @@ impl Defined<'_> {
                     return refused("the row referred to may be on another shard");
                 }
                 if reference.sets_columns {
-                    return refused("ON DELETE SET and ON UPDATE would change the shard key");
+                    return refused("ON DELETE SET and ON UPDATE SET would change the shard key");
                 }
                 Ok(())
             }

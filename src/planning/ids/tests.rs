@@ -190,3 +190,32 @@ fn rows_of_a_query_that_lists_them_are_listed() {
         assert_eq!(filled(sql), "-", "{sql}");
     }
 }
+
+#[test]
+fn rows_of_arrays_are_listed() {
+    assert_eq!(
+        filled(
+            "INSERT INTO t (k, v) SELECT * FROM UNNEST(('{1,2}'::int2[])::bigint[], ( E'{a,\"b'',\\\\\\\\c\"}')::varchar(9)[]) RETURNING k"
+        ),
+        "INSERT INTO t (k, v, \"Id\") VALUES ((('1'::int2)::bigint), ('a'::varchar(9)), <t_seq>), \
+         ((('2'::int2)::bigint), (E'b'',\\\\c'::varchar(9)), <t_seq>) RETURNING k"
+    );
+    assert_eq!(
+        filled("INSERT INTO t (k, v) SELECT * FROM unnest('{1}'::int[], '{null}'::text[]);"),
+        "INSERT INTO t (k, v, \"Id\") VALUES (('1'::int), (('{NULL}'::text[]))[1], <t_seq>);"
+    );
+    for other in [
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{1,2}'::int[], '{a}'::text[])",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{{1},{2}}'::int[], '{a,b}'::text[])",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{}'::int[], '{}'::text[])",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('[0:1]={1,2}'::int[], '{a,b}'::text[])",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST($1::int[], $2::text[])",
+        "INSERT INTO t (k, v) SELECT * FROM pg_catalog.unnest('{1}'::int[], '{a}'::text[])",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{1}'::int[], '{a}'::text[]) AS u",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{1}'::int[], '{a}'::text[]), r",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{1}'::int[])",
+        "INSERT INTO t (k, v) SELECT * FROM UNNEST('{1}'::int[], '{a;b}'::box[])",
+    ] {
+        assert_eq!(filled(other), "-", "{other}");
+    }
+}

@@ -51,3 +51,20 @@ INSERT INTO tickets (user_id, v) SELECT 9, 'x'
 INSERT INTO tickets (user_id, id) VALUES (9, nextval('tickets_id_seq') + 0)
 
 INSERT INTO tickets (user_id, id) VALUES (9, lastval())
+
+-- Rows of arrays, as Django's bulk_create sends them.
+--! must
+--! script
+INSERT INTO "tickets" ("user_id", "v") SELECT * FROM UNNEST(('{1,2,3,2}'::int2[])::bigint[], ( E'{a,"b'',\\"\\\\c",NULL,"{}"}')::varchar[]) RETURNING "tickets"."user_id", v
+SELECT v FROM tickets WHERE user_id = 2 ORDER BY v
+INSERT INTO tickets (v, user_id) SELECT * FROM UNNEST('{NULL,"null"," x "}'::text[], ('{4,5,6}'::int4[])::bigint[]) RETURNING user_id, v, v IS NULL
+INSERT INTO users (id, name) SELECT * FROM unnest('{910,911,912,913}'::bigint[], '{a,b,c,d}'::text[]) ON CONFLICT DO NOTHING
+SELECT id, name FROM users WHERE id BETWEEN 910 AND 913 ORDER BY id
+
+INSERT INTO tickets (user_id, v) SELECT * FROM UNNEST(('{1,x}'::int2[])::bigint[], '{a,b}'::text[])
+
+INSERT INTO tickets (user_id, v) SELECT * FROM UNNEST('{1,2}'::bigint[], '{a}'::text[]) RETURNING user_id, v
+
+INSERT INTO users (id, name) SELECT * FROM pg_catalog.unnest('{910,911}'::bigint[], '{a,b}'::text[])
+
+INSERT INTO users (id, name, age) SELECT * FROM UNNEST('{910,911}'::bigint[], '{a,b}'::text[], '{1,-1}'::int[])
