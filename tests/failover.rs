@@ -315,3 +315,126 @@ fn proxy_works(ops: &mut Client) -> usize {
     let rows = ops.rows("SHOW NODES");
     rows.iter().filter_map(|row| row[14].parse::<usize>().ok()).sum()
 }
+
+/// What clients of one kind saw.
+#[derive(Default)]
+struct Load {
+    answered: AtomicUsize,
+    failures: Mutex<Vec<String>>,
+    stop: AtomicBool,
+}
+
+impl Load {
+    fn note(&self, turn: &wire::Turn) -> bool {
+        if let Some(report) = turn.error() {
+            self.failures.lock().expect("no panics").push(format!("{} {}", report.code, report.message));
+        } else if turn.status == 0 {
+            self.failures.lock().expect("no panics").push("the connection ended".to_owned());
+        }
+        self.answered.fetch_add(1, Ordering::SeqCst);
+        turn.error().is_none() && turn.status != 0
+    }
+
+    /// Until so many more have been answered.
+    #[track_caller]
+    fn goes_on(&self, more: usize) {
+        let before = self.answered.load(Ordering::SeqCst);
+        becomes("clients are answered", || {
+            self.answered.load(Ordering::SeqCst) >= before + more
+                || !self.failures.lock().expect("no panics").is_empty()
+        });
+    }
+
+    #[track_caller]
+    fn has_no_failure(&self, proxy: &Proxy) {
+        let failures = self.failures.lock().expect("no panics");
+        assert!(failures.is_empty(), "{failures:?}\n{}", proxy.log());
+    }
+}
+
+/// Reads by a Query, by a statement that is prepared once, and by one that is parsed each time.
+fn read_on(load: &Load, client: &mut Client, number: usize) {
+    let sql = "SELECT count(*) FROM notes WHERE id = 1";
+    let parse = |name| wire::Messages::default().parse(name, sql, &[]);
+    if number == 1 {
+        load.note(&client.turn(parse("s").sync()).expect("answered"));
+    }
+    while !load.stop.load(Ordering::SeqCst) {
+        let turn = match number {
+            0 => client.query(sql),
+            1 => client.turn(wire::Messages::default().bind("s", &[], 0).execute(0).sync()),
+            _ => client.turn(parse("").bind("", &[], 0).describe_portal().execute(0).sync()),
+        };
+        load.note(&turn.expect("answered"));
+    }
+}
+
+/// Inserts rows that must be there afterwards, each once; a second time would be an error.
+fn insert_on(load: &Load, client: &mut Client, number: usize, next: &AtomicUsize, done: &Mutex<BTreeSet<u64>>) {
+    while !load.stop.load(Ordering::SeqCst) {
+        let id = next.fetch_add(1, Ordering::Relaxed) as u64 + 1;
+        let sql = format!("INSERT INTO notes VALUES ({id}, {id}, 'load')");
+        let turn = match number % 2 {
+            0 => client.query(&sql),
+            _ => client.turn(wire::Messages::default().parse("", &sql, &[]).bind("", &[], 0).execute(0).sync()),
+        };
+        if load.note(&turn.expect("answered")) {
+            done.lock().expect("no panics").insert(id);
+        }
+    }
+}
+
+#[test]
+fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
+    let cluster = cluster(1, 2);
+    let shard = &cluster.shards()[0];
+    let (old, first, second) = (&shard.primary, &shard.replicas[0], &shard.replicas[1]);
+    sql(old, "INSERT INTO notes VALUES (0, 0, 'there')");
+    let proxy = Proxy::start(&cluster, &config(&cluster, "reads = \"prefer_replica\""));
+    let mut ops = connect(&cluster, &proxy, "shardway");
+
+    // A replica dies under reads.
+    let reads = Load::default();
+    std::thread::scope(|scope| {
+        for number in 0..3 {
+            let (reads, cluster, proxy) = (&reads, &cluster, &proxy);
+            scope.spawn(move || read_on(reads, &mut connect(cluster, proxy, "shop"), number));
+        }
+        reads.goes_on(300);
+        second.kill9().expect("it runs");
+        reads.goes_on(300);
+        second.start().expect("it starts again");
+        reads.goes_on(300);
+        becomes("it is read again", || shown(&mut ops, second).1 == "up");
+        second.stop(shardway::devcluster::StopMode::Fast).expect("it runs");
+        reads.goes_on(300);
+        reads.stop.store(true, Ordering::SeqCst);
+    });
+    reads.has_no_failure(&proxy);
+
+    // The primary is shut down, and the replica promoted, under writes and reads.
+    let (writes, next, done) = (Load::default(), AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            let (writes, next, done, cluster, proxy) = (&writes, &next, &done, &cluster, &proxy);
+            scope.spawn(move || insert_on(writes, &mut connect(cluster, proxy, "shop"), number, next, done));
+        }
+        writes.goes_on(300);
+        old.stop(shardway::devcluster::StopMode::Fast).expect("it runs");
+        sql(first, "SELECT pg_promote(true, 60)");
+        writes.goes_on(300);
+        // The same with a word to Shardway before: nothing is under way when the server goes.
+        old.rebuild_as_replica_of(first).expect("it follows");
+        writes.goes_on(100);
+        ops.rows("PAUSE shop.a");
+        first.stop(shardway::devcluster::StopMode::Fast).expect("it runs");
+        sql(old, "SELECT pg_promote(true, 60)");
+        ops.rows("RESUME shop.a");
+        writes.goes_on(300);
+        writes.stop.store(true, Ordering::SeqCst);
+    });
+    writes.has_no_failure(&proxy);
+    let rows = sql(old, "SELECT id FROM notes WHERE by = 'load'");
+    let there: BTreeSet<u64> = rows.lines().map(|id| id.parse().expect("a number")).collect();
+    assert_eq!(there, *done.lock().expect("no panics"));
+}

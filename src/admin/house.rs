@@ -30,6 +30,10 @@ pub trait House: Send + Sync + 'static {
     fn reload(&self) -> Work<'_, Result<(), String>>;
     /// Nobody begins anything on the servers of these databases from now on; ready when nobody has anything under way
     /// there. `Err`: one of them is paused already.
+    /// One shard, named `database.shard`; `None`: there is none of that name. Waits until nobody works there.
+    fn pause_shard(&self, name: &str) -> Option<Work<'_, Result<(), String>>>;
+    /// `None`: there is none of that name. False: it was not paused.
+    fn resume_shard(&self, name: &str) -> Option<bool>;
     fn pause(&self, databases: Vec<String>) -> Work<'_, Result<(), String>>;
     /// False: none of them was paused.
     fn resume(&self, databases: &[String]) -> bool;

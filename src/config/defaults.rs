@@ -24,6 +24,8 @@ pub(super) const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 /// Patroni takes half a minute to notice that a primary is gone, and a second to promote another; most clients would
 /// rather have an error after ten seconds.
 pub(super) const FAILOVER_WAIT: Duration = Duration::from_secs(10);
+/// Also asked whenever something is wrong.
+pub(super) const PATRONI_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) const FAILOVER_QUEUE: usize = 1000;
 
 /// A WAL segment.

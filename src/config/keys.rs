@@ -92,6 +92,7 @@ pub(super) const DATABASE: SectionKind = SectionKind {
         key("read_your_writes", "read_your_writes = true"),
         key("balance", "balance = \"least_busy\""),
         key("zone", "zone = \"eu-1\""),
+        key("patroni_interval", "patroni_interval = \"1s\""),
         key("failover_wait", "failover_wait = \"10s\""),
         key("failover_queue", "failover_queue = 1000"),
         key("shard", "[database.shop.shard.a]"),
@@ -104,6 +105,7 @@ pub(super) const SHARD: SectionKind = SectionKind {
     keys: &[
         key("primary", "primary = \"postgres://10.0.0.1:5432/shop\""),
         key("replicas", "replicas = [\"postgres://10.0.0.2:5432/shop\"]"),
+        key("patroni", "patroni = [\"http://10.0.0.1:8008\", \"http://10.0.0.2:8008\"]"),
     ],
 };
 

@@ -151,6 +151,8 @@ pub struct ReplicationConfig {
     pub failover_wait: Option<Duration>,
     /// How many of a shard may wait.
     pub failover_queue: usize,
+    /// How often Patroni is asked.
+    pub patroni_interval: Duration,
     /// A client that wrote a shard reads only replicas of it that have what it wrote.
     pub read_your_writes: bool,
     pub balance: Balance,
@@ -185,6 +187,7 @@ impl ReplicationConfig {
     pub const USUAL: Self = Self {
         failover_wait: None,
         failover_queue: defaults::FAILOVER_QUEUE,
+        patroni_interval: defaults::PATRONI_INTERVAL,
         read_your_writes: true,
         balance: Balance::LeastBusy,
         zone: None,
@@ -202,6 +205,8 @@ pub struct ShardConfig {
     pub name: String,
     pub primary: NodeConfig,
     pub replicas: Vec<NodeConfig>,
+    /// Patroni's REST API, by any of its members.
+    pub patroni: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

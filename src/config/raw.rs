@@ -97,6 +97,7 @@ pub(super) struct RawDatabase<'t> {
     pub(super) balance: Text,
     pub(super) zone: Text,
     pub(super) failover_wait: Text,
+    pub(super) patroni_interval: Text,
     pub(super) failover_queue: Number,
     /// In the file's order.
     pub(super) shards: Vec<RawShard<'t>>,
@@ -114,6 +115,7 @@ pub(super) struct RawShard<'t> {
     pub(super) name: Placed<String>,
     pub(super) primary: Text,
     pub(super) replicas: Vec<Placed<String>>,
+    pub(super) patroni: Vec<Placed<String>>,
 }
 
 pub(super) struct RawTable<'t> {
@@ -239,6 +241,7 @@ fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<
         balance: section.string("balance", notes),
         zone: section.string("zone", notes),
         failover_wait: section.string("failover_wait", notes),
+        patroni_interval: section.string("patroni_interval", notes),
         failover_queue: section.integer("failover_queue", notes),
         shards: shards.into_iter().map(|(name, table)| shard(&base, name, table, notes)).collect(),
         tables: tables.into_iter().map(|(name, entry)| self::table(&base, name, entry, notes)).collect(),
@@ -253,6 +256,7 @@ fn shard<'t>(base: &str, name: Placed<String>, table: &'t DeTable<'t>, notes: &m
     RawShard {
         primary: section.string("primary", notes),
         replicas: section.strings("replicas", true, notes).map(Spanned::into_inner).unwrap_or_default(),
+        patroni: section.strings("patroni", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         section,
         name,
     }

@@ -19,6 +19,8 @@ pub struct Lead {
     nodes: Box<[Arc<Node>]>,
     /// Position of the one that leads: asked for every statement.
     at: AtomicUsize,
+    /// The same, also while nobody may use it.
+    found: AtomicUsize,
     /// Of the last one that did.
     last: AtomicUsize,
     state: Mutex<State>,
@@ -45,6 +47,8 @@ struct State {
     problem: Option<String>,
     /// More than one would: nobody may choose but a human.
     is_torn: bool,
+    /// An operator wants nothing begun here.
+    is_paused: bool,
     /// Somebody has looked.
     is_known: bool,
     /// Of the cluster and the timeline that were seen; a node of an older timeline isn't followed any more.
@@ -78,6 +82,7 @@ impl Lead {
         Self {
             nodes: nodes.into_boxed_slice(),
             at: AtomicUsize::new(at),
+            found: AtomicUsize::new(at),
             last: AtomicUsize::new(0),
             state: Mutex::new(State { is_known: problem.is_none(), problem, ..State::default() }),
             changed: Notify::new(),
@@ -110,6 +115,33 @@ impl Lead {
         (at != NOBODY).then_some(at)
     }
 
+    /// The same, also while the shard is paused.
+    pub fn found(&self) -> Option<usize> {
+        let found = self.found.load(Ordering::Acquire);
+        (found != NOBODY).then_some(found)
+    }
+
+    /// Nothing more is begun on the shard's primary. False: it was so already.
+    pub fn pause(&self) -> bool {
+        let mut state = self.state();
+        self.at.store(NOBODY, Ordering::Release);
+        !std::mem::replace(&mut state.is_paused, true)
+    }
+
+    /// False: it was not paused.
+    pub fn resume(&self) -> bool {
+        let mut state = self.state();
+        let was_paused = std::mem::replace(&mut state.is_paused, false);
+        self.at.store(self.found.load(Ordering::Acquire), Ordering::Release);
+        drop(state);
+        self.changed.notify_waiters();
+        was_paused
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.state().is_paused
+    }
+
     /// The node that leads; while there is none, the one that did last.
     ///
     /// # Panics
@@ -134,6 +166,9 @@ impl Lead {
     /// Why nobody leads, and whether that is because several would.
     pub fn problem(&self) -> Option<(String, bool)> {
         let state = self.state();
+        if state.is_paused && !state.is_torn {
+            return Some(("it is paused".to_owned(), false));
+        }
         state.problem.clone().map(|problem| (problem, state.is_torn))
     }
 
@@ -145,14 +180,20 @@ impl Lead {
             state.problem = None;
             state.is_torn = false;
             state.is_known = true;
-            if self.at.load(Ordering::Acquire) != position {
+            if self.found.load(Ordering::Acquire) != position {
                 // What was known of the others was on the old leader's timeline.
                 state.position = None;
                 self.nodes.iter().for_each(|node| node.note_freshness(0, None));
             }
         }
         let before = self.last.swap(position, Ordering::AcqRel);
-        let is_new = self.at.swap(position, Ordering::AcqRel) != position;
+        let is_new = {
+            let state = self.state();
+            if !state.is_paused {
+                self.at.store(position, Ordering::Release);
+            }
+            self.found.swap(position, Ordering::AcqRel) != position
+        };
         if before != position {
             if let Some(before) = self.nodes.get(before) {
                 before.set_role(NodeRole::Replica);
@@ -180,7 +221,8 @@ impl Lead {
             state.is_known = true;
             is_new
         };
-        let had = self.at.swap(NOBODY, Ordering::AcqRel);
+        self.at.store(NOBODY, Ordering::Release);
+        let had = self.found.swap(NOBODY, Ordering::AcqRel);
         if let Some(before) = self.nodes.get(had) {
             // What is under way there may not be on the node that comes next.
             before.sever();
@@ -199,7 +241,7 @@ impl Lead {
 
     /// Takes over what was known of the same nodes before a reload.
     pub fn inherit(&self, before: &Lead) {
-        let led = before.at().and_then(|at| before.nodes.get(at));
+        let led = before.found().and_then(|at| before.nodes.get(at));
         let here = led.and_then(|led| self.nodes.iter().position(|node| node.config == led.config));
         if let Some(term) = before.term() {
             self.note_term(term);
@@ -214,8 +256,9 @@ impl Lead {
             let mut state = self.state();
             state.problem = None;
             state.is_known = true;
-            drop(state);
-            self.at.store(position, Ordering::Release);
+            state.is_paused = before.is_paused();
+            self.found.store(position, Ordering::Release);
+            self.at.store(if state.is_paused { NOBODY } else { position }, Ordering::Release);
         }
     }
 

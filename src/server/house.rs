@@ -28,6 +28,14 @@ impl Premises {
         self.0.current.load_full()
     }
 
+    /// `database.shard`.
+    fn shard_named(&self, name: &str) -> Option<(Arc<Database>, ShardId)> {
+        let (database, shard) = name.rsplit_once('.')?;
+        let database = self.current().databases.get(database)?;
+        let shard = database.config.shard_by_name(shard)?;
+        Some((database, shard))
+    }
+
     fn named(&self, names: &[String]) -> Vec<Arc<Database>> {
         let current = self.current();
         names.iter().filter_map(|name| current.databases.get(name)).collect()
@@ -286,6 +294,30 @@ impl House for Premises {
                 tokio::time::sleep(PAUSE_LOOK).await;
             }
         })
+    }
+
+    fn pause_shard(&self, name: &str) -> Option<Work<'_, Result<(), String>>> {
+        let (database, shard) = self.shard_named(name)?;
+        Some(Box::pin(async move {
+            let lead = || Arc::clone(database.lead(shard));
+            if !lead().pause() {
+                return Err("it is paused already".to_owned());
+            }
+            loop {
+                let node = Arc::clone(lead().node());
+                if node.leased() == 0 {
+                    node.begin_era();
+                    database.reap();
+                    return Ok(());
+                }
+                tokio::time::sleep(PAUSE_LOOK).await;
+            }
+        }))
+    }
+
+    fn resume_shard(&self, name: &str) -> Option<bool> {
+        let (database, shard) = self.shard_named(name)?;
+        Some(database.lead(shard).resume())
     }
 
     fn resume(&self, databases: &[String]) -> bool {

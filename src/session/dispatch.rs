@@ -230,6 +230,7 @@ impl Session {
         if let Some(end) = ends_session(&error) {
             return Err(end);
         }
+        self.note_lost(shard, &error);
         let unanswered = self.expects.iter().filter(|expect| expect.may_be_undone()).count();
         self.take_back(unanswered, false);
         self.expects.clear();

@@ -195,6 +195,7 @@ impl Session {
             statement = self.refresh(&statement).await?;
         }
         self.note_said(&statement.sql, &statement.lexed);
+        self.note_repeatable(&statement.template);
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
         // The parameters in a PREPARE or a function's body are its own.

@@ -195,7 +195,9 @@ impl Session {
         }
         let config = &self.database.config;
         let policy = self.freshness.said.or(self.freshness.reads).unwrap_or(config.reads);
-        if policy == ReadPolicy::Primary || !self.may_use_replica() {
+        // What a replica was lost under is run again where it can't be lost for being a replica.
+        let again = self.again.tried && policy != ReadPolicy::ReplicaOnly;
+        if policy == ReadPolicy::Primary || again || !self.may_use_replica() {
             return Want::PRIMARY;
         }
         let floor = match config.replication.read_your_writes {

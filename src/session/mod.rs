@@ -1,6 +1,7 @@
 //! One client from its start-up packet to its end. In: a socket. Out: replies as one PostgreSQL would
 //! give them. `turn` is the whole pipeline of a request; the rooms below do the work.
 
+mod again;
 pub mod authentication;
 pub mod batch;
 pub mod block;

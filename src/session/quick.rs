@@ -80,8 +80,15 @@ pub(super) fn is_ordinary(template: &Template) -> bool {
 }
 
 impl Session {
-    /// Nothing is under way, set aside or held for this client.
+    /// Nothing is under way, set aside or held for this client, nor is it tied to a connection by sequences.
+    #[inline]
     fn is_plain(&self) -> bool {
+        self.is_free() && self.sequences.is_none()
+    }
+
+    /// Nothing is under way, set aside or held for this client.
+    #[inline]
+    pub(super) fn is_free(&self) -> bool {
         self.segment.is_none()
             && self.scattering.is_none()
             && self.unplaced.is_empty()
@@ -93,7 +100,6 @@ impl Session {
             && self.explaining.is_none()
             && !self.changed_catalog
             && self.unsteady.is_none()
-            && self.sequences.is_none()
             && self.transaction.holds_nothing()
             && !self.state.pins.any()
             && !self.state.in_block()
@@ -206,6 +212,7 @@ impl Session {
                 if let Err(error) = lease.framed.send(self.client.inbound.get(..len).unwrap_or_default()) {
                     tracing::debug!(%error, "could not send to the server");
                 }
+                self.keep_read(len);
                 self.client.inbound.advance(len);
                 Sent { shard, lease, shape: Shape::Query, has_ahead: false }
             }
@@ -217,6 +224,7 @@ impl Session {
                 let out = &mut lease.framed.outbound;
                 encode::bind(out, b"", name, part(tail..frames.bind));
                 out.extend_from_slice(part(frames.bind..frames.all));
+                self.keep_read(frames.all);
                 self.client.inbound.advance(frames.all);
                 let shape = Shape::Execution { describes: frames.describes };
                 Sent { shard, lease, shape, has_ahead: !self.expects.is_empty() }
@@ -362,6 +370,7 @@ impl Session {
     async fn end_slowly(&mut self, shard: ShardId, answered: Result<Outcome, RelayError>) -> Result<(), SessionEnd> {
         match answered {
             Ok(outcome) => {
+                self.note_conflict(shard, &outcome);
                 let mut status = Status::Idle;
                 if let Some(lease) = self.transaction.lease_mut(shard) {
                     status = lease.status;

@@ -147,6 +147,7 @@ impl Session {
 
     pub(super) async fn run_query(&mut self, planned: Planned, len: usize) -> Result<(), SessionEnd> {
         let Planned { template, plan, changes } = planned;
+        self.note_repeatable(&template);
         if template.statements.is_empty() {
             self.client.inbound.advance(len);
             backend::empty(&mut self.client.outbound, tag::EMPTY_QUERY);
@@ -336,6 +337,7 @@ impl Session {
         match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
+                self.note_conflict(shard, &outcome);
                 if let Some(batch) = &mut self.batch {
                     batch.tag = part.take_tag();
                     batch.failed |= outcome.failed;

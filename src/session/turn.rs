@@ -76,6 +76,8 @@ pub struct Session {
     pub(super) expects: VecDeque<Expect>,
     /// `SET shardway.key` and `SET shardway.shard`.
     pub(super) hint: Option<crate::planning::Hint>,
+    /// What runs now, where it may have to be run again.
+    pub(super) again: super::again::Again,
     /// How fresh what this client reads has to be.
     pub(super) freshness: super::freshness::Freshness,
     /// Names of the temporary tables that the session made.
@@ -197,6 +199,7 @@ impl Session {
                     }
                 }
                 None => {
+                    self.keep_request(header);
                     let ended = Box::pin(self.turn(header)).await;
                     self.reserved = None;
                     ended
@@ -204,6 +207,9 @@ impl Session {
             };
             if let Err(end) = ended {
                 return end;
+            }
+            if self.database.has_replicas() && Box::pin(self.begins_again()).await {
+                continue;
             }
             if let Err(end) = self.flush().await {
                 return end;

@@ -87,7 +87,7 @@ impl ShardPools {
             },
         };
         let wait_max = self.lead.wait_max();
-        if wait_max.is_zero() || !waits {
+        if !waits || (wait_max.is_zero() && !self.lead.is_paused()) {
             return Err(failed);
         }
         Box::pin(self.await_primary(failed, wait_max)).await
@@ -98,10 +98,17 @@ impl ShardPools {
         let Some(_place) = self.lead.hold() else {
             return Err(LeaseError::TooManyHeld { shard: self.name(), held: self.lead.terms().held_max });
         };
-        let deadline = Instant::now() + wait_max;
+        let mut deadline = Instant::now() + wait_max;
         self.lead.want_look();
-        let Ok(_turn) = timeout_at(deadline, self.queue.lock()).await else {
-            return Err(failed);
+        let turn = self.queue.lock();
+        tokio::pin!(turn);
+        let _turn = loop {
+            match timeout_at(deadline, turn.as_mut()).await {
+                Ok(turn) => break turn,
+                // An operator decides for how long.
+                Err(_) if self.lead.is_paused() => deadline = Instant::now() + wait_max.max(HOLD_RETRY),
+                Err(_) => return Err(failed),
+            }
         };
         loop {
             let changed = self.lead.changed();
@@ -117,6 +124,9 @@ impl ShardPools {
                 }
             }
             let now = Instant::now();
+            if self.lead.is_paused() {
+                deadline = now + wait_max.max(HOLD_RETRY);
+            }
             if now >= deadline {
                 return Err(failed);
             }

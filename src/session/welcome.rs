@@ -134,6 +134,7 @@ pub async fn welcome(
         skipping: false,
         expects: VecDeque::new(),
         hint,
+        again: super::again::Again::default(),
         freshness,
         temporary: Vec::new(),
         names: super::planner::default_names(),

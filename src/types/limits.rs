@@ -272,6 +272,16 @@ pub const RETURN_WITHIN: Duration = Duration::from_secs(5);
 /// Looks in a row that find nobody before a replica isn't read any more.
 pub const NODE_LOOKS_MISSED_MAX: u32 = 3;
 
+/// Bytes and messages of a request that are kept, to be run again if its server is lost.
+pub const AGAIN_BYTES_MAX: usize = 64 << 10;
+/// See [`AGAIN_BYTES_MAX`].
+pub const AGAIN_MESSAGES_MAX: usize = 16;
+
+/// How long one member of Patroni may take to answer, and how much it may say: a cluster of a hundred takes 20 KiB.
+pub const PATRONI_TIMEOUT: Duration = Duration::from_secs(2);
+/// See [`PATRONI_TIMEOUT`].
+pub const PATRONI_ANSWER_BYTES_MAX: usize = 1 << 20;
+
 /// Statements that may be configured to wait for a primary, for each shard.
 pub const FAILOVER_QUEUE_MAX: usize = 100_000;
 

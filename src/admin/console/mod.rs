@@ -217,9 +217,20 @@ impl Console {
                 "RELOAD".to_owned()
             }
             Command::Pause(name) => {
-                let databases = self.databases(name)?;
-                self.pause(databases).await?;
+                match self.shard(name.as_deref()) {
+                    Some(shard) => self.pause(Paused::Shard(shard)).await?,
+                    None => {
+                        let databases = self.databases(name)?;
+                        self.pause(Paused::Databases(databases)).await?;
+                    }
+                }
                 "PAUSE".to_owned()
+            }
+            Command::Resume(Some(name)) if self.shard(Some(&name)).is_some() => {
+                if self.house.resume_shard(&name) != Some(true) {
+                    return Err(violation(format!("shard {name} is not paused")));
+                }
+                "RESUME".to_owned()
             }
             Command::Resume(name) => {
                 let databases = self.databases(name)?;
@@ -265,8 +276,16 @@ impl Console {
         }
     }
 
+    /// A shard, named `database.shard`, that isn't a database's name.
+    fn shard(&self, name: Option<&str>) -> Option<String> {
+        let name = name.filter(|name| !self.house.config().databases.contains_key(*name))?;
+        let (database, shard) = name.rsplit_once('.')?;
+        self.house.config().databases.get(database)?.shard_by_name(shard)?;
+        Some(name.to_owned())
+    }
+
     /// A cancel request, or a client that leaves, takes the pause back: nobody would know that it is there.
-    async fn pause(&mut self, databases: Vec<String>) -> Result<(), ClientError> {
+    async fn pause(&mut self, paused: Paused) -> Result<(), ClientError> {
         let house = Arc::clone(&self.house);
         let framed = &mut self.guest.framed;
         let left = async {
@@ -279,14 +298,14 @@ impl Console {
         };
         let interrupted = house.interrupted(self.guest.process_id);
         tokio::select! {
-            paused = house.pause(databases.clone()) => paused.map_err(violation),
+            outcome = paused.begin(&*house) => outcome.map_err(violation),
             _ = interrupted => {
-                house.resume(&databases);
+                paused.take_back(&*house);
                 Err(ClientError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
-                    .detail("The database is not paused."))
+                    .detail("It is not paused."))
             }
             () = left => {
-                house.resume(&databases);
+                paused.take_back(&*house);
                 Err(violation("the client left"))
             }
         }
@@ -308,6 +327,31 @@ impl Console {
             }
         }
         Ok(())
+    }
+}
+
+/// What PAUSE is for.
+enum Paused {
+    Databases(Vec<String>),
+    Shard(String),
+}
+
+impl Paused {
+    async fn begin(&self, house: &dyn House) -> Result<(), String> {
+        match self {
+            Self::Databases(databases) => house.pause(databases.clone()).await,
+            Self::Shard(shard) => match house.pause_shard(shard) {
+                Some(paused) => paused.await,
+                None => Err(format!("no such shard: {shard}")),
+            },
+        }
+    }
+
+    fn take_back(&self, house: &dyn House) {
+        match self {
+            Self::Databases(databases) => drop(house.resume(databases)),
+            Self::Shard(shard) => drop(house.resume_shard(shard)),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::node::node;
 use super::values::{choice, count, duration, name_fits};
 use super::{buckets, tables};
-use crate::config::defaults::{AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, RECOVERY_INTERVAL};
+use crate::config::defaults::{
+    AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, PATRONI_INTERVAL, RECOVERY_INTERVAL,
+};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawShard};
 use crate::config::reader::{Placed, quoted_list};
@@ -124,6 +126,7 @@ fn replication(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReplicationConfi
     ReplicationConfig {
         failover_wait,
         failover_queue,
+        patroni_interval: duration("patroni_interval", raw.patroni_interval.as_ref(), PATRONI_INTERVAL, notes),
         read_your_writes: raw.read_your_writes.as_ref().is_none_or(|wanted| *wanted.get_ref()),
         balance: choice("balance", raw.balance.as_ref(), &balances, Balance::LeastBusy, notes),
         zone: raw.zone.as_ref().map(|zone| zone.get_ref().clone()),
@@ -193,7 +196,24 @@ fn shard(
         tls: crate::config::NodeTls { mode: crate::config::NodeTlsMode::Prefer, root_certificate: None },
         preference: NodePreference::NONE,
     });
-    ShardConfig { name: name.clone(), primary, replicas }
+    let patroni = raw.patroni.iter().filter_map(|url| patroni(url, notes)).collect();
+    ShardConfig { name: name.clone(), primary, replicas, patroni }
+}
+
+fn patroni(url: &Placed<String>, notes: &mut Notes<'_>) -> Option<String> {
+    let text = url.get_ref();
+    let authority = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let has_port = |authority: &str| {
+        authority.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    match authority.filter(|authority| !authority.contains('/') && has_port(authority)) {
+        Some(authority) => Some(format!("http://{authority}")),
+        None => {
+            let what = format!("{text:?} is not where Patroni's REST API can be asked");
+            notes.mistake(&url.span(), what, "write host and port, as in \"http://10.0.0.1:8008\"");
+            None
+        }
+    }
 }
 
 /// A server in two shards of one database would give each of its rows twice.

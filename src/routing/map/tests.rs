@@ -19,6 +19,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
             preference: crate::config::NodePreference::NONE,
         },
         replicas: Vec::new(),
+        patroni: Vec::new(),
     };
     DatabaseConfig {
         name: "shop".into(),

@@ -94,6 +94,25 @@ pub(super) fn elect(sights: &[Sight], leader: Option<usize>, term: Option<Term>)
     (verdict, known)
 }
 
+/// The same where Patroni says who leads: the node has to be seen to do so, and nothing else counts.
+pub(super) fn elect_named(
+    sights: &[Sight],
+    named: Option<usize>,
+    leader: Option<usize>,
+    term: Option<Term>,
+) -> (Verdict, Option<Term>) {
+    let Some(at) = named else { return (Verdict::Nobody("Patroni has no leader for it".to_owned()), term) };
+    match sights.get(at).and_then(Sight::primary) {
+        Some(seen) if term.is_some_and(|term| term.system != seen.system) => {
+            (Verdict::Nobody("Patroni's leader belongs to another cluster".to_owned()), term)
+        }
+        Some(seen) => (Verdict::Leads(at), Some(Term { system: seen.system, timeline: seen.timeline })),
+        None if leader == Some(at) => (without_primary(sights, leader), term),
+        None if sights.get(at) == Some(&Sight::Unknown) => (Verdict::Wait, term),
+        None => (Verdict::Nobody("Patroni's leader does not take writes yet".to_owned()), term),
+    }
+}
+
 /// No node is seen to take writes.
 fn without_primary(sights: &[Sight], leader: Option<usize>) -> Verdict {
     let of_leader = leader.and_then(|at| Some((at, sights.get(at)?)));
@@ -238,6 +257,19 @@ mod tests {
         assert!(matches!(verdict(&[standby(1), standby(1)], Some(0), Some(1)), Verdict::Nobody(_)));
         assert!(matches!(verdict(&[away(), standby(1)], None, None), Verdict::Nobody(_)));
         assert_eq!(verdict(&[Sight::Closed("no".to_owned()), standby(1)], None, None), Verdict::Leads(0));
+    }
+
+    #[test]
+    fn where_patroni_speaks_its_leader_leads_once_it_takes_writes() {
+        let term = Some(Term { system: 1, timeline: 2 });
+        let verdict = |sights: &[Sight], named, leader| elect_named(sights, named, leader, term).0;
+        assert_eq!(verdict(&[primary(2), primary(2)], Some(1), Some(0)), Verdict::Leads(1));
+        assert_eq!(verdict(&[primary(2), primary(3)], Some(0), Some(0)), Verdict::Leads(0));
+        assert!(matches!(verdict(&[primary(2), standby(2)], Some(1), Some(0)), Verdict::Nobody(_)));
+        assert!(matches!(verdict(&[primary(2), standby(2)], None, Some(0)), Verdict::Nobody(_)));
+        assert!(matches!(verdict(&[stranger(false), standby(2)], Some(0), Some(0)), Verdict::Nobody(_)));
+        assert_eq!(verdict(&[away(), standby(2)], Some(0), Some(0)), Verdict::Leads(0));
+        assert_eq!(verdict(&[Sight::Unknown, standby(2)], Some(0), None), Verdict::Wait);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod eye;
 mod judge;
+mod patroni;
 mod positions;
 
 use std::collections::HashMap;
@@ -16,10 +17,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use self::eye::Eye;
-use self::judge::{Limits, Sight, Verdict, elect, judge};
+use self::judge::{Limits, Sight, Verdict, elect, elect_named, judge};
+use self::patroni::{Said, watch_patroni};
 use self::positions::Positions;
 use super::Shared;
-use crate::pool::{Lead, Node, Standing};
+use crate::pool::{Lead, Node, Standing, Term};
 use crate::session::database::Database;
 use crate::types::limits::{CATALOG_RETRY, NODE_LOOKS_MISSED_MAX};
 
@@ -56,13 +58,15 @@ struct Watch {
     missed: Vec<u32>,
     /// Of the node that leads.
     positions: Positions,
+    /// What Patroni says, where it is asked.
+    said: Said,
 }
 
 impl Watch {
     fn new(database: Arc<Database>, lead: Arc<Lead>) -> Self {
         let sights = vec![Sight::Unknown; lead.nodes().len()];
         let missed = vec![0; lead.nodes().len()];
-        Self { database, lead, sights, missed, positions: Positions::default() }
+        Self { database, lead, sights, missed, positions: Positions::default(), said: Said::Nothing }
     }
 
     async fn run(mut self, shared: Arc<Shared>, name: String) {
@@ -73,7 +77,28 @@ impl Watch {
             let place = (position, Arc::clone(&self.database));
             eyes.spawn(eye.watch(place, self.lead.looks(), tell.clone()));
         }
-        while let Some((position, sight)) = told.recv().await {
+        let (say, mut heard) = mpsc::unbounded_channel();
+        let shard = self.lead.node().shard;
+        let urls =
+            self.database.config.shards.get(shard.index()).map(|shard| shard.patroni.clone()).unwrap_or_default();
+        let asks = !urls.is_empty();
+        let mut has_heard = !asks;
+        let _patroni = asks.then(|| {
+            let interval = self.database.config.replication.patroni_interval;
+            let mut asking = JoinSet::new();
+            asking.spawn(watch_patroni(urls, interval, self.lead.looks(), say));
+            asking
+        });
+        loop {
+            let (position, sight) = tokio::select! {
+                Some(told) = told.recv() => told,
+                Some(said) = heard.recv(), if asks => {
+                    has_heard = true;
+                    self.hear(said);
+                    continue;
+                }
+                else => return,
+            };
             let current = shared.current.load();
             if !current.databases.get(&name).is_some_and(|now| Arc::ptr_eq(&now, &self.database)) {
                 return;
@@ -82,13 +107,51 @@ impl Watch {
                 *missed = if matches!(sight, Sight::Away(_)) { *missed + 1 } else { 0 };
                 *place = sight;
             }
-            self.decide(position);
+            if has_heard {
+                self.decide(Some(position));
+            }
         }
     }
 
-    /// Node number `position` was looked at.
-    fn decide(&mut self, position: usize) {
-        let (verdict, term) = elect(&self.sights, self.lead.at(), self.lead.term());
+    fn hear(&mut self, said: Said) {
+        if self.said != said {
+            let shard = self.lead.node().shard_name.as_str();
+            match &said {
+                Said::Leader(host, port) => {
+                    tracing::info!(shard, leader = format!("{host}:{port}"), "Patroni says who leads")
+                }
+                Said::Nobody => tracing::warn!(shard, "Patroni says that nobody leads"),
+                Said::Nothing => tracing::warn!(shard, "Patroni doesn't answer: the nodes speak for themselves"),
+            }
+            self.said = said;
+            // What was seen may be older than the change.
+            self.lead.want_look();
+        }
+        self.decide(None);
+    }
+
+    /// By Patroni's word or, where there is none, by what is seen.
+    fn elect(&self) -> (Verdict, Option<Term>) {
+        let (leader, term) = (self.lead.found(), self.lead.term());
+        let is = |node: &Node, host: &str, port: u16| {
+            let plain =
+                |host: &str| if host == "localhost" { "127.0.0.1".to_owned() } else { host.to_ascii_lowercase() };
+            node.config.port == port && plain(&node.config.host) == plain(host)
+        };
+        match &self.said {
+            Said::Nothing => elect(&self.sights, leader, term),
+            Said::Nobody => elect_named(&self.sights, None, leader, term),
+            Said::Leader(host, port) => match self.lead.nodes().iter().position(|node| is(node, host, *port)) {
+                Some(named) => elect_named(&self.sights, Some(named), leader, term),
+                // Members may be known by other names here.
+                None => elect(&self.sights, leader, term),
+            },
+        }
+    }
+
+    /// Node number `position` was looked at, or Patroni heard.
+    fn decide(&mut self, position: Option<usize>) {
+        let (verdict, term) = self.elect();
         if let Some(term) = term {
             self.lead.note_term(term);
         }
@@ -103,9 +166,10 @@ impl Watch {
             Verdict::Nobody(problem) => drop(self.lead.lose(&problem, false)),
             Verdict::Torn(problem) => drop(self.lead.lose(&problem, true)),
         }
-        let leader = self.lead.at();
+        let leader = self.lead.found();
         let seen = leader.and_then(|leader| self.sights.get(leader)).and_then(Sight::seen).cloned();
-        if leader == Some(position)
+        if leader.is_some()
+            && leader == position
             && let Some(seen) = &seen
         {
             self.positions.note(seen.at, seen.position);

@@ -1,0 +1,203 @@
+//! A statement whose server was lost before the client was told anything is run again, once, where that can't be seen: a
+//! read on another node, and a write that its server has not run because it was shutting down. In: the client's own
+//! bytes, kept on databases with replicas only, for clients in no transaction. Out: the same bytes again.
+
+use super::turn::Session;
+use crate::execute::{Outcome, RelayError};
+use crate::planning::{Access, Template};
+use crate::pool::Lease;
+use crate::pool::connect::connect_control;
+use crate::protocol::frame::{self, Header};
+use crate::protocol::frontend::{Bind, Parse, tag};
+use crate::protocol::{backend, frontend};
+use crate::sql::Command;
+use crate::sql::command::Verb;
+use crate::types::ShardId;
+use crate::types::limits::{AGAIN_BYTES_MAX, AGAIN_MESSAGES_MAX, FRAME_BYTES_MAX};
+
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    frames: Vec<u8>,
+    /// What the client had been told by then.
+    sent: u64,
+    outbound: usize,
+    kind: Kind,
+    lost: Option<Lost>,
+    /// It runs for the second time.
+    pub tried: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+enum Kind {
+    /// Nothing is known yet.
+    #[default]
+    Open,
+    Read,
+    /// One statement that writes one shard.
+    Write,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    shard: ShardId,
+    /// How often its primary had changed.
+    changes: u64,
+}
+
+/// SQLSTATEs: the server shuts down; a replica's query was in the way of what it had to replay.
+const ADMIN_SHUTDOWN: &[u8] = b"57P01";
+const CONFLICT: &[u8; 5] = b"40001";
+
+impl Session {
+    /// Keeps the request at the front of the client's buffer, `len` bytes of it, all of them reads.
+    pub(super) fn keep_read(&mut self, len: usize) {
+        if self.database.has_replicas() && !self.again.tried {
+            self.keep(len, Kind::Read);
+        }
+    }
+
+    /// Keeps a request that goes the long way.
+    pub(super) fn keep_request(&mut self, header: Header) {
+        if !self.database.has_replicas() || self.again.tried || !self.is_free() {
+            return;
+        }
+        let len = match header.tag {
+            tag::QUERY if header.len <= AGAIN_BYTES_MAX.min(self.client.inbound.len()) => Some(header.len),
+            tag::PARSE | tag::BIND => whole_turn(&self.client.inbound),
+            _ => None,
+        };
+        if let Some(len) = len {
+            self.keep(len, Kind::Open);
+        }
+    }
+
+    fn keep(&mut self, len: usize, kind: Kind) {
+        let frames = self.client.inbound.get(..len).unwrap_or_default().to_vec();
+        let (sent, outbound) = (self.client.sent, self.client.outbound.len());
+        self.again = Again { frames, sent, outbound, kind, lost: None, tried: false };
+    }
+
+    /// A statement of the request is about to run.
+    pub(super) fn note_repeatable(&mut self, template: &Template) {
+        if self.again.frames.is_empty() {
+            return;
+        }
+        let ordinary = |verb: Verb| matches!(verb, Verb::Select | Verb::Insert | Verb::Update | Verb::Delete);
+        let kind = match &*template.statements {
+            [only] if matches!(only.command, Command::Ordinary(verb) if ordinary(verb)) => match only.access {
+                Access::Read => Kind::Read,
+                Access::Write => Kind::Write,
+            },
+            _ => Kind::Other,
+        };
+        // Of several writes one may be done.
+        self.again.kind = match (self.again.kind, kind) {
+            (Kind::Write, _) | (Kind::Read, Kind::Write) => Kind::Other,
+            (before, kind) => before.max(kind),
+        };
+    }
+
+    /// A server was lost under the request.
+    pub(super) fn note_lost(&mut self, shard: ShardId, error: &RelayError) {
+        let RelayError::Backend { last_words, .. } = error else { return };
+        if self.again.frames.is_empty() || self.client.sent != self.again.sent {
+            return;
+        }
+        let may_run_again = match self.again.kind {
+            Kind::Read => true,
+            // Its last words came instead of the answer: PostgreSQL says them when it has rolled back, and never
+            // between a commit and its CommandComplete.
+            Kind::Write => {
+                let said = |frame: &[u8]| backend::error_field(frame, b'C') == Some(ADMIN_SHUTDOWN);
+                last_words.as_ref().is_some_and(|words| said(&words.0))
+                    && self.transaction.held().len() == 1
+                    && !self.transaction.is_spread()
+                    && !completes(self.client.outbound.get(self.again.outbound..).unwrap_or_default())
+            }
+            Kind::Open | Kind::Other => false,
+        };
+        if may_run_again {
+            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes() });
+        }
+    }
+
+    /// A replica gave up a read because it was in the way of what it had to replay.
+    pub(super) fn note_conflict(&mut self, shard: ShardId, outcome: &Outcome) {
+        let conflicts = outcome.sqlstate.as_ref() == Some(CONFLICT)
+            && self.again.kind == Kind::Read
+            && !self.again.frames.is_empty()
+            && self.client.sent == self.again.sent
+            && self.transaction.lease_mut(shard).is_some_and(|lease: &mut Lease| lease.is_replica());
+        if conflicts {
+            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes() });
+        }
+    }
+
+    /// The request was answered. True: not to the client, it is at the front of the buffer again.
+    pub(super) async fn begins_again(&mut self) -> bool {
+        let again = std::mem::take(&mut self.again);
+        let Some(lost) = again.lost else { return false };
+        if self.client.sent != again.sent || !self.is_free() {
+            return false;
+        }
+        if again.kind == Kind::Write && !self.has_left(lost).await {
+            return false;
+        }
+        tracing::info!(user = %self.user, shard = self.shard_name(lost.shard), "a statement whose server was lost runs again");
+        self.client.outbound.truncate(again.outbound);
+        self.client.inbound.replace_front(0, &again.frames);
+        self.again.tried = true;
+        true
+    }
+
+    /// Whether the primary goes away: then it lets nobody in any more before it ends what runs. An administrator may have
+    /// ended one connection only: who meant that statement doesn't want it to run again.
+    async fn has_left(&self, lost: Lost) -> bool {
+        let lead = std::sync::Arc::clone(self.database.lead(lost.shard));
+        if lead.changes() != lost.changes {
+            return true;
+        }
+        let Some(login) = self.database.control_login() else { return false };
+        match connect_control(&lead.node().config, &login).await {
+            Ok(_) => lead.changes() != lost.changes,
+            Err(error) => error.refusal().is_none_or(|refusal| refusal.sqlstate.starts_with("57P")),
+        }
+    }
+}
+
+/// Whether any statement is told to have ended.
+fn completes(mut shown: &[u8]) -> bool {
+    while let Ok(Some(header)) = frame::peek(shown, FRAME_BYTES_MAX + 1) {
+        if header.tag == backend::tag::COMMAND_COMPLETE {
+            return true;
+        }
+        shown = shown.get(header.len..).unwrap_or_default();
+    }
+    false
+}
+
+/// The length of messages up to a Sync, if all are there and can be said again: what is named stays named.
+fn whole_turn(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for _ in 0..AGAIN_MESSAGES_MAX {
+        let rest = bytes.get(at..)?;
+        let header = frame::peek(rest, FRAME_BYTES_MAX + 1).ok()??;
+        let frame = rest.get(..header.len)?;
+        at += header.len;
+        if at > AGAIN_BYTES_MAX {
+            return None;
+        }
+        match header.tag {
+            tag::PARSE if Parse::decode(frame).ok()?.statement.is_empty() => {}
+            tag::BIND if Bind::decode(frame).ok()?.portal.is_empty() => {}
+            tag::DESCRIBE => {
+                frontend::target(frame).ok()?;
+            }
+            tag::EXECUTE => {}
+            tag::SYNC => return Some(at),
+            _ => return None,
+        }
+    }
+    None
+}
