@@ -171,6 +171,7 @@ impl Session {
             types: OnceLock::new(),
             filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
+            ordinary: OnceLock::new(),
         });
         let previous = self.statements.insert(name, Arc::clone(&statement));
         self.unplaced.push(Unplaced { statement, previous });
@@ -358,6 +359,7 @@ impl Session {
             types: old.types.clone(),
             filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
+            ordinary: OnceLock::new(),
         });
         self.statements.insert(old.name.clone(), Arc::clone(&fresh));
         for waiting in &mut self.unplaced {

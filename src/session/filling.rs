@@ -135,6 +135,7 @@ impl Session {
             types: OnceLock::new(),
             filled: Mutex::new(None),
             merged: OnceLock::new(),
+            ordinary: OnceLock::new(),
         })
     }
 }

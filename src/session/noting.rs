@@ -101,7 +101,7 @@ impl Notes {
         self.failed |= failed;
     }
 
-    fn planned(&mut self, template: Arc<Template>, strategy: Strategy, shards: usize) {
+    pub(super) fn planned(&mut self, template: Arc<Template>, strategy: Strategy, shards: usize) {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
         let statement = template.observed.get().map_or(0, |statement| statement.id);
         self.entered.client.run(statement, strategy, shards);
@@ -118,6 +118,15 @@ impl Session {
     }
 
     pub(super) fn note_plan(&mut self, template: Arc<Template>, plan: &Plan) {
+        self.note_key(plan);
+        let (strategy, shards) = plan.strategy();
+        let shards = if strategy == Strategy::Definition { self.database.config.shards.len() } else { shards };
+        self.notes.planned(template, strategy, shards);
+    }
+
+    /// Keys that are asked for often are found by samples.
+    #[inline]
+    pub(super) fn note_key(&self, plan: &Plan) {
         if let Plan::Single { why: Why::Key { column, value, .. }, .. } = plan
             && hot::is_sampled()
         {
@@ -125,9 +134,6 @@ impl Session {
             let bucket = if hashed { bucket(value) } else { None };
             self.database.figures.hot.note(bucket, column, explain::show(value));
         }
-        let (strategy, shards) = plan.strategy();
-        let shards = if strategy == Strategy::Definition { self.database.config.shards.len() } else { shards };
-        self.notes.planned(template, strategy, shards);
     }
 
     /// The client is told of an error of the proxy's own.

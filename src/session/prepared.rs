@@ -34,6 +34,8 @@ pub struct ClientStatement {
     pub filled: Mutex<Option<Arc<ClientStatement>>>,
     /// What shards are asked instead, where their rows are merged.
     pub merged: OnceLock<Arc<Derived>>,
+    /// [`super::quick::is_ordinary`], once it was asked for.
+    pub ordinary: OnceLock<bool>,
 }
 
 /// A statement that was made of a client's.

@@ -4,12 +4,15 @@
 //! unusual: up to the moment when the statement is queued nothing has been changed. Decides nothing of its own: what
 //! it doesn't take, it leaves untouched.
 
+mod frames;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Buf;
 
+use self::frames::Frames;
 use super::effects;
 use super::prepared::ClientStatement;
 use super::segment::parse_on;
@@ -20,15 +23,16 @@ use crate::execute::brief::Shape;
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, Outcome, RelayError};
+use crate::observe::Strategy;
 use crate::planning::template::{ParameterValue, Parameters};
 use crate::planning::{Access, Plan, Template};
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
 use crate::protocol::frame::{self, Header};
-use crate::protocol::frontend::{Bind, BindValue, Execute, Target, encode, tag, target};
+use crate::protocol::frontend::{Bind, BindValue, encode, tag};
 use crate::sql::Command;
 use crate::sql::command::Verb;
-use crate::types::limits::{FRAME_BYTES_MAX, QUICK_PARAMETERS_MAX, QUICK_STATEMENT_BYTES_MAX};
+use crate::types::limits::{QUICK_PARAMETERS_MAX, QUICK_STATEMENT_BYTES_MAX};
 use crate::types::{ClientError, ShardId};
 
 /// A connection that was waited for, or why there is none.
@@ -40,7 +44,7 @@ pub(super) struct Reserved {
 /// A request that can go the short way, as it was planned.
 pub(super) struct Quick {
     shard: ShardId,
-    plan: Plan,
+    strategy: Strategy,
     /// Of what planning knew.
     generation: u64,
     message: Message,
@@ -126,8 +130,7 @@ impl Session {
         // A text with another zero byte in it is of no known shape.
         let sql = self.client.inbound.get(frame::HEADER_BYTES..len)?.strip_suffix(b"\0")?;
         let (template, plan) = self.plan_recent(sql)?;
-        let shard = self.quick_target(&plan)?;
-        Some(Quick { shard, plan, generation: self.generation(), message: Message::Query { len, template } })
+        self.quick_to(&plan, Message::Query { len, template })
     }
 
     /// The Bind, Describe, Execute and Sync, if all are there.
@@ -141,7 +144,8 @@ impl Session {
             return None;
         }
         let statement = self.statements.get(bind.statement)?;
-        if !is_ordinary(&statement.template) || (statement.lexed.hint.is_some() && self.database.has_replicas()) {
+        let is_ordinary = *statement.ordinary.get_or_init(|| is_ordinary(&statement.template));
+        if !is_ordinary || (statement.lexed.hint.is_some() && self.database.has_replicas()) {
             return None;
         }
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
@@ -152,6 +156,22 @@ impl Session {
         {
             return None;
         }
+        // One shard is the place of any value.
+        let plan = if self.database.is_single() {
+            self.quick_plan(statement, None)
+        } else {
+            self.quick_bind(statement, &bind, wanted)
+        };
+        let plan = plan?;
+        let tail = frames.bind - bind.tail.len();
+        self.quick_to(&plan, Message::Execution { frames, tail, statement: Arc::clone(statement) })
+    }
+
+    fn quick_plan(&self, statement: &ClientStatement, parameters: Option<Parameters<'_>>) -> Option<Plan> {
+        statement.template.bind_hinted(&statement.sql, &statement.lexed, parameters, self.hint.as_ref()).ok()
+    }
+
+    fn quick_bind(&self, statement: &ClientStatement, bind: &Bind<'_>, wanted: usize) -> Option<Plan> {
         let mut values = [ParameterValue::Null; QUICK_PARAMETERS_MAX];
         for (place, value) in values.iter_mut().zip(bind.values()) {
             *place = match value {
@@ -172,12 +192,7 @@ impl Session {
             }
         };
         let parameters = Parameters { types, types_are_certain, values: values.get(..wanted)? };
-        let template = &statement.template;
-        let plan = template.bind_hinted(&statement.sql, &statement.lexed, Some(parameters), self.hint.as_ref()).ok()?;
-        let shard = self.quick_target(&plan)?;
-        let tail = frames.bind - bind.tail.len();
-        let message = Message::Execution { frames, tail, statement: Arc::clone(statement) };
-        Some(Quick { shard, plan, generation: self.generation(), message })
+        self.quick_plan(statement, Some(parameters))
     }
 
     /// A connection for it, at once or when one is free; `None`: the long way says why there is none, or what has
@@ -198,7 +213,7 @@ impl Session {
     /// Sends it.
     #[inline]
     pub(super) fn send_quickly(&mut self, quick: Quick, mut lease: Lease) -> Sent {
-        let Quick { shard, plan, message, .. } = quick;
+        let Quick { shard, strategy, message, .. } = quick;
         // From here on a cancel reaches it.
         self.notes.reached(&lease);
         self.cancel.add(&lease);
@@ -206,7 +221,7 @@ impl Session {
         match message {
             Message::Query { len, template } => {
                 self.note_template(true);
-                self.note_plan(template, &plan);
+                self.notes.planned(template, strategy, 1);
                 lease.unnamed = None;
                 // That it can't be sent shows when its answer is read: the server may have said why.
                 if let Err(error) = lease.framed.send(self.client.inbound.get(..len).unwrap_or_default()) {
@@ -217,7 +232,7 @@ impl Session {
                 Sent { shard, lease, shape: Shape::Query, has_ahead: false }
             }
             Message::Execution { frames, tail, statement } => {
-                self.note_plan(Arc::clone(&statement.template), &plan);
+                self.notes.planned(Arc::clone(&statement.template), strategy, 1);
                 parse_on(&mut lease, &mut self.expects, &statement, false);
                 let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
                 let part = |range: Range<usize>| self.client.inbound.get(range).unwrap_or_default();
@@ -232,12 +247,16 @@ impl Session {
         }
     }
 
-    fn quick_target(&self, plan: &Plan) -> Option<ShardId> {
-        match plan {
-            Plan::Single { shard, .. } => Some(*shard),
-            Plan::Any => Some(self.database.config.home),
-            _ => None,
-        }
+    #[inline]
+    fn quick_to(&self, plan: &Plan, message: Message) -> Option<Quick> {
+        let shard = match plan {
+            Plan::Single { shard, .. } => *shard,
+            Plan::Any => self.database.config.home,
+            _ => return None,
+        };
+        self.note_key(plan);
+        let (strategy, _) = plan.strategy();
+        Some(Quick { shard, strategy, generation: self.generation(), message })
     }
 
     /// A connection that needs nothing done to it. Where none is free, [`Session::wanted`] says which is waited for.
@@ -393,44 +412,5 @@ impl Session {
         self.settle().await;
         self.end_request();
         Ok(())
-    }
-}
-
-/// Where the messages of an execution end.
-struct Frames {
-    bind: usize,
-    describes: bool,
-    all: usize,
-}
-
-impl Frames {
-    /// Bind, Execute without a row limit, and Sync, perhaps with a Describe of the portal between them; all for the
-    /// unnamed portal.
-    fn at_front(bytes: &[u8]) -> Option<Self> {
-        let bind = Self::whole(bytes, 0)?;
-        let mut at = bind.len;
-        let mut next = Self::whole(bytes, at)?;
-        let describes = next.tag == tag::DESCRIBE;
-        if describes {
-            if target(bytes.get(at..at + next.len)?).ok()? != Target::Portal(b"") {
-                return None;
-            }
-            at += next.len;
-            next = Self::whole(bytes, at)?;
-        }
-        let execute = Execute::decode(bytes.get(at..at + next.len).filter(|_| next.tag == tag::EXECUTE)?).ok()?;
-        if bind.tag != tag::BIND || !execute.portal.is_empty() || execute.rows_max != 0 {
-            return None;
-        }
-        at += next.len;
-        let sync = Self::whole(bytes, at)?;
-        let is_sync = sync.tag == tag::SYNC && sync.len == frame::HEADER_BYTES;
-        is_sync.then_some(Self { bind: bind.len, describes, all: at + sync.len })
-    }
-
-    fn whole(bytes: &[u8], at: usize) -> Option<Header> {
-        let rest = bytes.get(at..)?;
-        let header = frame::peek(rest, FRAME_BYTES_MAX + 1).ok()??;
-        (rest.len() >= header.len).then_some(header)
     }
 }

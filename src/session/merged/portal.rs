@@ -118,6 +118,7 @@ impl Session {
             types: OnceLock::new(),
             filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
+            ordinary: OnceLock::new(),
         };
         let derived =
             Arc::new(Derived { statement: Arc::new(made), remap: super::remap(spliced, statement.sql.clone()) });
