@@ -42,9 +42,16 @@ async fn read_startup(socket: &mut TcpStream) -> io::Result<()> {
 }
 
 async fn outcome(bytes: &[u8]) -> Result<Connected, ConnectError> {
-    let (port, _task) = server(bytes.to_vec()).await;
-    connect(&node(port, NodeTlsMode::Disable), &login(), "test", Duration::from_millis(500)).await
+    outcome_within(bytes, Duration::from_secs(60)).await
 }
+
+async fn outcome_within(bytes: &[u8], limit: Duration) -> Result<Connected, ConnectError> {
+    let (port, _task) = server(bytes.to_vec()).await;
+    connect(&node(port, NodeTlsMode::Disable), &login(), "test", limit).await
+}
+
+/// For servers of which nothing comes that ends the attempt.
+const SHORT: Duration = Duration::from_millis(300);
 
 const READY: &[u8] = b"R\0\0\0\x08\0\0\0\0\
     S\0\0\0\x0bz\0last\0S\0\0\0\x08a\0b\0S\0\0\0\x0az\0now\0\
@@ -103,12 +110,12 @@ fn a_postmaster_without_processes_is_understood() {
 
 #[tokio::test]
 async fn servers_that_are_none() {
-    let silent = outcome(b"").await.unwrap_err();
+    let silent = outcome_within(b"", SHORT).await.unwrap_err();
     assert!(matches!(silent, ConnectError::TimedOut(_)), "{silent}");
     let flood = outcome(&[&READY[..9], &b"N\0\0\0\x0eMwelcome\0\0".repeat(1 << 17)].concat()).await.unwrap_err();
     assert!(matches!(&flood, ConnectError::Handshake(why) if why.contains("get ready")), "{flood}");
     for nonsense in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"R\0\0\0\x08\0\0\0\x07", b"Z\0\0\0\x05I"] {
-        let error = outcome(nonsense).await.unwrap_err();
+        let error = outcome_within(nonsense, SHORT).await.unwrap_err();
         assert!(matches!(error, ConnectError::Handshake(_) | ConnectError::TimedOut(_)), "{error}");
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
