@@ -50,8 +50,11 @@ struct Answers {
     definitions: Vec<Row>,
 }
 
+/// How many answers [`question`] has.
+pub const ANSWERS: usize = 16;
+
 /// What is asked, one answer each.
-const QUERIES: [&str; 16] = [
+const QUERIES: [&str; ANSWERS] = [
     queries::RELATIONS,
     queries::SCHEMAS,
     queries::SYSTEM_RELATIONS,

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use crate::types::KeyType;
 
 mod load;
+pub mod numbers;
 pub mod record;
 pub mod scratch;
 #[cfg(test)]
 mod tests;
 
-pub use load::{Cells, LoadError, LoadReason, ask, load, question, read};
+pub use load::{ANSWERS, Cells, LoadError, LoadReason, ask, load, question, read};
 
 /// A name as the catalog stores it: folded, without quotes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -14,7 +14,8 @@ use super::replies::{ClientFrame, Expect, without_fatal};
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
-use crate::protocol::frame;
+use crate::protocol::frame::{self, Header};
+use crate::protocol::numbering::{Carrier, Strange};
 use crate::types::limits::{CANCEL_WAIT_MAX, COLLECTED_BYTES_MAX, FRAME_BYTES_MAX, NOTICES_MAX};
 
 /// A backend to which a statement was sent that ends with one ReadyForQuery.
@@ -40,6 +41,8 @@ pub struct Answer {
     pub notices: Vec<Bytes>,
     pub parameters: Vec<(String, String)>,
     pub failure: Option<Failure>,
+    /// Columns whose values hold numbers of the server's own.
+    carriers: Vec<Carrier>,
     bytes: usize,
 }
 
@@ -49,6 +52,8 @@ pub enum Failure {
     Server(ClientFrame),
     /// Its rows are more than are kept.
     TooLarge,
+    /// It says what can't be said in the home shard's numbers of types.
+    Strange(String),
     /// Its stream ended, or was nonsense: the connection is broken.
     Lost { reason: String, last_words: Option<ClientFrame> },
 }
@@ -145,12 +150,37 @@ impl Asked<'_> {
         Poll::Ready(())
     }
 
+    /// What the server says in its own numbers of types, in those that clients know.
+    fn renumber(&mut self, header: Header, answer: &mut Answer) -> Result<(), Strange> {
+        if !matches!(header.tag, tag::ROW_DESCRIPTION | tag::PARAMETER_DESCRIPTION | tag::DATA_ROW) {
+            return Ok(());
+        }
+        let Some(numbering) = self.backend.numbering() else { return Ok(()) };
+        let frame = self.backend.framed.inbound.get_mut(..header.len).unwrap_or_default();
+        if header.tag == tag::DATA_ROW {
+            return numbering.to_client.row(frame, &answer.carriers);
+        }
+        if header.tag == tag::ROW_DESCRIPTION {
+            answer.carriers = numbering.to_client.carriers(frame, None).map_err(|_| Strange::Malformed)?;
+        }
+        numbering.to_client.describe(frame)
+    }
+
     /// Takes the frames that have arrived; true: its last one was among them.
     fn consume(&mut self, answer: &mut Answer) -> Result<bool, String> {
         loop {
+            let header = frame::peek(&self.backend.framed.inbound, FRAME_BYTES_MAX + 1);
+            let header = header.map_err(|error| error.to_string())?;
+            let Some(header) = header.filter(|header| header.len <= self.backend.framed.inbound.len()) else {
+                return Ok(false);
+            };
+            if self.ahead.is_empty()
+                && let Err(strange) = self.renumber(header, answer)
+            {
+                answer.failure.get_or_insert_with(|| Failure::Strange(strange.to_string()));
+            }
             let inbound = &self.backend.framed.inbound;
-            let header = frame::peek(inbound, FRAME_BYTES_MAX + 1).map_err(|error| error.to_string())?;
-            let Some(frame) = header.and_then(|header| inbound.get(..header.len)) else { return Ok(false) };
+            let Some(frame) = inbound.get(..header.len) else { return Ok(false) };
             let len = frame.len();
             let kind = frame.first().copied().unwrap_or_default();
             let is_ahead = !self.ahead.is_empty();

@@ -9,6 +9,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 
+mod numbering;
+
+use self::numbering::Renumbered;
 use super::copy::{CopyIn, copy_in};
 use super::copy_out::Shown;
 use super::replies::{Expect, Outcome, RelayError, deadlock, without_fatal};
@@ -54,6 +57,7 @@ pub async fn relay_part(
         watches_client: true,
         outcome: Outcome::default(),
         kept_bytes: 0,
+        renumbered: None,
     };
     // Boxed, so that the futures of clients with short answers stay small.
     let result = match poll_fn(|cx| relay.poll_short(cx)).await {
@@ -88,6 +92,8 @@ struct Relay<'a> {
     outcome: Outcome,
     /// Bytes of rows that are kept.
     kept_bytes: usize,
+    /// The values that come hold OIDs of this server.
+    renumbered: Option<Box<Renumbered>>,
 }
 
 enum Progress {
@@ -171,7 +177,7 @@ impl Relay<'_> {
                 return Ok(Progress::NeedMore);
             };
             if rest.len() < header.len {
-                let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
+                let own = matches!(self.expects.front(), Some(Expect::OwnQuery)) || self.renumbered.is_some();
                 if !own && self.part.passes_rows() && matches!(header.tag, tag::DATA_ROW | tag::COPY_DATA) {
                     self.partial = header.len - rest.len();
                     self.seen += rest.len();
@@ -180,6 +186,7 @@ impl Relay<'_> {
             }
             if header.tag == tag::DATA_ROW
                 && self.part.passes_rows()
+                && self.renumbered.is_none()
                 && !matches!(self.expects.front(), Some(Expect::OwnQuery))
             {
                 self.seen += header.len;
@@ -188,6 +195,7 @@ impl Relay<'_> {
                 && self.part.is_plain()
             {
                 // As `reply` would.
+                self.renumber(header)?;
                 self.seen += header.len;
             } else if let Some(progress) = self.frame(header)? {
                 return Ok(progress);
@@ -198,8 +206,11 @@ impl Relay<'_> {
     /// One whole frame, at `seen`, that isn't simply a row.
     fn frame(&mut self, header: Header) -> Result<Option<Progress>, RelayError> {
         let range = self.seen..self.seen + header.len;
-        let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
+        if !own && self.may_hold_numbers(header.tag) {
+            self.renumber(header)?;
+        }
+        let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let shown = matches!(header.tag, tag::NOTICE | tag::PARAMETER_STATUS) && self.part.shows(frame);
         match header.tag {
             tag::PARAMETER_STATUS if !own && shown => self.outcome.note_parameter(frame),
@@ -271,8 +282,10 @@ impl Relay<'_> {
             (Expect::Bind, tag::BIND_COMPLETE) => (true, true),
             (Expect::Close { shown, .. }, tag::CLOSE_COMPLETE) => (true, *shown),
             (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => (true, true),
+            (Expect::DescribeOwn, tag::ROW_DESCRIPTION | tag::NO_DATA) => (true, false),
             (Expect::Execute, tag::COMMAND_COMPLETE | tag::EMPTY_QUERY | tag::PORTAL_SUSPENDED) => {
                 self.outcome.completed += 1;
+                self.renumbered = None;
                 (true, true)
             }
             (Expect::Execute, tag::COPY_OUT | tag::COPY_DATA | tag::COPY_DONE) => (false, true),
@@ -284,6 +297,9 @@ impl Relay<'_> {
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         if tag == tag::COMMAND_COMPLETE {
             self.outcome.rows += backend::tag_rows(backend::command_tag(frame)?);
+        }
+        if let (Expect::DescribeStatement, tag::ROW_DESCRIPTION | tag::NO_DATA) = (front, tag) {
+            self.outcome.columns.push(numbering::column_types(tag, frame)?);
         }
         let mut shown = shown && self.part.take(tag, frame)?;
         let mut replacement = if shown { self.part.replacement(tag, frame)? } else { None };

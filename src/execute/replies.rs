@@ -33,6 +33,8 @@ pub enum Expect {
     /// ParameterDescription, then RowDescription or NoData.
     DescribeStatement,
     DescribePortal,
+    /// The same, of the proxy's own: hidden.
+    DescribeOwn,
     /// Up to CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute,
     /// Everything up to ReadyForQuery.
@@ -60,6 +62,8 @@ pub struct Outcome {
     pub sqlstate: Option<[u8; 5]>,
     /// Answers to DescribeStatement, in order.
     pub described: Vec<Box<[u32]>>,
+    /// The types of the columns that go with them.
+    pub columns: Vec<Box<[u32]>>,
     /// ParameterStatus messages that the client was shown.
     pub parameters: Vec<(Box<str>, Box<str>)>,
     /// The Sync was sent to a server that was copying in, which ignores it: the client's next one counts.

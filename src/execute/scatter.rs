@@ -263,9 +263,6 @@ impl Part {
     }
 }
 
-/// OIDs below this are the same on every server (PostgreSQL, FirstNormalObjectId).
-pub const FIRST_USER_OID: u32 = 16_384;
-
 /// Whether the rows behind both descriptions may be one result.
 ///
 /// # Errors
@@ -286,11 +283,7 @@ pub fn fits(first: &[u8], other: &[u8]) -> Result<(), RelayError> {
         let size = (a.i16()?, a.i32()?);
         let other_size = (b.i16()?, b.i32()?);
         let (format, other_format) = (a.i16()?, b.i16()?);
-        let own = oid >= FIRST_USER_OID && other_oid >= FIRST_USER_OID;
-        // In binary an enum is its label; an array or composite would carry OIDs of its server. Enums have
-        // four bytes, arrays and composites are of variable length.
-        let same_type = oid == other_oid || (own && (format == 0 || size.0 == 4));
-        if name != other_name || !same_type || size.0 != other_size.0 || format != other_format {
+        if name != other_name || oid != other_oid || size.0 != other_size.0 || format != other_format {
             let name = String::from_utf8_lossy(name);
             return Err(RelayError::Disagree(format!("the shards have different types for column \"{name}\"")));
         }

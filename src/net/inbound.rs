@@ -2,7 +2,7 @@
 //! initialised and starts at its front again whenever all was consumed, so that a turn neither allocates nor moves
 //! anything.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use bytes::{Buf, BytesMut};
 
@@ -90,6 +90,13 @@ impl Deref for Inbound {
     #[inline]
     fn deref(&self) -> &[u8] {
         self.storage.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Inbound {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.storage.get_mut(self.start..self.end).unwrap_or_default()
     }
 }
 

@@ -9,6 +9,8 @@ use super::prepared::Prepared;
 use super::settings::Settings;
 use crate::net::{Framed, Handle};
 use crate::protocol::backend::Status;
+use crate::protocol::frontend::encode;
+use crate::protocol::numbering::Numbering;
 
 #[derive(Debug)]
 pub struct Backend {
@@ -38,6 +40,8 @@ pub struct Backend {
     pub worker: usize,
     /// The session whose use of sequences currval and lastval tell of on this connection.
     pub sequences: SequenceOwner,
+    /// How it numbers types within a transaction that has changed definitions.
+    pub numbering_within: Option<Option<Arc<Numbering>>>,
 }
 
 /// Whose sequences a connection remembers: a server can't be asked.
@@ -142,6 +146,31 @@ pub enum Condition {
 }
 
 impl Backend {
+    /// What the server's numbers of types and tables are for clients; `None`: the same.
+    #[inline]
+    pub fn numbering(&self) -> Option<Arc<Numbering>> {
+        match &self.numbering_within {
+            None => self.node.numbering(),
+            Some(own) => own.clone(),
+        }
+    }
+
+    /// Whether [`Self::numbering`] may have something to say.
+    #[inline]
+    pub fn renumbers(&self) -> bool {
+        self.numbering_within.is_some() || self.node.renumbers()
+    }
+
+    /// Queues a Parse; the types are those that clients know.
+    pub fn queue_parse(&mut self, name: &[u8], sql: &[u8], types: &[u8]) {
+        let numbering = if types.is_empty() { None } else { self.numbering() };
+        let out = &mut self.framed.outbound;
+        match numbering {
+            Some(numbering) => encode::parse(out, name, sql, &numbering.to_server.types(types)),
+            None => encode::parse(out, name, sql, types),
+        }
+    }
+
     pub fn may_be_reused(&self) -> bool {
         self.condition == Condition::Clean
             && self.is_at_rest()

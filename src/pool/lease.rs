@@ -293,6 +293,7 @@ impl Inner {
             gives_way: None,
             worker: worker::here(),
             sequences: SequenceOwner::Nobody,
+            numbering_within: None,
         }))
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use super::backend::BackendKey;
 use crate::config::NodeConfig;
 use crate::observe::{NodeFigures, NodeTotal};
+use crate::protocol::numbering::Numbering;
 use crate::types::limits::{ACCEPTED_SETTINGS_MAX, NODE_RETRY_AFTER, RETURN_WITHIN};
 use crate::types::{NodeId, ShardId};
 
@@ -67,6 +68,10 @@ pub struct Node {
     fresh: AtomicU64,
     /// When it was last seen to be fit again, the same; 0: it always was.
     returned: AtomicU64,
+    /// What its numbers of types and tables are on the home shard.
+    numbering: ArcSwapOption<Numbering>,
+    /// Whether there is such a thing: asked for every description.
+    renumbers: AtomicBool,
 }
 
 /// How a node was when it was last looked at.
@@ -129,6 +134,8 @@ impl Node {
             replayed: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
             returned: AtomicU64::new(0),
+            numbering: ArcSwapOption::empty(),
+            renumbers: AtomicBool::new(false),
         }
     }
 
@@ -189,6 +196,23 @@ impl Node {
     /// Holds until a connect fails: a server that went away may come back with other settings.
     pub fn note_two_phase_ready(&self) {
         self.two_phase.store(true, Ordering::Release);
+    }
+
+    /// What its numbers are for clients; `None`: they are the home shard's.
+    #[inline]
+    pub fn numbering(&self) -> Option<Arc<Numbering>> {
+        if self.renumbers() { self.numbering.load_full() } else { None }
+    }
+
+    #[inline]
+    pub fn renumbers(&self) -> bool {
+        self.renumbers.load(Ordering::Acquire)
+    }
+
+    pub fn set_numbering(&self, numbering: Option<Arc<Numbering>>) {
+        let renumbers = numbering.is_some();
+        self.numbering.store(numbering);
+        self.renumbers.store(renumbers, Ordering::Release);
     }
 
     /// As operators and EXPLAIN name it.

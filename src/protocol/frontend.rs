@@ -110,6 +110,11 @@ impl<'a> Bind<'a> {
         }
     }
 
+    /// If a value is given in binary.
+    pub fn has_binary_values(&self) -> bool {
+        self.formats.as_chunks::<2>().0.iter().any(|format| *format != [0, 0])
+    }
+
     pub fn value_count(&self) -> usize {
         self.value_count
     }

@@ -7,6 +7,7 @@ pub mod description;
 pub mod frame;
 pub mod frontend;
 pub mod moved;
+pub mod numbering;
 pub mod startup;
 
 pub use frame::{FrameError, Header};

@@ -11,10 +11,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Current, Shared};
-use crate::catalog::{self, Catalog, record};
+use crate::catalog::{self, Catalog, numbers, record};
 use crate::planning::record_differences;
 use crate::pool::connect::{Login, connect_control};
 use crate::pool::{Node, NodeRole};
+use crate::protocol::numbering::{Numbered, Numbering};
 use crate::session::database::{Database, control_user, login_of};
 use crate::types::ShardId;
 use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT, RECORDS_WAIT_MAX};
@@ -75,6 +76,8 @@ struct Answer {
     connection: JoinHandle<Result<(), tokio_postgres::Error>>,
     recorded: Option<record::Record>,
     catalog: Option<Catalog>,
+    /// Where there are several shards.
+    numbers: Option<Vec<Numbered>>,
 }
 
 impl Drop for Answer {
@@ -103,6 +106,7 @@ impl Watch {
                 return;
             }
         }
+        self.compare_numbers(&answers);
         self.database.planner.adopt_catalog(catalog.clone(), definitions_seen);
         for answer in answers.iter().filter(|answer| answer.node.role() == NodeRole::Primary) {
             let configured = self.database.planner.record_for(&catalog, &answer.node.shard_name);
@@ -115,13 +119,30 @@ impl Watch {
         }
     }
 
+    /// Types and tables have other OIDs on other servers: clients see the home shard's.
+    fn compare_numbers(&self, answers: &[Answer]) {
+        let home = self.database.config.home;
+        let numbers = |shard: ShardId| {
+            answers.iter().find(|answer| answer.node.shard == shard).and_then(|answer| answer.numbers.as_ref())
+        };
+        let Some(known) = numbers(home) else { return };
+        for node in self.database.nodes().filter(|node| node.shard != home) {
+            let Some(there) = numbers(node.shard) else { continue };
+            let numbering = Numbering::between(known, there);
+            if node.numbering().as_deref() != numbering.as_ref() {
+                node.set_numbering(numbering.map(Arc::new));
+            }
+        }
+    }
+
     /// All shards at once; once the home shard has answered, the others may hold nobody up for long.
     async fn ask_all(&mut self, login: &Login) -> Vec<Answer> {
         let home = self.database.config.home;
+        let several = self.database.config.shards.len() > 1;
         let mut asked = JoinSet::new();
         for nodes in self.database.nodes_by_shard() {
             let (login, shard) = (login.clone(), nodes.first().map_or(home, |node| node.shard));
-            asked.spawn(async move { (shard, ask_shard(nodes, &login, shard == home).await) });
+            asked.spawn(async move { (shard, ask_shard(nodes, &login, shard == home, several).await) });
         }
         let mut waiting: Vec<ShardId> = self.database.primaries().map(|node| node.shard).collect();
         let mut answers = Vec::new();
@@ -169,10 +190,15 @@ impl Watch {
 }
 
 /// Asks the primary or, while it can't be reached, a replica: its record is the same.
-async fn ask_shard(nodes: Vec<Arc<Node>>, login: &Login, wants_catalog: bool) -> Result<Answer, String> {
+async fn ask_shard(
+    nodes: Vec<Arc<Node>>,
+    login: &Login,
+    wants_catalog: bool,
+    wants_numbers: bool,
+) -> Result<Answer, String> {
     let mut first = None;
     for node in nodes {
-        match ask(&node, login, wants_catalog).await {
+        match ask(&node, login, wants_catalog, wants_numbers).await {
             Ok(answer) => return Ok(answer),
             Err(reason) => first = first.or(Some(format!("{}: {reason}", node.describe()))),
         }
@@ -180,12 +206,16 @@ async fn ask_shard(nodes: Vec<Arc<Node>>, login: &Login, wants_catalog: bool) ->
     Err(first.unwrap_or_default())
 }
 
-async fn ask(node: &Arc<Node>, login: &Login, wants_catalog: bool) -> Result<Answer, String> {
+async fn ask(node: &Arc<Node>, login: &Login, wants_catalog: bool, wants_numbers: bool) -> Result<Answer, String> {
     let (client, connection) = connect_control(&node.config, login).await.map_err(|error| error.to_string())?;
-    let mut answer = Answer { node: Arc::clone(node), client, connection, recorded: None, catalog: None };
+    let mut answer =
+        Answer { node: Arc::clone(node), client, connection, recorded: None, catalog: None, numbers: None };
     answer.recorded = record::read(&answer.client).await.map_err(|error| error.to_string())?;
     if wants_catalog {
         answer.catalog = Some(catalog::load(&answer.client).await.map_err(|error| error.to_string())?);
+    }
+    if wants_numbers {
+        answer.numbers = Some(numbers::load(&answer.client).await.map_err(|error| error.to_string())?);
     }
     Ok(answer)
 }

@@ -1,10 +1,13 @@
 //! A client's Bind for shards that get only some of its parameters. In: the message. Out: messages for each part.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::numbering;
 use super::parts::Part;
-use crate::execute::scatter::FIRST_USER_OID;
+use crate::pool::Backend;
 use crate::protocol::frontend::{Bind, BindValue, encode};
+use crate::protocol::numbering::FIRST_USER_OID;
+use crate::types::ClientError;
 
 /// A Bind, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +48,10 @@ impl Bound {
     }
 
     /// Parse, Bind, Describe, perhaps Execute, and Sync, all unnamed.
-    pub(super) fn encode(&self, part: &Part, until: Until, out: &mut BytesMut) {
+    ///
+    /// # Errors
+    /// For a value in binary that may hold OIDs which the server has other ones for.
+    pub(super) fn encode(&self, part: &Part, until: Until, lease: &mut Backend) -> Result<(), ClientError> {
         let all: Vec<u16>;
         let parameters = match &part.parameters {
             Some(parameters) => parameters,
@@ -54,14 +60,14 @@ impl Bound {
                 &all
             }
         };
-        let mut types = Vec::with_capacity(parameters.len() * 4);
+        let mut types = Vec::with_capacity(parameters.len());
         let count = u16::try_from(parameters.len()).unwrap_or(u16::MAX).to_be_bytes();
         let mut tail = count.to_vec();
         let value = |parameter: &u16| self.values.get(usize::from(*parameter));
         for parameter in parameters {
-            // Types of the user's own have other OIDs elsewhere: the column says which is meant.
-            let oid = self.types.get(usize::from(*parameter)).copied().filter(|oid| *oid < FIRST_USER_OID).unwrap_or(0);
-            types.extend_from_slice(&oid.to_be_bytes());
+            let oid = self.types.get(usize::from(*parameter)).copied().unwrap_or(0);
+            // Another database knows none of the user's types by their numbers: the column says which is meant.
+            types.push(if oid >= FIRST_USER_OID && lease.node.shard.is_scratch() { 0 } else { oid });
             tail.extend_from_slice(&value(parameter).map_or(0, |(format, _)| *format).to_be_bytes());
         }
         tail.extend_from_slice(&count);
@@ -77,12 +83,17 @@ impl Bound {
         let formats = u16::try_from(self.result_formats.len() / 2).unwrap_or(u16::MAX);
         tail.extend_from_slice(&formats.to_be_bytes());
         tail.extend_from_slice(&self.result_formats);
-        encode::parse(out, b"", &part.sql, &types);
+        let binary = self.values.iter().any(|(format, _)| *format != 0);
+        let tail = numbering::translated(lease, &types, &tail, binary)?;
+        let types: Vec<u8> = types.into_iter().flat_map(u32::to_be_bytes).collect();
+        lease.queue_parse(b"", &part.sql, &types);
+        let out = &mut lease.framed.outbound;
         encode::bind(out, b"", b"", &tail);
         encode::describe_portal(out, b"");
         if until == Until::Executed {
             encode::execute(out, b"", 0);
         }
         encode::sync(out);
+        Ok(())
     }
 }

@@ -75,6 +75,10 @@ impl Database {
             let roles = std::iter::once(NodeRole::Primary).chain(std::iter::repeat(NodeRole::Replica));
             let nodes = std::iter::once(&shard.primary).chain(&shard.replicas).zip(roles).map(|(place, role)| {
                 let node = node(position, &shard.name, role, place);
+                if config.shards.len() > 1 && position != config.home.index() {
+                    // Until its types were compared nothing of it is taken for known.
+                    node.set_numbering(Some(Arc::default()));
+                }
                 Arc::new(if shard.replicas.is_empty() { node } else { node.watched_by(watchers.clone()) })
             });
             let terms = HoldTerms {

@@ -50,6 +50,18 @@ impl Session {
         template: &Template,
         sql: &str,
     ) -> Result<bool, SessionEnd> {
+        self.defining = true;
+        let defined = self.define_steps(definition, template, sql).await;
+        self.defining = false;
+        defined
+    }
+
+    async fn define_steps(
+        &mut self,
+        definition: &Definition,
+        template: &Template,
+        sql: &str,
+    ) -> Result<bool, SessionEnd> {
         self.changed_catalog = true;
         self.changed_within = true;
         self.database.statements.renew();

@@ -123,6 +123,9 @@ impl Session {
                 Err(error) => return Err(self.lost_ahead(shard, error)),
             }
         }
+        if self.numbers_within.is_some() && !self.defining {
+            Box::pin(self.number_within(shard)).await?;
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use super::effects::{self, Change};
 use super::gather::Gathering;
 use super::merged::MergeCall;
+use super::numbering;
 use super::prepared::{ClientStatement, Place, Portal};
 use super::segment::{End, Failure, Ran};
 use super::turn::{Session, SessionEnd, violation};
@@ -169,6 +170,7 @@ impl Session {
             names: Arc::clone(self.names()),
             lexed,
             types: OnceLock::new(),
+            columns: OnceLock::new(),
             filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
@@ -306,9 +308,10 @@ impl Session {
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
         let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
-        encode::bind(&mut lease.framed.outbound, message.portal, name, message.tail);
+        let carries = numbering::queue_bind(lease, &statement, (message.portal, name), &message, None)?;
         self.expects.push_back(Expect::Bind);
-        let previous = self.portals.insert(portal.clone(), Portal { statement, place: Place::Shard(shard), changes });
+        let portal_there = Portal { statement, place: Place::Shard(shard), changes, carries };
+        let previous = self.portals.insert(portal.clone(), portal_there);
         self.undo.push(Undo::Portal { name: portal, previous });
         Ok(())
     }
@@ -357,6 +360,7 @@ impl Session {
             names,
             lexed: old.lexed.clone(),
             types: old.types.clone(),
+            columns: old.columns.clone(),
             filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
@@ -423,7 +427,7 @@ impl Session {
             backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
         }
         backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
-        self.portals.insert(portal, Portal { statement, place, changes });
+        self.portals.insert(portal, Portal { statement, place, changes, carries: false });
         Ok(())
     }
 
@@ -632,6 +636,13 @@ impl Session {
         self.place_parses(shard);
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
+        if let Expect::Execute = expect {
+            let name = Execute::decode(frame)?.portal;
+            let carries = self.portals.get(name).is_some_and(|portal| portal.carries);
+            if carries && numbering::describe_ahead(lease, name) {
+                self.expects.push_back(Expect::DescribeOwn);
+            }
+        }
         lease.framed.outbound.extend_from_slice(frame);
         self.expects.push_back(expect);
         Ok(())
@@ -760,7 +771,7 @@ impl Session {
         self.place_anywhere().await?;
         let shard = self.enter_anywhere().await?;
         let lease = self.transaction.lease_mut(shard).expect("the segment's connection is held");
-        encode::parse(&mut lease.framed.outbound, b"", sql, types);
+        lease.queue_parse(b"", sql, types);
         lease.unnamed = None;
         self.expects.push_back(Expect::Parse { shown: false, statement: None });
         Ok(())

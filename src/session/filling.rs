@@ -133,6 +133,7 @@ impl Session {
             names: Arc::clone(&statement.names),
             lexed,
             types: OnceLock::new(),
+            columns: OnceLock::new(),
             filled: Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),

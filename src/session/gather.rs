@@ -167,7 +167,7 @@ impl Session {
         self.expects.push_back(Expect::Parse { shown: false, statement: None });
         self.expects.push_back(Expect::Bind);
         let place = Place::Shard(gathered.scratch);
-        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes });
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes, carries: false });
         self.undo.push(Undo::Portal { name: portal, previous });
         Ok(())
     }

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod inspect;
 pub mod merged;
 mod noting;
+mod numbering;
 mod own;
 mod parts;
 pub mod planner;

@@ -243,6 +243,7 @@ pub(super) fn undone(shard: ShardId, failure: Failure) -> Undone {
                 .detail("Its rows are kept until all shards have written.")
                 .hint("Leave RETURNING out, or write fewer rows at once."),
         ),
+        Failure::Strange(what) => disagreement(&RelayError::Disagree(what)),
         Failure::Lost { reason, last_words } => Undone::Lost(shard, RelayError::Backend { reason, last_words }),
     }
 }

@@ -522,8 +522,14 @@ impl Session {
             return;
         }
         self.changed_within = false;
-        match own::ask(lease, &crate::catalog::question()).await {
-            Ok(answers) => {
+        let question = format!("{};{}", crate::catalog::question(), crate::catalog::numbers::QUESTION);
+        match own::ask(lease, &question).await {
+            Ok(mut answers) => {
+                // Behind the last answer there is an empty one.
+                answers.truncate(crate::catalog::ANSWERS + 1);
+                let numbers = answers.pop().unwrap_or_default();
+                self.forget_numbers();
+                self.numbers_within = super::numbering::read(numbers);
                 let answers = answers.into_iter().map(|rows| rows.into_iter().map(Cells).collect()).collect();
                 let catalog = crate::catalog::read(answers);
                 self.within = catalog.ok().and_then(|catalog| self.database.planner.within(catalog));
@@ -536,6 +542,9 @@ impl Session {
     pub(super) fn forget_within(&mut self) {
         self.within = None;
         self.changed_within = false;
+        if self.numbers_within.is_some() {
+            self.forget_numbers();
+        }
     }
 
     pub(super) fn lex_options(&self) -> LexOptions {

@@ -30,6 +30,8 @@ pub struct ClientStatement {
     pub lexed: Lexed,
     /// What a server reported for its parameters.
     pub types: OnceLock<Box<[u32]>>,
+    /// The same for its columns.
+    pub columns: OnceLock<Box<[u32]>>,
     /// The same with a parameter for each id that the proxy serves, once it was bound.
     pub filled: Mutex<Option<Arc<ClientStatement>>>,
     /// What shards are asked instead, where their rows are merged.
@@ -51,6 +53,8 @@ pub struct Portal {
     pub place: Place,
     /// What its execution changes in the session.
     pub changes: Vec<Change>,
+    /// Its rows may hold OIDs of the server's own.
+    pub carries: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

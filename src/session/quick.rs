@@ -68,7 +68,7 @@ pub(super) struct Sent {
     shard: ShardId,
     pub lease: Lease,
     pub shape: Shape,
-    /// Something of the proxy's own was sent ahead.
+    /// Something of the proxy's own was sent ahead, or OIDs in what comes are the server's own: it isn't passed on unread.
     pub has_ahead: bool,
 }
 
@@ -199,15 +199,27 @@ impl Session {
     /// changed meanwhile.
     #[inline]
     pub(super) async fn lease_for(&mut self, quick: &Quick) -> Option<Lease> {
-        let lease = self.lease_quickly(quick.shard);
-        if lease.is_some() {
-            return lease;
+        let mut lease = self.lease_quickly(quick.shard);
+        if lease.is_none() {
+            let (shard, want) = self.wanted.take()?;
+            Box::pin(self.reserve(shard, want)).await;
+            let planner = &self.database.planner;
+            let is_current = quick.generation == self.generation() && !planner.stale.load(Ordering::Acquire);
+            lease = if is_current { self.lease_quickly(shard) } else { None };
         }
-        let (shard, want) = self.wanted.take()?;
-        Box::pin(self.reserve(shard, want)).await;
-        let planner = &self.database.planner;
-        let is_current = quick.generation == self.generation() && !planner.stale.load(Ordering::Acquire);
-        if is_current { self.lease_quickly(shard) } else { None }
+        let lease = lease?;
+        if lease.renumbers() && self.concerns_numbers(&lease, quick) {
+            self.reserved = Some(Reserved { shard: quick.shard, lease: Ok(lease) });
+            return None;
+        }
+        Some(lease)
+    }
+
+    /// If OIDs of the server's own may be in its values or rows.
+    fn concerns_numbers(&self, lease: &Lease, quick: &Quick) -> bool {
+        let Message::Execution { frames, statement, .. } = &quick.message else { return false };
+        let bind = Bind::decode(self.client.inbound.get(..frames.bind).unwrap_or_default());
+        bind.is_ok_and(|bind| super::numbering::concerns(lease, statement, &bind))
     }
 
     /// Sends it.
@@ -229,7 +241,8 @@ impl Session {
                 }
                 self.keep_read(len);
                 self.client.inbound.advance(len);
-                Sent { shard, lease, shape: Shape::Query, has_ahead: false }
+                let has_ahead = lease.renumbers();
+                Sent { shard, lease, shape: Shape::Query, has_ahead }
             }
             Message::Execution { frames, tail, statement } => {
                 self.notes.planned(Arc::clone(&statement.template), strategy, 1);
@@ -242,7 +255,8 @@ impl Session {
                 self.keep_read(frames.all);
                 self.client.inbound.advance(frames.all);
                 let shape = Shape::Execution { describes: frames.describes };
-                Sent { shard, lease, shape, has_ahead: !self.expects.is_empty() }
+                let has_ahead = !self.expects.is_empty() || frames.describes && lease.renumbers();
+                Sent { shard, lease, shape, has_ahead }
             }
         }
     }

@@ -296,9 +296,14 @@ impl Session {
                 if outcome.failed {
                     lease.unnamed = None;
                 }
-                for (statement, types) in segment.describes.drain(..).zip(&outcome.described) {
+                let columns = outcome.columns.iter().map(Some).chain(std::iter::repeat(None));
+                for ((statement, types), columns) in segment.describes.drain(..).zip(&outcome.described).zip(columns) {
+                    let Some(statement) = statement else { continue };
                     // A second description says the same.
-                    let _ = statement.map(|statement| statement.types.set(types.clone()));
+                    let _ = statement.types.set(types.clone());
+                    if let Some(columns) = columns.filter(|_| !shard.is_scratch()) {
+                        let _ = statement.columns.set(columns.clone());
+                    }
                 }
                 let executes = std::mem::take(&mut segment.executes);
                 self.end_waiting(waiting);
@@ -417,20 +422,18 @@ fn query_without_sync() -> ClientError {
 /// Parses on the connection, unless it has the statement; `shown`: the client awaits ParseComplete.
 pub(super) fn parse_on(lease: &mut Backend, expects: &mut VecDeque<Expect>, statement: &ClientStatement, shown: bool) {
     let Some(shared) = &statement.shared else {
-        let out = &mut lease.framed.outbound;
-        encode::parse(out, b"", &statement.sql, &statement.declared);
+        lease.queue_parse(b"", &statement.sql, &statement.declared);
         lease.unnamed = Some((statement.sql.clone(), statement.declared.clone()));
         expects.push_back(Expect::Parse { shown, statement: None });
         return;
     };
     let preparation = lease.prepared.touch(shared);
     let failed = lease.status == Status::Failed;
-    let out = &mut lease.framed.outbound;
     match preparation {
         Preparation::Ready => {
             if shown && failed {
                 // In a failed transaction a server parses little: it is asked.
-                encode::parse(out, b"", &shared.sql, &shared.types);
+                lease.queue_parse(b"", &shared.sql, &shared.types);
                 lease.unnamed = None;
                 expects.push_back(Expect::Parse { shown: false, statement: None });
             }
@@ -440,10 +443,10 @@ pub(super) fn parse_on(lease: &mut Backend, expects: &mut VecDeque<Expect>, stat
         }
         Preparation::Parse { evict } => {
             if let Some(evicted) = evict {
-                encode::close_statement(out, evicted.name());
+                encode::close_statement(&mut lease.framed.outbound, evicted.name());
                 expects.push_back(Expect::Close { shown: false, evicted: Some(evicted) });
             }
-            encode::parse(out, shared.name(), &shared.sql, &shared.types);
+            lease.queue_parse(shared.name(), &shared.sql, &shared.types);
             expects.push_back(Expect::Parse { shown, statement: Some(Arc::clone(shared)) });
         }
     }

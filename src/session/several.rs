@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Buf;
 
 use super::effects::Change;
+use super::numbering;
 use super::prepared::{ClientStatement, Place, Portal};
 use super::segment::Failure;
 use super::turn::{Session, SessionEnd};
@@ -217,6 +218,7 @@ impl Session {
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         let unplaced = std::mem::take(&mut self.unplaced);
         let access = super::simple::access_of(&statement.template);
+        let mut carries = false;
         for (position, &shard) in shards.as_slice().iter().enumerate() {
             if let Err(error) = self.reach(shard, access).await {
                 self.abandon(&waiting);
@@ -231,7 +233,15 @@ impl Session {
             let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
             let lease = self.transaction.lease_mut(shard).expect("reached above");
             let name = statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
-            encode::bind(&mut lease.framed.outbound, message.portal, name, message.tail);
+            match numbering::queue_bind(lease, &statement, (message.portal, name), &message, None) {
+                Ok(holds) => carries |= holds,
+                Err(error) => {
+                    self.abandon(&waiting);
+                    self.transaction.remove(shard);
+                    self.unplaced = unplaced;
+                    return Err(error.into());
+                }
+            }
             self.expects.push_back(Expect::Bind);
             waiting.push((shard, std::mem::take(&mut self.expects)));
         }
@@ -239,7 +249,7 @@ impl Session {
         for Unplaced { statement, previous } in unplaced {
             self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
         }
-        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes });
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes, carries });
         self.undo.push(Undo::Portal { name: portal.clone(), previous });
         self.scattering = Some(ScatterSegment { portal, how: How { remap, ..How::of(merge) }, shards: waiting });
         Ok(())
@@ -294,6 +304,18 @@ impl Session {
         }
     }
 
+    /// Has the shards that number types otherwise say what the rows of a portal are made of.
+    fn describe_parts(&mut self, portal: &[u8]) {
+        let Some(segment) = &mut self.scattering else { return };
+        for (shard, expects) in &mut segment.shards {
+            if let Some(lease) = self.transaction.lease_mut(*shard)
+                && numbering::describe_ahead(lease, portal)
+            {
+                expects.push_back(Expect::DescribeOwn);
+            }
+        }
+    }
+
     pub(super) async fn describe_scatter(&mut self, portal: &[u8], len: usize) -> Result<(), Failure> {
         self.resume_scatter(portal).await?;
         self.queue_on_parts(len, || Expect::DescribePortal);
@@ -313,6 +335,9 @@ impl Session {
             // A COPY isn't suspended.
             Ok(limit) if limit > 0 && !self.copies_out() => self.fetch_scatter(portal, limit).await,
             _ => {
+                if self.portals.get(portal).is_some_and(|portal| portal.carries) {
+                    self.describe_parts(portal);
+                }
                 self.queue_on_parts(len, || Expect::Execute);
                 self.run_scatter(true).await
             }
@@ -335,15 +360,20 @@ impl Session {
                 .iter()
                 .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })))
         });
+        let carries = self.portals.get(name).is_some_and(|portal| portal.carries);
         let mut rows = 0;
         while let Some(&shard) = shards.as_slice().get(position)
             && rows < limit
         {
             let lease = self.transaction.lease_mut(shard).expect("held by the scatter");
             let wanted = i32::try_from(limit - rows).unwrap_or(i32::MAX);
+            let mut expects = VecDeque::new();
+            if carries && numbering::describe_ahead(lease, name) {
+                expects.push_back(Expect::DescribeOwn);
+            }
             encode::execute(&mut lease.framed.outbound, name, wanted);
             encode::flush(&mut lease.framed.outbound);
-            let mut expects = VecDeque::from([Expect::Execute]);
+            expects.push_back(Expect::Execute);
             let piece = Piece { backend: lease, expects: &mut expects, preface: None };
             match fetch(&mut self.client, piece, false).await {
                 Ok((outcome, _, _)) if outcome.failed => return Err(Failure::Told),

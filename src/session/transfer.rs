@@ -114,7 +114,7 @@ impl Session {
         let lease = self.transaction.lease_mut(scratch).expect("held by the gather");
         match bound {
             None => encode::query(&mut lease.framed.outbound, &whole),
-            Some(bound) => bound.encode(&Part::whole(scratch, whole), Until::Executed, &mut lease.framed.outbound),
+            Some(bound) => bound.encode(&Part::whole(scratch, whole), Until::Executed, lease)?,
         }
         lease.unanswered += 1;
         lease.unnamed = None;

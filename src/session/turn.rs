@@ -51,6 +51,10 @@ pub struct Session {
     pub(super) within: Option<super::planner::Within>,
     /// They were changed since that was looked at.
     pub(super) changed_within: bool,
+    /// The home shard's numbers of types as a transaction sees them that has changed definitions.
+    pub(super) numbers_within: Option<Vec<crate::protocol::numbering::Numbered>>,
+    /// A definition is under way, which needs no numbers.
+    pub(super) defining: bool,
     /// What this client last got from a sequence was served by the proxy.
     pub(super) served_last: bool,
     /// A statement since the transaction's beginning may set sequences.

@@ -123,6 +123,8 @@ pub async fn welcome(
         changed_catalog: false,
         within: None,
         changed_within: false,
+        numbers_within: None,
+        defining: false,
         served_last: false,
         unsteady: None,
         wanted: None,

@@ -209,12 +209,18 @@ impl Session {
             let lease = self.transaction.lease_mut(part.shard).expect("reached above");
             lease.unanswered += 1;
             lease.unnamed = None;
-            let out = &mut lease.framed.outbound;
-            match bind {
-                None => encode::query(out, &part.sql),
-                Some((bound, until)) => bound.encode(part, until, out),
-            }
+            let queued = match bind {
+                None => {
+                    encode::query(&mut lease.framed.outbound, &part.sql);
+                    Ok(())
+                }
+                Some((bound, until)) => bound.encode(part, until, lease),
+            };
             waiting.push((part.shard, ahead));
+            if let Err(error) = queued {
+                self.abandon(&waiting);
+                return Err(error.into());
+            }
         }
         let order: Vec<ShardId> = parts.iter().map(|part| part.shard).collect();
         let mut asked: Vec<(usize, Asked<'_>)> = Vec::with_capacity(parts.len());

@@ -71,7 +71,7 @@ impl Session {
         };
         let bound = Arc::new(Bound::new(&message, types));
         let place = Place::Write(Box::new(WritePortal { plan, bound, kept: None }));
-        self.portals.insert(portal.clone(), Portal { statement, place, changes });
+        self.portals.insert(portal.clone(), Portal { statement, place, changes, carries: false });
         self.pending_write = Some(PendingWrite { portal, describes: false });
         Ok(())
     }

@@ -13,4 +13,4 @@ mod stream;
 
 pub use arrays::Arrays;
 pub use source::Feed;
-pub use stream::{Ask, Merged, Progress, Sink, drain, merge};
+pub use stream::{Ask, Merged, Progress, Renumber, Sink, drain, merge};

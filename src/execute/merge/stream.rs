@@ -2,6 +2,7 @@
 //! client's buffer, sent on as it fills.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use bytes::Buf;
 
@@ -16,6 +17,7 @@ use crate::planning::merge::{KeyOrder, Window};
 use crate::pool::Condition;
 use crate::protocol::backend;
 use crate::protocol::frontend::encode;
+use crate::protocol::numbering::{Carrier, Numbering};
 use crate::types::limits::MERGE_FLUSH_BYTES;
 
 /// How rows are asked for.
@@ -36,7 +38,11 @@ pub struct Progress {
     order: Vec<usize>,
     /// The backends were looked at for their first rows.
     primed: bool,
+    renumber: Vec<Renumber>,
 }
+
+/// What is done to a backend's rows: they hold OIDs of its own.
+pub type Renumber = Option<(Arc<Numbering>, Vec<Carrier>)>;
 
 /// What one run came to.
 #[derive(Debug)]
@@ -49,8 +55,10 @@ pub struct Merged {
 }
 
 impl Progress {
-    pub fn new(backends: usize, window: Window) -> Self {
-        Self { feeds: (0..backends).map(|_| Feed::suspended()).collect(), window, order: Vec::new(), primed: false }
+    /// One `renumber` a backend.
+    pub fn new(renumber: Vec<Renumber>, window: Window) -> Self {
+        let feeds = renumber.iter().map(|_| Feed::suspended()).collect();
+        Self { feeds, window, order: Vec::new(), primed: false, renumber }
     }
 
     /// Executes are under way on all backends that have more to give.
@@ -244,6 +252,7 @@ impl Merging<'_, '_> {
             match next(piece).map_err(lost)? {
                 Next::Row(len) => {
                     feed.row.len = len;
+                    renumber(&self.progress.renumber, position, piece, len).map_err(lost)?;
                     return Ok(true);
                 }
                 Next::More => fill(self.client, self.pieces, position, &mut self.watches_client).await.map_err(lost)?,
@@ -353,7 +362,13 @@ impl Merging<'_, '_> {
                 }
                 let lost = |error: RelayError| Stop::Lost(position, error);
                 match next(piece).map_err(lost)? {
-                    Next::Row(len) => feed.kept.push_back(piece.backend.framed.inbound.split_to(len).freeze()),
+                    Next::Row(len) => {
+                        // That which is next has been read already.
+                        if !(feed.has_row && feed.kept.is_empty()) {
+                            renumber(&self.progress.renumber, position, piece, len).map_err(lost)?;
+                        }
+                        feed.kept.push_back(piece.backend.framed.inbound.split_to(len).freeze());
+                    }
                     Next::More => {
                         fill(self.client, self.pieces, position, &mut self.watches_client).await.map_err(lost)?;
                     }
@@ -363,6 +378,13 @@ impl Merging<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The row at the front of a backend's buffer, in the home shard's numbers.
+fn renumber(all: &[Renumber], position: usize, piece: &mut Piece<'_>, len: usize) -> Result<(), RelayError> {
+    let Some(Some((numbering, carriers))) = all.get(position) else { return Ok(()) };
+    let frame = piece.backend.framed.inbound.get_mut(..len).unwrap_or_default();
+    Ok(numbering.to_client.row(frame, carriers)?)
 }
 
 fn unreadable() -> RelayError {

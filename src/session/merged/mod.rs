@@ -39,16 +39,11 @@ pub(super) fn stranger(verdict: &Verdict, described: &[Bytes]) -> Option<usize> 
         let mut expected = columns.iter();
         let mut same = true;
         let read = backend::columns(frame, |_, type_oid, size, _, _| {
-            let fits = |known: &Described| known.size == size && (known.type_oid == type_oid || is_own(type_oid));
+            let fits = |known: &Described| known.size == size && known.type_oid == type_oid;
             same &= expected.next().is_some_and(fits);
         });
         read.is_err() || !same || expected.next().is_some()
     })
-}
-
-/// OIDs from here on differ from server to server (PostgreSQL, FirstNormalObjectId).
-fn is_own(type_oid: u32) -> bool {
-    type_oid >= 16_384
 }
 
 fn explains(template: &Template) -> bool {
@@ -71,6 +66,12 @@ fn formats(given: &[u8], verdict: &Verdict) -> Vec<u8> {
     };
     all.extend([0, 1].repeat(native.orders.len()));
     all
+}
+
+/// The types of what the shards give.
+fn columns(verdict: &Verdict) -> Vec<u32> {
+    let (_, columns) = verdict.descriptions().unzip();
+    columns.into_iter().flatten().map(|column: &Described| column.type_oid).collect()
 }
 
 /// The types of the parameters with which shards are asked: where what they are asked hasn't all of the client's

@@ -14,6 +14,7 @@ use crate::planning::merge::{Finish, Verdict, Window};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frontend::{Bind, Execute, encode};
 use crate::session::effects::Change;
+use crate::session::numbering;
 use crate::session::prepared::{ClientStatement, Derived, MergedPortal, Place, Portal};
 use crate::session::segment::Failure;
 use crate::session::several::{How, ScatterSegment};
@@ -61,16 +62,25 @@ impl Session {
             let formats = super::formats(message.result_formats, &call.verdict);
             let lease = self.transaction.lease_mut(shard).expect("reached above");
             let name = derived.statement.shared.as_ref().map_or(&b""[..], |shared| shared.name());
-            let out = &mut lease.framed.outbound;
-            encode::bind_with_formats(out, message.portal, name, message.given, &formats);
-            encode::describe_portal(out, message.portal);
+            let names = (message.portal, name);
+            if let Err(error) = numbering::queue_bind(lease, &statement, names, &message, Some(&formats)) {
+                self.abandon(&waiting);
+                self.transaction.remove(shard);
+                self.unplaced = unplaced;
+                return Err(error.into());
+            }
+            encode::describe_portal(&mut lease.framed.outbound, message.portal);
             self.expects.extend([Expect::Bind, Expect::DescribePortal]);
             waiting.push((shard, std::mem::take(&mut self.expects)));
         }
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let tokens = tokens(&statement.sql, self.standard_conforming_strings);
+        let types = super::columns(&call.verdict);
+        let formats = super::formats(message.result_formats, &call.verdict);
+        let renumber = self.renumberings(call.shards.as_slice().iter().copied(), &types, &formats);
+        let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let merged = MergedPortal {
-            progress: Mutex::new(Progress::new(waiting.len(), call.window)),
+            progress: Mutex::new(Progress::new(renumber, call.window)),
             finishing: finishing(&call, &statement.sql, &tokens, Some(message)),
             rows: Mutex::new(None),
             shards: call.shards,
@@ -82,7 +92,7 @@ impl Session {
             self.undo.push(Undo::Parse { name: statement.name.clone(), previous });
         }
         let place = Place::Merged(Arc::new(merged));
-        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes });
+        let previous = self.portals.insert(portal.clone(), Portal { statement, place, changes, carries: false });
         self.undo.push(Undo::Portal { name: portal.clone(), previous });
         let how = How { merge: Way::Prologue { quiet: false }, expected: Some(call.verdict), remap: Some(remap) };
         self.scattering = Some(ScatterSegment { portal, how, shards: waiting });
@@ -116,6 +126,7 @@ impl Session {
             names: Arc::clone(&statement.names),
             lexed: crate::sql::Lexed::default(),
             types: OnceLock::new(),
+            columns: OnceLock::new(),
             filled: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
@@ -150,7 +161,8 @@ impl Session {
         let message = Execute::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let limit = u64::try_from(message.rows_max).unwrap_or(0);
         let lock = || merged.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut progress = std::mem::replace(&mut *lock(), Progress::new(0, Window { skip: 0, take: Some(0) }));
+        let mut progress =
+            std::mem::replace(&mut *lock(), Progress::new(Vec::new(), Window { skip: 0, take: Some(0) }));
         let is_kept = merged.rows.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let result = match (limit, &*merged.verdict) {
             (_, Verdict::Finished(_)) if is_kept => self.give_kept(merged, limit).await,

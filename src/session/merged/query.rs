@@ -59,8 +59,8 @@ impl Session {
                 return Ok(());
             }
             let lease = self.transaction.lease_mut(shard).expect("reached above");
+            lease.queue_parse(b"", &text, &types);
             let out = &mut lease.framed.outbound;
-            encode::parse(out, b"", &text, &types);
             encode::bind_with_formats(out, b"", b"", &[0; 4], &formats);
             encode::describe_portal(out, b"");
             encode::execute(out, b"", 0);
@@ -75,7 +75,9 @@ impl Session {
         self.state.start_implicit();
         let how =
             How { merge: Way::Prologue { quiet: true }, expected: Some(Arc::clone(&call.verdict)), remap: Some(remap) };
-        let mut progress = Progress::new(waiting.len(), call.window);
+        let types = super::columns(&call.verdict);
+        let renumber = self.renumberings(waiting.iter().map(|(shard, _)| *shard), &types, &formats);
+        let mut progress = Progress::new(renumber, call.window);
         progress.set_running();
         let mut result = self.scatter(&mut waiting, &how).await.map(|(failed, ..)| failed);
         for (_, expects) in &mut waiting {
