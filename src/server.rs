@@ -32,6 +32,7 @@ use crate::types::{ClientError, SqlState};
 
 mod deadlocks;
 mod house;
+mod limits;
 mod recovery;
 mod settings;
 mod standing;
@@ -65,6 +66,7 @@ struct Shared {
     /// There may be other databases to watch.
     reloaded: Notify,
     observed: Arc<Observed>,
+    seats: Arc<limits::Seats>,
     /// The configuration file.
     path: PathBuf,
     /// An administrator wants the proxy to stop.
@@ -106,6 +108,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         drain: Arc::new(Drain::default()),
         reloaded: Notify::new(),
         observed,
+        seats: Arc::default(),
         path,
         shut_down: Notify::new(),
     });
@@ -118,6 +121,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     background.spawn(recovery::watch_transactions(Arc::clone(&shared)));
     background.spawn(deadlocks::watch_waits(Arc::clone(&shared)));
     background.spawn(standing::watch_nodes(Arc::clone(&shared)));
+    background.spawn(limits::watch_limits(Arc::clone(&shared)));
     background.spawn(reap(Arc::clone(&shared)));
     if let Some(listener) = admin {
         tracing::info!(address = ?listener.local_addr().ok(), "listening for operators");
@@ -272,12 +276,19 @@ async fn greet(shared: &Arc<Shared>, stream: Stream, clients: usize) -> Option<S
         crate::session::welcome::turn_away(admitted, &error).await;
         return None;
     };
+    let seat = match shared.seats.take(current.admission.config(), &admitted.user.name, &name) {
+        Ok(seat) => seat,
+        Err(error) => {
+            crate::session::welcome::turn_away(admitted, &error).await;
+            return None;
+        }
+    };
     let (mut session, guard) =
         welcome(admitted, database, &shared.keys, Arc::clone(&shared.drain), &shared.observed).await?;
     Some(Box::pin(async move {
         // Borrowed: a session that is moved into `run` would be in the future twice.
         session.run().await;
-        drop(guard);
+        drop((guard, seat));
     }))
 }
 

@@ -75,6 +75,8 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         stats: false,
         admin: false,
         databases: Vec::new(),
+        pool_size: None,
+        limits: shardway::config::ClientLimits::default(),
     };
     let shop = DatabaseConfig {
         name: "shop".to_owned(),
@@ -85,6 +87,9 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,
+        limits: shardway::config::ClientLimits::default(),
+        gather_rows_max: 1,
+        gather_bytes_max: 1,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
         max_replica_lag: None,

@@ -98,6 +98,27 @@ pub struct UserConfig {
     pub stats: bool,
     /// Databases this user may use; empty means all.
     pub databases: Vec<String>,
+    /// Backend connections per database and node; those of the database unless given.
+    pub pool_size: Option<usize>,
+    pub limits: ClientLimits,
+}
+
+/// What clients of a user or of a database may take. Where both have a limit the lower one holds.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ClientLimits {
+    pub clients_max: Option<usize>,
+    /// A statement that takes longer is cancelled.
+    pub statement_time: Option<Duration>,
+    /// A session that rests longer than this within a transaction ends.
+    pub idle_in_transaction: Option<Duration>,
+    /// The same outside of one.
+    pub idle_session: Option<Duration>,
+}
+
+impl ClientLimits {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A password, whose Debug shows nothing.
@@ -142,6 +163,10 @@ pub struct DatabaseConfig {
     /// Replicas that are further behind aren't read; `None`: however far.
     pub max_replica_lag: Option<Duration>,
     pub replication: ReplicationConfig,
+    pub limits: ClientLimits,
+    /// What one statement may gather from the shards.
+    pub gather_rows_max: u64,
+    pub gather_bytes_max: u64,
 }
 
 /// How nodes of a shard stand in for each other.

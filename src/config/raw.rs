@@ -70,6 +70,16 @@ pub(super) struct RawUser<'t> {
     pub(super) admin: Option<Placed<bool>>,
     pub(super) stats: Option<Placed<bool>>,
     pub(super) databases: Vec<Placed<String>>,
+    pub(super) pool_size: Number,
+    pub(super) limits: RawLimits,
+}
+
+/// The same for users and for databases.
+pub(super) struct RawLimits {
+    pub(super) max_clients: Number,
+    pub(super) statement_timeout: Text,
+    pub(super) idle_in_transaction_timeout: Text,
+    pub(super) idle_session_timeout: Text,
 }
 
 /// Where a password is to be found.
@@ -99,6 +109,9 @@ pub(super) struct RawDatabase<'t> {
     pub(super) failover_wait: Text,
     pub(super) patroni_interval: Text,
     pub(super) failover_queue: Number,
+    pub(super) limits: RawLimits,
+    pub(super) max_gathered_rows: Number,
+    pub(super) max_gathered_bytes: Number,
     /// In the file's order.
     pub(super) shards: Vec<RawShard<'t>>,
     pub(super) tables: Vec<RawTable<'t>>,
@@ -218,7 +231,18 @@ fn user<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawUser<'t> {
         admin: section.boolean("admin", notes),
         stats: section.boolean("stats", notes),
         databases: section.strings("databases", true, notes).map(Spanned::into_inner).unwrap_or_default(),
+        pool_size: section.integer("pool_size", notes),
+        limits: limits(&section, notes),
         section,
+    }
+}
+
+fn limits(section: &Section<'_>, notes: &mut Notes<'_>) -> RawLimits {
+    RawLimits {
+        max_clients: section.integer("max_clients", notes),
+        statement_timeout: section.string("statement_timeout", notes),
+        idle_in_transaction_timeout: section.string("idle_in_transaction_timeout", notes),
+        idle_session_timeout: section.string("idle_session_timeout", notes),
     }
 }
 
@@ -243,6 +267,9 @@ fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<
         failover_wait: section.string("failover_wait", notes),
         patroni_interval: section.string("patroni_interval", notes),
         failover_queue: section.integer("failover_queue", notes),
+        limits: limits(&section, notes),
+        max_gathered_rows: section.integer("max_gathered_rows", notes),
+        max_gathered_bytes: section.integer("max_gathered_bytes", notes),
         shards: shards.into_iter().map(|(name, table)| shard(&base, name, table, notes)).collect(),
         tables: tables.into_iter().map(|(name, entry)| self::table(&base, name, entry, notes)).collect(),
         section,

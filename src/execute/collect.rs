@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::replies::{ClientFrame, Expect, without_fatal};
+use super::replies::{ClientFrame, Expect, timed_out, without_fatal};
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, Condition};
-use crate::protocol::backend::{self, tag};
+use crate::protocol::backend::{self, Severity, tag};
 use crate::protocol::frame::{self, Header};
 use crate::protocol::numbering::{Carrier, Strange};
 use crate::types::limits::{CANCEL_WAIT_MAX, COLLECTED_BYTES_MAX, FRAME_BYTES_MAX, NOTICES_MAX};
@@ -199,7 +199,15 @@ impl Asked<'_> {
                 }
                 tag::ERROR => {
                     // The first one: what follows upon it is of no interest.
-                    answer.failure.get_or_insert_with(|| Failure::Server(ClientFrame(frame.to_vec())));
+                    let cancelled = backend::error_field(frame, b'C') == Some(b"57014");
+                    let told = if cancelled && self.backend.key.take_timed_out() {
+                        let mut told = BytesMut::new();
+                        backend::error(&mut told, Severity::Error, &timed_out());
+                        told.to_vec()
+                    } else {
+                        frame.to_vec()
+                    };
+                    answer.failure.get_or_insert_with(|| Failure::Server(ClientFrame(told)));
                     false
                 }
                 _ if is_ahead => false,

@@ -14,7 +14,7 @@ mod numbering;
 use self::numbering::Renumbered;
 use super::copy::{CopyIn, copy_in};
 use super::copy_out::Shown;
-use super::replies::{Expect, Outcome, RelayError, deadlock, without_fatal};
+use super::replies::{Expect, Outcome, RelayError, deadlock, timed_out, without_fatal};
 use super::scatter::Part;
 use crate::net::Framed;
 use crate::pool::{Backend, Condition};
@@ -356,6 +356,9 @@ impl Relay<'_> {
         } else if self.gives_way() {
             self.hide(header.len);
             backend::error(&mut self.client.outbound, Severity::Error, &deadlock());
+        } else if self.outcome.sqlstate == Some(*b"57014") && self.backend.key.take_timed_out() {
+            self.hide(header.len);
+            backend::error(&mut self.client.outbound, Severity::Error, &timed_out());
         } else if self.part.moves().is_some() {
             self.show_moved(header.len);
         } else if let Some(changed) = changed {

@@ -191,6 +191,11 @@ pub(super) fn deadlock() -> ClientError {
         .hint("The transaction can be tried again. Transactions that lock rows in the same order don't run into this.")
 }
 
+/// What a client is told whose statement was cancelled since it took too long.
+pub(super) fn timed_out() -> ClientError {
+    ClientError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+}
+
 /// The status of a client's session over all connections of its transaction.
 pub fn combine(statuses: impl Iterator<Item = Status>) -> Status {
     let mut all = Status::Idle;

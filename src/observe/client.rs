@@ -26,6 +26,8 @@ pub struct Client {
     phase: AtomicU8,
     /// When the request began, by [`clock`].
     request_nanos: AtomicU64,
+    /// When its last request was answered.
+    rest_nanos: AtomicU64,
     /// When the phase began; only of [`Phase::Waiting`].
     waiting_nanos: AtomicU64,
     /// [`super::Statement::id`] of what runs or ran last; 0: none.
@@ -40,6 +42,8 @@ pub struct Doing {
     pub phase: Phase,
     /// Since its request began, or the last one did.
     pub since: Duration,
+    /// Since its last request was answered.
+    pub resting: Duration,
     /// How long it has waited for a connection.
     pub waiting: Duration,
     /// 0: none that is counted.
@@ -74,6 +78,7 @@ impl Client {
             connected: SystemTime::now(),
             phase: AtomicU8::new(Phase::Idle as u8),
             request_nanos: AtomicU64::new(clock::now_nanos()),
+            rest_nanos: AtomicU64::new(clock::now_nanos()),
             waiting_nanos: AtomicU64::new(0),
             statement: AtomicU64::new(0),
             strategy: AtomicU8::new(Strategy::Session as u8),
@@ -86,6 +91,13 @@ impl Client {
     pub fn begin(&self, nanos: u64) {
         self.request_nanos.store(nanos, Ordering::Relaxed);
         self.enter(Phase::Planning);
+    }
+
+    /// Its request was answered.
+    #[inline]
+    pub fn rest(&self, nanos: u64, phase: Phase) {
+        self.rest_nanos.store(nanos, Ordering::Relaxed);
+        self.enter(phase);
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -112,6 +124,7 @@ impl Client {
         Doing {
             phase,
             since: since(&self.request_nanos),
+            resting: since(&self.rest_nanos),
             waiting: if phase == Phase::Waiting { since(&self.waiting_nanos) } else { Duration::ZERO },
             statement: self.statement.load(Ordering::Relaxed),
             strategy: Strategy::ALL.get(strategy).copied().unwrap_or(Strategy::Session),

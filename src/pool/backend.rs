@@ -66,6 +66,8 @@ pub struct BackendKey {
     pub connected: SystemTime,
     leased: AtomicBool,
     closed: AtomicBool,
+    /// The cancel that comes is for a statement that has taken too long.
+    timed_out: AtomicBool,
     /// [`Node::era`] when it was opened.
     era: usize,
     /// Its socket, where it may have to be cut off.
@@ -90,6 +92,7 @@ impl BackendKey {
             connected: SystemTime::now(),
             leased: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            timed_out: AtomicBool::new(false),
             era: node.era(),
             handle: Mutex::new(handle),
         }
@@ -109,6 +112,18 @@ impl BackendKey {
 
     pub(super) fn set_leased(&self, leased: bool) {
         self.leased.store(leased, Ordering::Relaxed);
+        if !leased {
+            self.timed_out.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub fn set_timed_out(&self) {
+        self.timed_out.store(true, Ordering::Release);
+    }
+
+    /// Whether the cancel that came was for a statement that has taken too long.
+    pub fn take_timed_out(&self) -> bool {
+        self.timed_out.swap(false, Ordering::AcqRel)
     }
 
     /// Its connection is gone; only this key is still held by somebody.

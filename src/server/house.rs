@@ -365,7 +365,7 @@ impl House for Premises {
         let Some(client) = self.0.keys.of(client) else { return Box::pin(std::future::pending()) };
         Box::pin(async move {
             client.interrupted().await;
-            client.is_killed()
+            client.is_ending()
         })
     }
 

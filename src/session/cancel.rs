@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, BackendKey};
 use crate::types::limits::{CANCEL_WAIT_MAX, KILL_REPEAT_AFTER, KILL_REPEATS_MAX};
+use crate::types::{ClientError, SqlState};
 
 /// The backends of one client.
 #[derive(Debug, Default)]
@@ -22,8 +23,19 @@ pub struct Cancellable {
     resting: Mutex<Option<Waker>>,
     /// For a session that waits for something else than a server.
     interrupt: Notify,
-    /// An administrator ends the session.
-    killed: AtomicBool,
+    /// Why the session is to end, if it is: see [`Ending`].
+    ending: AtomicU8,
+}
+
+/// Why a session is ended from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// An administrator says so.
+    Killed = 1,
+    /// It has rested for too long.
+    Idle = 2,
+    /// The same within a transaction.
+    IdleInTransaction = 3,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +87,7 @@ impl Cancellable {
 
     /// The session is to end: now if it rests, otherwise once what runs has been cancelled.
     pub async fn kill(self: &Arc<Self>) {
-        self.killed.store(true, Ordering::Release);
+        self.ending.store(Ending::Killed as u8, Ordering::Release);
         self.wake();
         self.cancel().await;
     }
@@ -92,8 +104,38 @@ impl Cancellable {
         }
     }
 
-    pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
+    /// The session is to end unless something comes of its client before.
+    pub fn end_resting(&self, why: Ending) {
+        let _ = self.ending.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire);
+        self.wake();
+    }
+
+    /// The client rests anew: it hasn't been idle.
+    pub fn begin_rest(&self) {
+        if let Some(why @ (Ending::Idle | Ending::IdleInTransaction)) = self.ending() {
+            let _ = self.ending.compare_exchange(why as u8, 0, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    pub fn ending(&self) -> Option<Ending> {
+        [Ending::Killed, Ending::Idle, Ending::IdleInTransaction]
+            .into_iter()
+            .find(|why| *why as u8 == self.ending.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire) != 0
+    }
+
+    /// What runs takes too long, if `still` says so now.
+    pub async fn time_out(self: &Arc<Self>, still: impl Fn() -> bool) {
+        let backends = self.backends();
+        if !still() {
+            return;
+        }
+        backends.iter().for_each(|backend| backend.set_timed_out());
+        self.cancel().await;
     }
 
     /// Waits for a cancel request, for a session that waits for something else than a server.
@@ -125,6 +167,22 @@ impl Cancellable {
                 Ok(Err(error)) => tracing::warn!(node = %target.node.describe(), %error, "cancel was not delivered"),
                 Err(_) => tracing::warn!(node = %target.node.describe(), "cancel took too long"),
             }
+        }
+    }
+}
+
+/// The last words to a session that ends.
+pub(super) fn farewell(why: Option<Ending>) -> ClientError {
+    match why {
+        Some(Ending::Idle) => {
+            ClientError::new(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout")
+        }
+        Some(Ending::IdleInTransaction) => ClientError::new(
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            "terminating connection due to idle-in-transaction timeout",
+        ),
+        Some(Ending::Killed) | None => {
+            ClientError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
         }
     }
 }

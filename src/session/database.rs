@@ -275,8 +275,8 @@ impl Database {
 
     fn make_pools(&self, user: &UserConfig) -> UserPools {
         let login = login_of(user);
-        let pool =
-            |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, self.pool_size());
+        let size = user.pool_size.unwrap_or_else(|| self.pool_size());
+        let pool = |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, size);
         let shards = self.shards.iter();
         let shards = shards.map(|lead| ShardPools::new(Arc::clone(lead), lead.nodes().iter().map(pool).collect()));
         let replication = &self.config.replication;
@@ -296,8 +296,9 @@ impl Database {
     /// How many connections each user may have to each node from now on.
     pub fn resize(&self, size: usize) {
         self.pool_size.store(size, Ordering::Relaxed);
-        for (_, pools) in self.user_pools() {
-            pools.each(|pool| pool.resize(size));
+        for (name, pools) in self.user_pools() {
+            let own = self.user(&name).and_then(|user| user.pool_size);
+            pools.each(|pool| pool.resize(own.unwrap_or(size)));
         }
     }
 
@@ -385,6 +386,7 @@ impl Databases {
                     && a.password == b.password
                     && a.server_user == b.server_user
                     && a.server_password == b.server_password
+                    && a.pool_size == b.pool_size
             })
     }
 

@@ -172,7 +172,7 @@ impl Session {
     fn end_request_at(&mut self, now: u64, idle: bool) {
         let notes = &mut self.notes;
         let took = now.saturating_sub(notes.began);
-        notes.entered.client.enter(if idle { Phase::Idle } else { Phase::InTransaction });
+        notes.entered.client.rest(now, if idle { Phase::Idle } else { Phase::InTransaction });
         let (received, sent) = (self.client.received - notes.received, self.client.sent - notes.sent);
         (notes.received, notes.sent) = (self.client.received, self.client.sent);
         let block = notes.block.unwrap_or(notes.began);

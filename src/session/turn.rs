@@ -264,16 +264,16 @@ impl Session {
     /// Between turns: gives memory back and waits for the client's next bytes, for a shutdown, and for what
     /// arrives on a pinned connection.
     async fn rest(&mut self) -> Result<(), SessionEnd> {
+        if self.cancel.is_ending() {
+            self.cancel.begin_rest();
+        }
         let read = loop {
             let may_end = self.transaction.status() == Status::Idle
                 && self.segment.is_none()
                 && self.scattering.is_none()
                 && self.client.inbound.is_empty();
-            if self.drain.ends(may_end) || self.cancel.is_killed() {
-                return Err(SessionEnd::Told(ClientError::new(
-                    SqlState::ADMIN_SHUTDOWN,
-                    "terminating connection due to administrator command",
-                )));
+            if self.drain.ends(may_end) || self.cancel.is_ending() {
+                return Err(SessionEnd::Told(super::cancel::farewell(self.cancel.ending())));
             }
             if self.state.pins.listens && may_end {
                 if Box::pin(self.await_client_or_change()).await? {
@@ -292,7 +292,7 @@ impl Session {
                     cancel.rest(cx.waker());
                     *resting = Some(cx.waker().clone());
                 }
-                if drain.ends(may_end) || cancel.is_killed() { Poll::Ready(None) } else { Poll::Pending }
+                if drain.ends(may_end) || cancel.is_ending() { Poll::Ready(None) } else { Poll::Pending }
             })
             .await;
             if let Some(read) = read {

@@ -375,3 +375,10 @@ pub const COPY_LINES_REMEMBERED_MAX: usize = 1 << 19;
 
 /// A file of statements that are to be planned: a day's log of a busy application fits, and it is held in memory.
 pub const STATEMENTS_FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// How often clients are looked at that have limits of time: so much longer may a statement take.
+pub const LIMITS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A statement that was cancelled for its time and still runs is cancelled again after this: the first request may have
+/// found nothing to cancel.
+pub const TIME_OUT_RETRY: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@ impl SqlState {
     pub const CHECK_VIOLATION: Self = Self("23514");
     pub const ACTIVE_SQL_TRANSACTION: Self = Self("25001");
     pub const NO_ACTIVE_SQL_TRANSACTION: Self = Self("25P01");
+    pub const IDLE_IN_TRANSACTION_SESSION_TIMEOUT: Self = Self("25P03");
     pub const IN_FAILED_SQL_TRANSACTION: Self = Self("25P02");
     pub const INVALID_SQL_STATEMENT_NAME: Self = Self("26000");
     pub const INVALID_AUTHORIZATION: Self = Self("28000");
@@ -39,6 +40,7 @@ impl SqlState {
     pub const QUERY_CANCELED: Self = Self("57014");
     pub const ADMIN_SHUTDOWN: Self = Self("57P01");
     pub const CANNOT_CONNECT_NOW: Self = Self("57P03");
+    pub const IDLE_SESSION_TIMEOUT: Self = Self("57P05");
     pub const CONFIGURATION_ERROR: Self = Self("F0000");
     pub const INTERNAL_ERROR: Self = Self("XX000");
 

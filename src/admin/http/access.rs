@@ -91,6 +91,8 @@ mod tests {
             server_password: None,
             admin,
             stats,
+            pool_size: None,
+            limits: crate::config::ClientLimits::default(),
             databases: Vec::new(),
         };
         let users = [

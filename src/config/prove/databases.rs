@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::node::node;
-use super::values::{choice, count, duration, name_fits};
+use super::values::{choice, count, duration, limits, name_fits};
 use super::{buckets, tables};
 use crate::config::defaults::{
     AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, PATRONI_INTERVAL, RECOVERY_INTERVAL,
@@ -17,7 +17,7 @@ use crate::config::{
     Balance, DatabaseConfig, NodeConfig, NodePreference, ReadPolicy, ReplicationConfig, ShardConfig, Surroundings,
 };
 use crate::types::ShardId;
-use crate::types::limits::{FAILOVER_QUEUE_MAX, POOL_SIZE_MAX, SHARDS_MAX};
+use crate::types::limits::{FAILOVER_QUEUE_MAX, GATHER_BYTES_MAX, GATHER_ROWS_MAX, POOL_SIZE_MAX, SHARDS_MAX};
 
 /// `shardway` is the console; `pgbouncer` is what tools made for PgBouncer ask for.
 const RESERVED: [&str; 2] = ["shardway", "pgbouncer"];
@@ -110,6 +110,9 @@ fn database(
             .filter(|written| written.get_ref() != "off")
             .map(|written| duration("max_replica_lag", Some(written), RECOVERY_INTERVAL, notes)),
         replication: replication(raw, notes),
+        limits: limits(&raw.limits, notes),
+        gather_rows_max: bound("max_gathered_rows", raw.max_gathered_rows.as_ref(), GATHER_ROWS_MAX, notes),
+        gather_bytes_max: bound("max_gathered_bytes", raw.max_gathered_bytes.as_ref(), GATHER_BYTES_MAX, notes),
         recovery_interval: duration("recovery_interval", raw.recovery_interval.as_ref(), RECOVERY_INTERVAL, notes),
     }
 }
@@ -135,6 +138,11 @@ fn replication(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReplicationConfi
             .as_ref()
             .map(|written| count("max_replica_lag_bytes", Some(written), usize::MAX, LAG_BYTES_ADVISED, notes) as u64),
     }
+}
+
+fn bound(name: &str, written: Option<&Placed<i64>>, default: u64, notes: &mut Notes<'_>) -> u64 {
+    let default = usize::try_from(default).unwrap_or(usize::MAX);
+    count(name, written, usize::MAX, default, notes) as u64
 }
 
 fn reads(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReadPolicy {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::secret::secret;
-use super::values::name_fits;
+use super::values::{count, limits, name_fits};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawUser};
-use crate::config::{AuthenticationMethod, Secret, StoredVerifier, Surroundings, UserConfig, looks_stored};
+use crate::config::{AuthenticationMethod, Secret, StoredVerifier, Surroundings, UserConfig, defaults, looks_stored};
+use crate::types::limits::POOL_SIZE_MAX;
 
 pub(super) fn users(
     raw: &[RawUser<'_>],
@@ -74,6 +75,11 @@ fn user(
         admin: raw.admin.as_ref().is_some_and(|admin| *admin.get_ref()),
         stats: raw.stats.as_ref().is_some_and(|stats| *stats.get_ref()),
         databases: raw.databases.iter().map(|name| name.get_ref().clone()).collect(),
+        pool_size: raw
+            .pool_size
+            .as_ref()
+            .map(|written| count("pool_size", Some(written), POOL_SIZE_MAX, defaults::POOL_SIZE, notes)),
+        limits: limits(&raw.limits, notes),
     })
 }
 

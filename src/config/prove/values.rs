@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::mistake::{Notes, similar};
+use crate::config::raw::RawLimits;
 use crate::config::reader::{Placed, quoted_list};
-use crate::types::limits::{NAME_BYTES_MAX, TIMEOUT_MAX};
+use crate::config::{ClientLimits, defaults};
+use crate::types::limits::{CLIENTS_MAX, NAME_BYTES_MAX, TIMEOUT_MAX};
 
 /// A whole number from 1 to `most`; the default when absent or wrong.
 pub(super) fn count(
@@ -150,4 +152,22 @@ pub(super) fn name_fits(what: &str, name: &Placed<String>, notes: &mut Notes<'_>
         return true;
     }
     false
+}
+
+/// Limits of a user or of a database; "off" is none.
+pub(super) fn limits(raw: &RawLimits, notes: &mut Notes<'_>) -> ClientLimits {
+    const ADVISED: Duration = Duration::from_secs(60);
+    let mut time = |name: &str, value: Option<&Placed<String>>| {
+        let value = value.filter(|written| written.get_ref() != "off")?;
+        Some(duration(name, Some(value), ADVISED, notes))
+    };
+    ClientLimits {
+        statement_time: time("statement_timeout", raw.statement_timeout.as_ref()),
+        idle_in_transaction: time("idle_in_transaction_timeout", raw.idle_in_transaction_timeout.as_ref()),
+        idle_session: time("idle_session_timeout", raw.idle_session_timeout.as_ref()),
+        clients_max: raw
+            .max_clients
+            .as_ref()
+            .map(|written| count("max_clients", Some(written), CLIENTS_MAX, defaults::CLIENTS, notes)),
+    }
 }

@@ -9,7 +9,6 @@ use crate::planning::Access;
 use crate::protocol::backend::Status;
 use crate::protocol::frontend::encode;
 use crate::session::turn::ends_session;
-use crate::types::limits::{GATHER_BYTES_MAX, GATHER_ROWS_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
 impl Session {
@@ -54,7 +53,8 @@ impl Session {
             .iter()
             .map(|table| Pull { copy_in: copy_in(table), analyze: several.then(|| analyze(table)) })
             .collect();
-        let limits = Limits { rows: GATHER_ROWS_MAX, bytes: GATHER_BYTES_MAX };
+        let config = &self.database.config;
+        let limits = Limits { rows: config.gather_rows_max, bytes: config.gather_bytes_max };
         let (client, transaction) = (&mut self.client, &mut self.transaction);
         let Some(mut apart) = transaction.take_apart(scratch) else {
             return Err(ClientError::new(SqlState::INTERNAL_ERROR, "the scratch connection is held").into());

@@ -23,6 +23,8 @@ fn user(name: &str, password: Option<&str>, admin: bool, databases: &[&str]) -> 
         server_password: None,
         admin,
         stats: false,
+        pool_size: None,
+        limits: crate::config::ClientLimits::default(),
         databases: databases.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
@@ -37,6 +39,9 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,
+        limits: crate::config::ClientLimits::default(),
+        gather_rows_max: 1,
+        gather_bytes_max: 1,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
         max_replica_lag: None,
