@@ -201,6 +201,11 @@ fn a_promoted_replica_is_followed_and_nothing_acknowledged_is_lost() {
     (0..2).for_each(|shard| synchronise(cluster.primary(shard), 1));
     let proxy = Proxy::start(&cluster, &config(&cluster, ""));
     let mut ops = connect(&cluster, &proxy, "shardway");
+    becomes("the replica's part is shown", || {
+        let rows = ops.rows("SHOW NODES");
+        let row = rows.iter().find(|row| row[4] == replica.port().to_string()).expect("it is listed");
+        row[17] == "sync"
+    });
     let seen = Seen::default();
     under_load(&cluster, &proxy, &seen, || {
         becomes("clients write", || seen.acknowledged.lock().expect("no panics").len() > 200);

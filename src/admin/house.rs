@@ -123,6 +123,10 @@ pub struct NodeState {
     pub timeline: Option<i32>,
     pub lag_bytes: Option<u64>,
     pub lag: Option<Duration>,
+    /// Of a replica: sync, async, quorum or potential.
+    pub sync_state: Option<String>,
+    /// Replication slots on it.
+    pub slots: Option<String>,
     /// Why it isn't fit for its part.
     pub problem: Option<String>,
 }

@@ -82,6 +82,10 @@ pub struct Standing {
     /// Behind the primary; 0 for the primary itself.
     pub lag_bytes: u64,
     pub lag: Duration,
+    /// Of a replica, as the primary has it: sync, async, quorum or potential.
+    pub sync_state: Option<String>,
+    /// Its replication slots, each with whether somebody uses it.
+    pub slots: Option<String>,
     /// Why it isn't fit for its part: a replica isn't read then.
     pub problem: Option<String>,
 }

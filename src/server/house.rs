@@ -213,6 +213,8 @@ impl House for Premises {
                     timeline: standing.map(|standing| standing.timeline),
                     lag_bytes: standing.map(|standing| standing.lag_bytes),
                     lag: standing.map(|standing| standing.lag),
+                    sync_state: standing.and_then(|standing| standing.sync_state.clone()),
+                    slots: standing.and_then(|standing| standing.slots.clone()),
                     problem: standing.and_then(|standing| standing.problem.clone()),
                 });
             }

@@ -85,6 +85,8 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
         ("in_use", Int4),
         ("connects", Int8),
         ("connect_failures", Int8),
+        ("sync_state", Text),
+        ("slots", Text),
     ]);
     for node in house.nodes() {
         let address = format!("{}:{}", node.host, node.port);
@@ -110,7 +112,9 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
             node.connections,
             node.leased,
             figures.total(NodeTotal::Connects),
-            figures.total(NodeTotal::ConnectFailures)
+            figures.total(NodeTotal::ConnectFailures),
+            node.sync_state,
+            node.slots
         ]);
     }
     answer

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::judge::{Seen, Sight};
+use super::judge::{Details, Seen, Sight};
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
 use crate::session::database::Database;
@@ -24,7 +24,12 @@ const LOOK: &str = "
             (SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver))
         ELSE ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int4 END,
         ((CASE WHEN r THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END)
-            - '0/0'::pg_catalog.pg_lsn)::int8
+            - '0/0'::pg_catalog.pg_lsn)::int8,
+        (SELECT pg_catalog.string_agg(application_name || '=' || sync_state, E'\n') FROM pg_catalog.pg_stat_replication),
+        (SELECT pg_catalog.string_agg(slot_name || CASE WHEN active THEN ' (active)' ELSE ' (unused)' END, ', ' ORDER BY slot_name)
+            FROM pg_catalog.pg_replication_slots),
+        (SELECT COALESCE(pg_catalog.substring(conninfo, 'application_name=''?([^'' ]+)'),
+            NULLIF(pg_catalog.current_setting('cluster_name'), ''), 'walreceiver') FROM pg_catalog.pg_stat_wal_receiver)
     FROM pg_catalog.pg_is_in_recovery() AS r, pg_catalog.pg_control_system() AS s";
 
 impl Eye {
@@ -95,6 +100,11 @@ impl Eye {
             timeline: row.try_get(2).map_err(failed)?,
             position: position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0),
             at: began,
+            details: Details {
+                streams: row.try_get(4).map_err(failed)?,
+                slots: row.try_get(5).map_err(failed)?,
+                name: row.try_get(6).map_err(failed)?,
+            },
         })
     }
 }

@@ -26,6 +26,28 @@ pub(super) struct Seen {
     pub position: u64,
     /// When it was asked, or before.
     pub at: Instant,
+    pub details: Details,
+}
+
+/// What only those want to know who look at the nodes.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Details {
+    /// Of a primary: who streams from it, a line each, as in `name=sync`.
+    pub streams: Option<String>,
+    pub slots: Option<String>,
+    /// The name by which it streams.
+    pub name: Option<String>,
+}
+
+impl Details {
+    /// How the primary counts the standby of that name.
+    pub(super) fn sync_state_of(&self, name: &str) -> Option<String> {
+        let lines = self.streams.as_deref()?.lines();
+        lines
+            .filter_map(|line| line.rsplit_once('='))
+            .find(|(stream, _)| *stream == name)
+            .map(|(_, state)| state.to_owned())
+    }
 }
 
 impl Sight {
@@ -153,6 +175,8 @@ pub(super) fn judge(
         timeline: 0,
         lag_bytes: 0,
         lag: Duration::ZERO,
+        sync_state: None,
+        slots: None,
         problem,
     };
     let seen = match sight {
@@ -185,7 +209,9 @@ pub(super) fn judge(
         _ => None,
     };
     let (is_standby, timeline) = (seen.is_standby, seen.timeline);
-    Some(Standing { is_standby, timeline, lag_bytes, lag, problem })
+    let name = seen.details.name.as_deref();
+    let sync_state = leader.zip(name).and_then(|(leader, name)| leader.details.sync_state_of(name));
+    Some(Standing { is_standby, timeline, lag_bytes, lag, sync_state, slots: seen.details.slots.clone(), problem })
 }
 
 #[cfg(test)]
@@ -193,15 +219,36 @@ mod tests {
     use super::*;
 
     fn primary(timeline: i32) -> Sight {
-        Sight::Seen(Seen { is_standby: false, system: 1, timeline, position: 100, at: Instant::now() })
+        Sight::Seen(Seen {
+            is_standby: false,
+            system: 1,
+            timeline,
+            position: 100,
+            at: Instant::now(),
+            details: Details::default(),
+        })
     }
 
     fn standby(timeline: i32) -> Sight {
-        Sight::Seen(Seen { is_standby: true, system: 1, timeline, position: 100, at: Instant::now() })
+        Sight::Seen(Seen {
+            is_standby: true,
+            system: 1,
+            timeline,
+            position: 100,
+            at: Instant::now(),
+            details: Details::default(),
+        })
     }
 
     fn stranger(is_standby: bool) -> Sight {
-        Sight::Seen(Seen { is_standby, system: 2, timeline: 9, position: 100, at: Instant::now() })
+        Sight::Seen(Seen {
+            is_standby,
+            system: 2,
+            timeline: 9,
+            position: 100,
+            at: Instant::now(),
+            details: Details::default(),
+        })
     }
 
     fn away() -> Sight {
@@ -273,9 +320,25 @@ mod tests {
     }
 
     #[test]
+    fn a_standby_is_found_among_those_that_stream() {
+        let streams = Some("a=sync\nb=c=async".to_owned());
+        let details = Details { streams, ..Details::default() };
+        assert_eq!(details.sync_state_of("a").as_deref(), Some("sync"));
+        assert_eq!(details.sync_state_of("b=c").as_deref(), Some("async"));
+        assert_eq!(details.sync_state_of("c"), None);
+    }
+
+    #[test]
     fn a_replica_is_judged_by_what_it_is() {
         let (none, second) = ((0, Duration::ZERO), Duration::from_secs(1));
-        let leader = Seen { is_standby: false, system: 1, timeline: 1, position: 100, at: Instant::now() };
+        let leader = Seen {
+            is_standby: false,
+            system: 1,
+            timeline: 1,
+            position: 100,
+            at: Instant::now(),
+            details: Details::default(),
+        };
         let problem = |leader: Option<&Seen>, sight: Sight, lag, limit| {
             judge(leader, &sight, lag, &Limits { lag: limit, ..Limits::default() })
                 .and_then(|standing| standing.problem)

@@ -185,6 +185,8 @@ impl Watch {
                     timeline: seen.timeline,
                     lag_bytes: 0,
                     lag: Duration::ZERO,
+                    sync_state: None,
+                    slots: seen.details.slots.clone(),
                     problem: None,
                 })
             } else {
