@@ -146,6 +146,7 @@ pub(super) fn route(text: Text<'_>, direction: CopyDirection, scene: &Scene, nam
         return build::refused(refusal);
     }
     match (&found.location, direction) {
+        (Location::Sharded(_), CopyDirection::ToStdout) if names.atomic => build::refused(refusal::copy_atomic()),
         (Location::Sharded(sharded), CopyDirection::ToStdout) => out_of(&found, sharded),
         (Location::Reference, CopyDirection::ToStdout) => routed(Route::Any),
         (Location::Sharded(_) | Location::Reference, _) => into(text, behind, &found, scene),

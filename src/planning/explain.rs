@@ -23,8 +23,12 @@ use crate::types::{KeyType, ShardId};
 pub fn offline(database: &DatabaseConfig, sql: &str) -> Result<String, String> {
     let scene = assumed_scene(database)?;
     let map = Arc::clone(&scene.map);
-    let names =
-        Names { search_path: vec!["public".to_owned()], temporary: BTreeSet::new(), standard_conforming_strings: true };
+    let names = Names {
+        search_path: vec!["public".to_owned()],
+        temporary: BTreeSet::new(),
+        standard_conforming_strings: true,
+        atomic: false,
+    };
     let mut lexed = Lexed::default();
     lex(sql.as_bytes(), &LexOptions { standard_conforming_strings: true }, &mut lexed)
         .map_err(|error| format!("unterminated quote or comment at byte {}", error.at))?;

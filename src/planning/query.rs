@@ -52,7 +52,9 @@ fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed 
             _ => {}
         }
     }
-    let route = match planned(&statement, &locations, scene, (text, names, as_one)) {
+    // Parts of one moment are gathered.
+    let gathers = as_one || names.atomic;
+    let route = match planned(&statement, &locations, scene, (text, names, gathers)) {
         Ok(route) => route,
         Err((refusal, who)) => Route::Refused(refusal, who),
     };

@@ -340,6 +340,14 @@ pub fn insert_query(table: &str, key: &str) -> Refusal {
     )
 }
 
+pub fn copy_atomic() -> Refusal {
+    Refusal::new(
+        "COPY of a sharded table is not supported with shardway.consistency = 'atomic'",
+        "The shards' rows are read one shard after the other",
+        "Use COPY (SELECT ...) TO STDOUT.",
+    )
+}
+
 pub fn not_transferred(what: &str) -> Refusal {
     Refusal::new(
         format!("INSERT from a query with {what} is not supported unless its rows stay on one shard"),

@@ -37,6 +37,8 @@ pub struct Names {
     /// Tables, views and sequences that the session has created in pg_temp.
     pub temporary: BTreeSet<String>,
     pub standard_conforming_strings: bool,
+    /// `SET shardway.consistency = 'atomic'`: what is read from several shards must be of one moment.
+    pub atomic: bool,
 }
 
 impl Names {

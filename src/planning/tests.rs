@@ -40,7 +40,12 @@ fn scene() -> Scene {
 }
 
 fn names() -> Names {
-    Names { search_path: vec!["public".to_owned()], temporary: BTreeSet::new(), standard_conforming_strings: true }
+    Names {
+        search_path: vec!["public".to_owned()],
+        temporary: BTreeSet::new(),
+        standard_conforming_strings: true,
+        atomic: false,
+    }
 }
 
 fn lexed(sql: &[u8]) -> Option<Lexed> {

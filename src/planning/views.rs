@@ -45,6 +45,7 @@ pub fn look(scene: &Scene, relation: &Relation, refusal: Refusal, depth: usize) 
         search_path: vec!["pg_catalog".to_owned()],
         temporary: std::collections::BTreeSet::new(),
         standard_conforming_strings: true,
+        atomic: false,
     };
     let pieces = build::pieces(definition.as_bytes(), &LexOptions { standard_conforming_strings: true });
     let text = Text { sql: definition.as_bytes(), pieces: &pieces };

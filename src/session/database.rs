@@ -267,6 +267,11 @@ impl Database {
         self.scratch.attach(site, definitions).await
     }
 
+    /// Every shard.
+    pub(super) fn shard_ids(&self) -> Vec<ShardId> {
+        (0..self.shards.len()).filter_map(|position| u16::try_from(position).ok()).map(ShardId::new).collect()
+    }
+
     /// The database's name on the home shard's server.
     pub(super) fn name_at_home(&self) -> Option<&str> {
         let home = self.shards.get(self.config.home.index())?;

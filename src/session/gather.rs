@@ -246,7 +246,7 @@ impl Session {
         names.map(|(_, name)| gather::database_definition(name, database)).collect()
     }
 
-    async fn undone_gather(&mut self, undone: Undone) -> Failure {
+    pub(super) async fn undone_gather(&mut self, undone: Undone) -> Failure {
         match undone {
             Undone::Proxy(error) => error.into(),
             Undone::Server { frame, .. } => {

@@ -56,6 +56,11 @@ impl Session {
                 });
                 self.set_own(&setting.name, value);
             }
+            SessionCommand::Reset { name, .. } if name == "shardway.consistency" => {
+                self.reads_atomic = false;
+                self.refresh_names();
+                backend::command_complete(&mut self.client.outbound, "RESET");
+            }
             SessionCommand::Reset { name, .. } => {
                 if matches!(name.as_str(), "shardway.key" | "shardway.shard") {
                     self.hint = None;
@@ -72,6 +77,8 @@ impl Session {
                     (Some(Hint::Key(key)), "shardway.key") => key.clone(),
                     (Some(Hint::Shard(shard)), "shardway.shard") => shard.clone(),
                     (_, "shardway.key" | "shardway.shard") => String::new(),
+                    (_, "shardway.consistency") if self.reads_atomic => "atomic".to_owned(),
+                    (_, "shardway.consistency") => "default".to_owned(),
                     _ => match self.freshness.show(name, &self.database.config) {
                         Some(Ok(value)) => value,
                         Some(Err(error)) => return self.say_error(&error),
@@ -91,11 +98,31 @@ impl Session {
     fn unknown_own(&mut self, name: &str) {
         let text = format!("unrecognized configuration parameter \"{name}\"");
         self.say_error(&ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint(
-            "Shardway has shardway.key, shardway.shard, shardway.read, shardway.max_staleness and shardway.token.",
+            "Shardway has shardway.key, shardway.shard, shardway.consistency, shardway.read, shardway.max_staleness and shardway.token.",
         ));
     }
 
+    /// If reads from several shards are to be of one moment.
+    fn set_consistency(&mut self, value: Option<&str>) {
+        self.reads_atomic = match value.map(str::to_ascii_lowercase).as_deref() {
+            Some("atomic") => true,
+            None | Some("" | "default") => false,
+            Some(other) => {
+                let text = format!("invalid value for parameter \"shardway.consistency\": \"{other}\"");
+                self.say_error(
+                    &ClientError::new(SqlState::INVALID_PARAMETER_VALUE, text).hint("It is 'atomic' or 'default'."),
+                );
+                return;
+            }
+        };
+        self.refresh_names();
+        backend::command_complete(&mut self.client.outbound, "SET");
+    }
+
     fn set_own(&mut self, name: &str, value: Option<String>) {
+        if name == "shardway.consistency" {
+            return self.set_consistency(value.as_deref());
+        }
         let written = value.as_deref().unwrap_or_default();
         match self.freshness.set(name, written, &self.database.config) {
             Some(Ok(())) => return backend::command_complete(&mut self.client.outbound, "SET"),

@@ -458,6 +458,7 @@ pub(super) fn default_names() -> Arc<KeyedNames> {
             search_path: vec!["public".to_owned()],
             temporary: BTreeSet::new(),
             standard_conforming_strings: true,
+            atomic: false,
         })
     });
     Arc::clone(&DEFAULT)
@@ -578,6 +579,7 @@ impl Session {
             search_path,
             temporary: self.temporary.iter().cloned().collect(),
             standard_conforming_strings: self.standard_conforming_strings,
+            atomic: self.reads_atomic,
         };
         if self.names.names != names {
             self.names = KeyedNames::new(names);

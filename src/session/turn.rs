@@ -84,6 +84,8 @@ pub struct Session {
     pub(super) again: super::again::Again,
     /// How fresh what this client reads has to be.
     pub(super) freshness: super::freshness::Freshness,
+    /// `SET shardway.consistency = 'atomic'`.
+    pub(super) reads_atomic: bool,
     /// Names of the temporary tables that the session made.
     pub(super) temporary: Vec<String>,
     pub(super) greeting: Arc<super::welcome::Greeting>,

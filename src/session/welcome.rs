@@ -138,6 +138,7 @@ pub async fn welcome(
         hint,
         again: super::again::Again::default(),
         freshness,
+        reads_atomic: false,
         temporary: Vec::new(),
         names: super::planner::default_names(),
         greeting: Arc::clone(&greeting),

@@ -193,6 +193,19 @@ impl Session {
         }
     }
 
+    /// The same query of the proxy's own on each of these shards.
+    pub(super) async fn ask_each(&mut self, shards: &[ShardId], sql: &str) -> Result<Vec<Answer>, Undone> {
+        let sql = Bytes::copy_from_slice(sql.as_bytes());
+        let parts: Vec<Part> = shards.iter().map(|shard| Part::whole(*shard, sql.clone())).collect();
+        let mut answers = self.ask_parts(&parts, None, LAST_WORDS_WAIT).await?;
+        for (answer, shard) in answers.iter_mut().zip(shards) {
+            if let Some(failure) = answer.failure.take() {
+                return Err(undone(*shard, failure));
+            }
+        }
+        Ok(answers)
+    }
+
     async fn ask_parts(
         &mut self,
         parts: &[Part],

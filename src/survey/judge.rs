@@ -36,7 +36,7 @@ const OPTIONS: LexOptions = LexOptions { standard_conforming_strings: true };
 
 impl Judge {
     pub fn new(scene: Scene, search_path: Vec<String>) -> Self {
-        let names = Names { search_path, temporary: BTreeSet::new(), standard_conforming_strings: true };
+        let names = Names { search_path, temporary: BTreeSet::new(), standard_conforming_strings: true, atomic: false };
         Self { scene, names, hint: None, templates: TemplateCache::default() }
     }
 

@@ -67,6 +67,11 @@ fn proxy() -> u32 {
     *PROXY.get_or_init(rand::random)
 }
 
+/// If the transaction of that name is anchored at that shard.
+pub fn anchor_of(gid: &str, shard: &str) -> bool {
+    gid.split(':').nth(2) == Some(plain(shard).as_str())
+}
+
 /// The name if it is short and needs no quoting, else a hash of it.
 fn plain(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);

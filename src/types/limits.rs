@@ -315,6 +315,10 @@ pub const TXN_RETENTION: Duration = Duration::from_secs(300);
 
 const _: () = assert!(ANCHOR_WAIT_MAX.as_secs() * 5 < TXN_RETENTION.as_secs());
 
+/// How long a statement looks for snapshots of the shards that are of one moment: commits in two phases take
+/// milliseconds, and a participant that is away keeps its part from being seen for longer than a client waits.
+pub const CONSISTENT_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often old records are looked for; and how many of them at a time, so that no pass takes long.
 pub const TXN_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// See [`TXN_SWEEP_INTERVAL`].

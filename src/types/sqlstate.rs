@@ -27,6 +27,7 @@ impl SqlState {
     pub const INVALID_CURSOR_NAME: Self = Self("34000");
     pub const INVALID_SAVEPOINT: Self = Self("3B001");
     pub const INVALID_CATALOG_NAME: Self = Self("3D000");
+    pub const SERIALIZATION_FAILURE: Self = Self("40001");
     pub const DEADLOCK_DETECTED: Self = Self("40P01");
     pub const INSUFFICIENT_PRIVILEGE: Self = Self("42501");
     pub const UNDEFINED_OBJECT: Self = Self("42704");

@@ -259,3 +259,55 @@ fn without_the_fence_money_is_lost() {
     let findings = bank.close();
     assert!(!findings.lines.is_empty(), "{} transfers, and nothing wrong is seen", findings.committed);
 }
+
+/// What `SET shardway.consistency = 'atomic'` promises, while commits are held between their shards.
+#[test]
+fn atomic_reads_see_no_half_of_a_transfer() {
+    let bank = Bank::open("decided:hold:20:30");
+    let address = bank.proxies[0].read().expect("not poisoned").address();
+    let reader = Mutex::new(Wire::connect(address));
+    let whole = (ACCOUNTS * 1000).to_string();
+    let (seen, late) = (AtomicI64::new(0), AtomicI64::new(0));
+    {
+        let mut wire = reader.lock().expect("not poisoned");
+        wire.run("SET shardway.consistency = 'atomic'");
+        assert_eq!(wire.value("SHOW shardway.consistency"), "atomic");
+    }
+    bank.run(seconds(4), |_| {
+        let mut wire = reader.lock().expect("not poisoned");
+        for sql in ["SELECT sum(balance) FROM accounts", "SELECT sum(a.balance) FROM (SELECT balance FROM accounts) a"]
+        {
+            let frames = wire.query(sql);
+            match sqlstate(&frames).as_deref() {
+                None => {
+                    let value =
+                        frames.iter().find(|frame| frame.tag == b'D').and_then(|frame| frame.values()[0].clone());
+                    assert_eq!(value.as_deref(), Some(whole.as_str()), "{sql}");
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+                // It was told that it can be tried again.
+                Some("40001") => drop(late.fetch_add(1, Ordering::Relaxed)),
+                Some(other) => panic!("{sql}: {other}"),
+            }
+        }
+        wire.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        let frames = wire.query("SELECT sum(balance) FROM accounts");
+        match sqlstate(&frames).as_deref() {
+            None => assert_eq!(wire.value("SELECT sum(balance) FROM accounts"), whole),
+            Some("40001") => drop(late.fetch_add(1, Ordering::Relaxed)),
+            Some(other) => panic!("in a block: {other}"),
+        }
+        wire.run("ROLLBACK");
+    });
+    let mut wire = reader.lock().expect("not poisoned");
+    wire.run("BEGIN");
+    assert_eq!(wire.fails("SELECT sum(balance) FROM accounts"), "0A000");
+    wire.run("ROLLBACK");
+    wire.run("RESET shardway.consistency");
+    assert_eq!(wire.value("SHOW shardway.consistency"), "default");
+    drop(wire);
+    let (seen, late) = (seen.load(Ordering::Relaxed), late.load(Ordering::Relaxed));
+    println!("{seen} sums, {late} times none");
+    assert!(seen > 5, "{seen} sums, {late} times none");
+    assert!(bank.close().committed > 10, "nothing was moved");
+}

@@ -77,6 +77,7 @@ pub struct Case {
     temporary: BTreeSet<String>,
     hint: Option<Hint>,
     strings: bool,
+    atomic: bool,
     parameters: Vec<(u32, String, bool)>,
 }
 
@@ -90,6 +91,7 @@ impl Default for Case {
             temporary: BTreeSet::new(),
             hint: None,
             strings: true,
+            atomic: false,
             parameters: Vec::new(),
         }
     }
@@ -108,6 +110,7 @@ impl Case {
             "temp" => self.temporary = list().collect(),
             "set" => self.hint = Some(Hint::parse(rest).expect("a hint")),
             "strings" => self.strings = rest != "off",
+            "atomic" => self.atomic = true,
             "params" => self.parameters = list().map(|item| parameter(&item)).collect(),
             other => panic!("unknown directive {other}"),
         }
@@ -305,6 +308,7 @@ pub fn render(case: &Case, sql: &str) -> String {
         search_path: case.path.clone(),
         temporary: case.temporary.clone(),
         standard_conforming_strings: case.strings,
+        atomic: case.atomic,
     };
     let mut lexed = Lexed::default();
     if lex(sql.as_bytes(), &LexOptions { standard_conforming_strings: case.strings }, &mut lexed).is_err() {

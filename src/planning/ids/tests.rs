@@ -65,8 +65,12 @@ fn scene() -> Scene {
 
 /// The text as it is sent, its values named by their sequence; or that nothing is filled in.
 fn filled(sql: &str) -> String {
-    let names =
-        Names { search_path: vec!["public".to_owned()], temporary: BTreeSet::new(), standard_conforming_strings: true };
+    let names = Names {
+        search_path: vec!["public".to_owned()],
+        temporary: BTreeSet::new(),
+        standard_conforming_strings: true,
+        atomic: false,
+    };
     let mut lexed = Lexed::default();
     lex(sql.as_bytes(), &OPTIONS, &mut lexed).expect("it can be lexed");
     let template = Template::build(sql.as_bytes(), &lexed, &scene(), &names);

@@ -22,6 +22,7 @@ impl Session {
         let mut shards: Vec<ShardId> = gathering.pulls.iter().flatten().copied().collect();
         shards.sort_unstable();
         shards.dedup();
+        let agreed = self.reads_atomic && shards.len() > 1 && self.agree().await?;
         let mut waiting = Vec::new();
         for &shard in &shards {
             if let Err(error) = self.reach(shard, access).await {
@@ -71,6 +72,9 @@ impl Session {
         let pulled = pull(client, &mut apart.lease, &mut sources, &pulls, around, limits).await;
         drop(sources);
         self.transaction.put_apart(apart);
+        if agreed {
+            self.end_agreement(if pulled.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        }
         match pulled {
             Ok(_) => Ok(()),
             Err(error) => {
