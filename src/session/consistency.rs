@@ -23,6 +23,10 @@ impl Session {
         let is_fresh = !self.transaction.in_block()
             && !self.transaction.is_spread()
             && self.transaction.held().iter().all(|held| held.lease.status == Status::Idle);
+        for &shard in &shards {
+            // That it has the table in which such transactions leave their records.
+            self.database.make_two_phase_ready(shard, false).await?;
+        }
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
