@@ -2,7 +2,8 @@
 //! three and seven shards. Anything but the same answer or a refusal (0A000) fails.
 //!
 //! `SHARDWAY_ORACLE_ONLY` runs only the entries whose file and line, or whose text, contain it. `SHARDWAY_ORACLE_SEED`
-//! and `SHARDWAY_ORACLE_COUNT` are the random statements' seed and how many there are for each number of shards.
+//! and `SHARDWAY_ORACLE_COUNT` are the random statements' seed and how many there are for each number of shards, `SHARDWAY_ORACLE_TRANSACTIONS` how many
+//! random transactions.
 
 mod support;
 
@@ -26,6 +27,8 @@ mod sources;
 mod state;
 #[path = "oracle/statement.rs"]
 mod statement;
+#[path = "oracle/transactions.rs"]
+mod transactions;
 #[path = "oracle/wire.rs"]
 mod wire;
 #[path = "oracle/world.rs"]
@@ -34,6 +37,7 @@ mod world;
 use generate::Generator;
 use run::{Runner, Tally};
 use statement::Statement;
+use transactions::Transaction;
 use world::Environment;
 
 const SHOWN_FAILURES: usize = 100;
@@ -42,6 +46,8 @@ const SHOWN_FAILURES: usize = 100;
 const SEED: u64 = 20_261_126;
 /// For each number of shards; several answers are compared for each.
 const RANDOM_STATEMENTS: u64 = 300;
+/// Likewise.
+const RANDOM_TRANSACTIONS: u64 = 60;
 const SHRINK_STEPS: usize = 30;
 
 /// Runs all lists with this many shards.
@@ -90,6 +96,39 @@ fn random(shards: usize) {
         if !runner.run(&statement.entry(format!("seed {seed} number {number}"))) {
             shrink(&mut runner, statement);
         }
+        if runner.tally.failures.len() > SHOWN_FAILURES {
+            break;
+        }
+    }
+    let tally = runner.tally;
+    conclude(&tally, &environment);
+}
+
+/// Runs random transactions with this many shards: every answer is compared, and what is stored at their ends.
+fn random_transactions(shards: usize) {
+    let seed = number("SHARDWAY_ORACLE_SEED").unwrap_or(SEED);
+    let count = number("SHARDWAY_ORACLE_TRANSACTIONS").unwrap_or(RANDOM_TRANSACTIONS);
+    println!("SHARDWAY_ORACLE_SEED={seed} SHARDWAY_ORACLE_TRANSACTIONS={count}");
+    let mut environment = Environment::with(shards);
+    let mut runner = Runner::new(&mut environment);
+    for number in 0..count {
+        let mut transaction = Transaction::random(&mut Generator::new(seed.wrapping_add(number)));
+        if runner.run(&transaction.entry(format!("seed {seed} transaction {number}"))) {
+            continue;
+        }
+        for _ in 0..SHRINK_STEPS {
+            let failures = runner.tally.failures.len();
+            let still_fails = |smaller: &Transaction| {
+                let fails = !runner.run(&smaller.entry("smaller".to_owned()));
+                runner.tally.failures.truncate(failures);
+                fails
+            };
+            match transaction.smaller().into_iter().find(still_fails) {
+                Some(smaller) => transaction = smaller,
+                None => break,
+            }
+        }
+        runner.run(&transaction.entry(format!("smallest {}", transaction.lines.join("; "))));
         if runner.tally.failures.len() > SHOWN_FAILURES {
             break;
         }
@@ -170,4 +209,14 @@ fn random_over_three_shards() {
 #[test]
 fn random_over_seven_shards() {
     random(7);
+}
+
+#[test]
+fn random_transactions_over_two_shards() {
+    random_transactions(2);
+}
+
+#[test]
+fn random_transactions_over_three_shards() {
+    random_transactions(3);
 }

@@ -360,3 +360,25 @@ async fn references_that_leave_their_shard_are_in_the_way() {
     assert_eq!(simple(&client, "DELETE FROM pets WHERE name IN ('x', 'y') RETURNING person").await.len(), 2);
     assert_eq!(code(&client, "UPDATE pets SET person = person WHERE name = 'z'").await, "0A000");
 }
+
+#[tokio::test]
+async fn row_locks_on_all_shards_hold_until_the_transaction_ends() {
+    let (one, other) = (connect().await, connect().await);
+    simple(&one, "INSERT INTO wide (id, b) VALUES (7001, 'lock'), (7002, 'lock'), (7003, 'lock'), (7004, 'lock')")
+        .await;
+    simple(&one, "BEGIN").await;
+    let locked = simple(&one, "SELECT id FROM wide WHERE b = 'lock' AND id > 7001 ORDER BY id FOR UPDATE").await;
+    assert_eq!(locked, ["7002", "7003", "7004"]);
+    for id in 7002..=7004 {
+        let sql = format!("SELECT id FROM wide WHERE id = {id} FOR UPDATE NOWAIT");
+        assert_eq!(code(&other, &sql).await, "55P03");
+    }
+    assert_eq!(code(&other, "SELECT id FROM wide WHERE b = 'lock' FOR SHARE NOWAIT").await, "55P03");
+    let free = "SELECT id FROM wide WHERE b = 'lock' ORDER BY id FOR UPDATE SKIP LOCKED";
+    assert_eq!(simple(&other, free).await, ["7001"]);
+    simple(&one, "UPDATE wide SET b = 'changed' WHERE b = 'lock' AND id > 7001").await;
+    simple(&one, "COMMIT").await;
+    assert_eq!(simple(&other, free).await, ["7001"]);
+    simple(&one, "DELETE FROM wide WHERE id BETWEEN 7001 AND 7004").await;
+    nothing_stays_prepared();
+}

@@ -8,13 +8,13 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::replies::{ClientFrame, Expect, timed_out, without_fatal};
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, Severity, tag};
-use crate::protocol::frame::{self, Header};
+use crate::protocol::frame::{self, HEADER_BYTES, Header};
 use crate::protocol::numbering::{Carrier, Strange};
 use crate::types::limits::{CANCEL_WAIT_MAX, COLLECTED_BYTES_MAX, FRAME_BYTES_MAX, NOTICES_MAX};
 
@@ -67,6 +67,51 @@ impl Answer {
         };
         self.rows.get(start..*self.ends.get(number)?)
     }
+}
+
+impl Answer {
+    /// Takes the last column, which isn't for the client, out of the description and the rows; what it had. `None`: there
+    /// is none, or a row has NULL in it.
+    pub fn cut_keys(&mut self) -> Option<Vec<String>> {
+        if let Some(frame) = self.description.take().filter(|frame| frame.first() == Some(&tag::ROW_DESCRIPTION)) {
+            self.description = Some(without_last_field(&frame)?);
+        }
+        let (mut rows, mut ends, mut keys) = (BytesMut::new(), Vec::new(), Vec::new());
+        for number in 0..self.ends.len() {
+            let frame = self.row(number)?;
+            let columns = usize::from(u16::from_be_bytes(*frame.get(HEADER_BYTES..)?.first_chunk()?));
+            let mut at = HEADER_BYTES + 2;
+            for _ in 1..columns {
+                let len = i32::from_be_bytes(*frame.get(at..)?.first_chunk()?);
+                at += 4 + usize::try_from(len).unwrap_or(0);
+            }
+            keys.push(String::from_utf8_lossy(frame.get(at + 4..)?).into_owned());
+            rows.put_u8(tag::DATA_ROW);
+            rows.put_u32(u32::try_from(at - 1).ok()?);
+            rows.put_u16(u16::try_from(columns.checked_sub(1)?).ok()?);
+            rows.extend_from_slice(frame.get(HEADER_BYTES + 2..at)?);
+            ends.push(rows.len());
+        }
+        (self.rows, self.ends) = (rows, ends);
+        Some(keys)
+    }
+}
+
+/// A RowDescription with one column less.
+fn without_last_field(frame: &[u8]) -> Option<Bytes> {
+    /// OIDs, number, size, modifier and format behind the name (PostgreSQL, "Message Formats").
+    const FIELD_BYTES: usize = 18;
+    let columns = u16::from_be_bytes(*frame.get(HEADER_BYTES..)?.first_chunk()?).checked_sub(1)?;
+    let mut at = HEADER_BYTES + 2;
+    for _ in 0..columns {
+        at += frame.get(at..)?.iter().position(|byte| *byte == 0)? + 1 + FIELD_BYTES;
+    }
+    let mut out = BytesMut::with_capacity(at);
+    out.put_u8(tag::ROW_DESCRIPTION);
+    out.put_u32(u32::try_from(at - 1).ok()?);
+    out.put_u16(columns);
+    out.extend_from_slice(frame.get(HEADER_BYTES + 2..at)?);
+    Some(out.freeze())
 }
 
 /// Sends what is queued on each and reads their answers to the end, all at once. When one has failed, the others may go

@@ -11,7 +11,7 @@ use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
 use super::template::{Parameters, Template};
 use super::transfer::Transfer;
-use super::writes::{Copies, How, Several};
+use super::writes::{Copies, How, Moves, Several};
 use crate::routing::key;
 use crate::sql::{Command, Lexed};
 use crate::types::{KeyType, ShardId, ShardSet};
@@ -101,6 +101,7 @@ impl Binding<'_> {
             match &routed.route {
                 Route::Refused(refusal, Override::Never) => return Err(refusal.clone()),
                 Route::Keyed(keyed) => {
+                    keyed.stays()?;
                     for new in keyed.uses.iter().filter(|uses| matches!(uses.rows, Rows::New(_))) {
                         self.agrees(new, shard)?;
                     }
@@ -159,6 +160,7 @@ impl Binding<'_> {
         }
         let shard = shard.ok_or_else(refusal::hint_not_applicable)?;
         if let Route::Keyed(keyed) = &routed.route {
+            keyed.stays()?;
             if keyed.home && shard != self.template.map.home() {
                 return Err(refusal::hint_and_home());
             }
@@ -182,6 +184,9 @@ impl Binding<'_> {
     }
 
     fn keyed(&self, keyed: &Keyed) -> Result<Plan, Refusal> {
+        if let Spread::Write(Several { how: How::Moves(moves), dated }) = &keyed.spread {
+            return self.moves(keyed, moves, *dated);
+        }
         if let [only] = &*keyed.uses
             && !keyed.home
             && let Some((shard, value)) = only.one_key(&self.call)
@@ -208,6 +213,38 @@ impl Binding<'_> {
                 (None, spread) => self.spread(spread, shards, &reached_by),
             },
         }
+    }
+
+    /// An UPDATE that sets the shard key.
+    fn moves(&self, keyed: &Keyed, moves: &Arc<Moves>, dated: bool) -> Result<Plan, Refusal> {
+        if dated && self.call.names_moment() {
+            return Err(refusal::dated_literal());
+        }
+        let (mut sources, mut goals, mut why) = (Vec::new(), Vec::new(), None);
+        for uses in &keyed.uses {
+            let reached = uses.reach(&self.call)?;
+            if matches!(uses.rows, Rows::New(_)) {
+                goals.extend(reached.shards);
+                continue;
+            }
+            if why.is_none() && !reached.shards.is_empty() {
+                why = Some(uses.why(reached.key));
+            }
+            sources.extend(reached.shards);
+        }
+        let Some(sources) = ShardSet::from_shards(sources) else {
+            return Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows });
+        };
+        let goal = goals.first().copied();
+        let stays = |shard: &ShardId| goal.is_none_or(|goal| goal == *shard);
+        if !moves.is_computed() && sources.as_slice().iter().all(stays) {
+            // A key that is NULL where it can't be moves nothing: the servers say what is wrong with it.
+            return Ok(match sources.single() {
+                Some(shard) => Plan::Single { shard, why: why.unwrap_or(Why::NoRows) },
+                None => Plan::WriteAll { shards: sources, moments: moves.moments.iter().cloned().collect() },
+            });
+        }
+        Ok(Plan::Move { sources, goal, moves: Arc::clone(moves) })
     }
 
     fn spread(&self, spread: &Spread, shards: ShardSet, reached_by: &[Vec<ShardId>]) -> Result<Plan, Refusal> {
@@ -277,6 +314,7 @@ impl Binding<'_> {
                     | Plan::Gather { .. }
                     | Plan::WriteAll { .. }
                     | Plan::InsertByShard(_)
+                    | Plan::Move { .. }
                     | Plan::WriteCopies { .. }
                     | Plan::Transfer { .. }
                     | Plan::CopyIn(_)
@@ -307,6 +345,7 @@ impl Binding<'_> {
         let layout = match &several.how {
             How::Shares(moments) => return Ok(Plan::WriteAll { shards, moments: Arc::clone(moments) }),
             How::Rows(layout) => layout,
+            How::Moves(_) => return Err(refusal::several_shards("UPDATE")),
             How::Fails => return Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
         };
         let new = keyed.uses.iter().find_map(|uses| match &uses.rows {

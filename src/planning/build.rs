@@ -403,7 +403,11 @@ fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
         && let Spread::Write(several) = &keyed.spread
     {
         let runs = (0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"]));
-        let same = matches!(several.how, How::Shares(_));
+        if runs && matches!(several.how, How::Moves(_)) {
+            inner.route = Route::Refused(refusal::explain(), Override::Never);
+            return inner;
+        }
+        let same = matches!(several.how, How::Shares(_) | How::Moves(_));
         keyed.spread = if same && !runs { Spread::Concatenate } else { Spread::Refused(refusal::explain()) };
     } else if matches!(inner.route, Route::Transfer(_))
         || matches!(&inner.route, Route::Keyed(keyed) if matches!(keyed.spread, Spread::Transfer(_)))

@@ -110,6 +110,10 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             let moments = if copies.moments.is_empty() && !fills { "" } else { ", one moment" };
             format!("the same on shards {}{moments}", names(shards.as_slice().iter().copied(), map))
         }
+        Plan::Move { sources, goal, .. } => {
+            let to = goal.map_or("where their new keys belong", |goal| map.shard_name(goal));
+            format!("moves rows of shards {} to {to}", names(sources.as_slice().iter().copied(), map))
+        }
         Plan::InsertByShard(rows) => {
             let each: Vec<String> = rows
                 .shares

@@ -152,6 +152,9 @@ impl Gather {
 
 fn clauses(scope: &Scope) -> Result<(), Refusal> {
     let features = &scope.features;
+    if features.locking && features.limit {
+        return Err(refusal::locked_limit());
+    }
     let clauses = [(features.locking, "FOR UPDATE or FOR SHARE"), (features.into, "SELECT INTO")];
     match clauses.iter().find(|(present, _)| *present) {
         Some((_, what)) => Err(refusal::not_gathered(what)),

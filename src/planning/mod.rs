@@ -40,5 +40,7 @@ pub use cache::TemplateCache;
 pub use ids::Filling;
 pub use plan::{Access, Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
 pub use record::{record_differences, record_of};
+pub use route::show as show_key;
 pub use scene::{Hint, Names, Scene};
 pub use template::{Argument, Effects, ParameterValue, Parameters, SetConfig, StatementTemplate, Template};
+pub use typed::oid;

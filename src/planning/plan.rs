@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::gather::Gather;
 use super::merge::{Merge, Window};
-use super::writes::{Copies, MomentCall, RowsLayout};
+use super::writes::{Copies, MomentCall, Moves, RowsLayout};
 use crate::observe::Strategy;
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
 
@@ -34,6 +34,9 @@ pub enum Plan {
     WriteAll { shards: ShardSet, moments: Arc<[MomentCall]> },
     /// Each shard inserts its rows, all in one transaction.
     InsertByShard(Arc<RowsByShard>),
+    /// An UPDATE of rows on `sources` that sets the shard key: they go where their new keys belong, all of them to `goal`
+    /// if that is known.
+    Move { sources: ShardSet, goal: Option<ShardId>, moves: Arc<Moves> },
     /// The same on every shard, in one transaction: its copies of a reference table. The answer is the home shard's.
     WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
     /// The rows of a query are made on the scratch database and go each to its shard; what its tables are read from.
@@ -101,6 +104,7 @@ impl Plan {
             Self::Definition(_) => (Strategy::Definition, 0),
             Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
             Self::WriteCopies { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),
+            Self::Move { sources, .. } => (Strategy::WriteSeveral, sources.as_slice().len()),
             Self::InsertByShard(rows) => (Strategy::Split, rows.shares.len()),
             // Each of its statements has a plan of its own.
             Self::Batch | Self::Touched => (Strategy::Session, 1),

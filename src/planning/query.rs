@@ -351,6 +351,8 @@ fn keyed(
         uses.extend(table.new_rows(write)?);
         spread = match table.several(write, written.0) {
             Ok(several) => Spread::Write(several),
+            // Not even on one shard: nobody knows where its rows belong then.
+            Err(refusal) if table.computes_key(write) => return Err((refusal, Override::Never)),
             Err(refusal) => Spread::Refused(refusal),
         };
     }
@@ -370,6 +372,12 @@ fn spread(
     apart: Option<Refusal>,
 ) -> Spread {
     let is_apart = apart.is_some();
+    let root = statement.scopes.get(statement.root);
+    let views = locations.get(statement.root).into_iter().flatten().flatten().any(|found| found.view.is_some());
+    if views && root.is_some_and(|root| root.features.locking) {
+        // What it locks is behind it, reference tables perhaps.
+        return Spread::Refused(refusal::not_concatenable("FOR UPDATE or FOR SHARE of a view"));
+    }
     let refusal = match apart {
         Some(apart) => apart,
         None => match scatter::check(statement, keys, &scene.functions()) {
@@ -378,7 +386,8 @@ fn spread(
             Err(refusal) => refusal,
         },
     };
-    let otherwise = if scene.catalog.is_none() {
+    let locks = statement.scopes.get(statement.root).is_some_and(|root| root.features.locking && !root.features.limit);
+    let otherwise = if scene.catalog.is_none() || locks {
         Spread::Refused(refusal)
     } else {
         match gather::plan(text, statement, keys, locations, scene) {

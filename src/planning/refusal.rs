@@ -250,11 +250,51 @@ pub fn no_place(table: &str, key: &str, value: &str) -> Refusal {
     }
 }
 
+pub fn locked_copies() -> Refusal {
+    Refusal::new(
+        "FOR UPDATE or FOR SHARE of a reference table together with sharded tables over several shards is not supported",
+        "Each shard would lock its own copy of the row, where others that lock it elsewhere aren't met",
+        "Name the sharded tables: FOR UPDATE OF name.",
+    )
+}
+
+pub fn locked_limit() -> Refusal {
+    Refusal::new(
+        "FOR UPDATE or FOR SHARE with LIMIT over several shards is not supported",
+        "Each shard would lock as many rows as are wanted of all together",
+        "Leave LIMIT out, or select the keys first, and lock their rows by their keys.",
+    )
+}
+
 pub fn key_change(table: &str, key: &str) -> Refusal {
     Refusal::new(
         format!("changing the shard key {key} of table {table} is not supported"),
         "The row would have to move to another shard",
         "Delete the row and insert it again, or leave the key out of SET.",
+    )
+}
+
+pub fn key_move(table: &str, key: &str, why: &str) -> Refusal {
+    Refusal::new(
+        format!("changing the shard key {key} of table {table} is not supported here"),
+        format!("The row would have to move to another shard. {why}"),
+        "Delete the row and insert it again, or leave the key out of SET.",
+    )
+}
+
+pub fn key_collision(table: &str, key: &str) -> Refusal {
+    Refusal::new(
+        format!("rows of table {table} can't take each other's {key} in one statement"),
+        "If that is an error on one server goes by the order in which it finds the rows",
+        "Change them one by one, or by way of keys that no row has.",
+    )
+}
+
+pub fn key_followed(table: &str, child: &str) -> Refusal {
+    Refusal::new(
+        format!("a row of table {table} can't move to another shard while rows of {child} refer to it"),
+        "Its foreign key would delete or change them (CASCADE, SET NULL or SET DEFAULT) as the row is taken out",
+        format!("Move or delete the rows of {child} first."),
     )
 }
 
@@ -319,6 +359,14 @@ pub fn conflict_returning() -> Refusal {
         "RETURNING of an INSERT on several shards that may leave rows out is not supported",
         "ON CONFLICT DO NOTHING, and DO UPDATE with WHERE, return nothing for some rows, so that the order of the others isn't known",
         "Leave RETURNING out, use DO UPDATE without WHERE, or insert the rows of each shard by themselves.",
+    )
+}
+
+pub fn conflict_order() -> Refusal {
+    Refusal::new(
+        "the order of what RETURNING gives isn't known for this INSERT on several shards",
+        "ON CONFLICT left out some of several rows with the same shard key, and which of them doesn't show",
+        "Leave RETURNING out, or insert such rows by themselves.",
     )
 }
 

@@ -10,7 +10,7 @@ use super::keys::{self, Test};
 use super::merge::Merge;
 use super::plan::{Refusal, Way, Why};
 use super::refusal;
-use super::writes::{Copies, Several};
+use super::writes::{Copies, How, Several};
 use crate::routing::{NoPlace, Sharded};
 use crate::sql::statement::Constant;
 use crate::types::{KeyValue, ShardId};
@@ -59,6 +59,21 @@ pub struct Keyed {
     pub home: bool,
     /// What becomes of it where its rows are on several shards.
     pub spread: Spread,
+}
+
+impl Keyed {
+    /// That no row may leave the shard that a hint names.
+    ///
+    /// # Errors
+    /// When the statement computes shard keys.
+    pub fn stays(&self) -> Result<(), Refusal> {
+        match &self.spread {
+            Spread::Write(Several { how: How::Moves(moves), .. }) if moves.is_computed() => {
+                Err(refusal::key_move(&moves.display, &moves.sharded.key, "A hint says that its rows are on one shard"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How a statement is answered by several shards: the first of these that is known to be right.

@@ -5,7 +5,7 @@ use super::functions::{Class, Functions};
 use super::keys::{Keys, Node};
 use super::plan::Refusal;
 use super::refusal;
-use crate::sql::statement::{Call, JoinKind, JoinTree, Kind, Place, Scope, Source, Statement};
+use crate::sql::statement::{Call, JoinKind, JoinTree, Kind, Name, Place, Relation, Scope, Source, Statement};
 
 /// Server-side functions whose answer for a row is the same on whichever shard the row is.
 const SAME_ON_SHARDS: &[&str] = &[
@@ -63,7 +63,30 @@ pub fn rows(statement: &Statement, keys: &Keys, functions: &Functions<'_>, aggre
             function(statement, call, functions)?;
         }
     }
+    locks(root, statement, keys)?;
     joins(statement, root, keys)
+}
+
+/// The rows of a sharded table are locked where they are. Those of a reference table are on every shard, and whoever
+/// locks them elsewhere would not be met.
+fn locks(root: &Scope, statement: &Statement, keys: &Keys) -> Result<(), Refusal> {
+    let is_sharded = |relation: usize| {
+        keys.nodes.iter().any(|node| node.place.scope == statement.root && node.place.relation == relation)
+    };
+    let is_meant = |relation: &Relation, of: &Name| match (&relation.alias, &relation.source) {
+        (Some(alias), _) => alias == of,
+        (None, Source::Table(table)) => table.name == *of,
+        (None, _) => false,
+    };
+    for of in &root.locks {
+        let mut locked = (0..root.relations.len()).filter(|at| {
+            of.as_ref().is_none_or(|of| root.relations.get(*at).is_some_and(|relation| is_meant(relation, of)))
+        });
+        if !locked.all(is_sharded) {
+            return Err(refusal::locked_copies());
+        }
+    }
+    Ok(())
 }
 
 fn unbound(keys: &Keys) -> Refusal {
@@ -83,7 +106,6 @@ fn clauses(root: &Scope) -> Result<(), Refusal> {
         (features.group_by, "GROUP BY"),
         (features.having, "HAVING"),
         (features.window, "a window function"),
-        (features.locking, "FOR UPDATE or FOR SHARE"),
         (features.into, "SELECT INTO"),
         (features.with, "WITH"),
         (features.values, "VALUES"),

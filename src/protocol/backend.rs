@@ -172,6 +172,40 @@ pub fn error_field(frame: &[u8], wanted: u8) -> Option<&[u8]> {
     }
 }
 
+/// The columns of a DataRow as they are.
+///
+/// # Errors
+/// For a frame that isn't a DataRow.
+pub fn cells(frame: &[u8]) -> Result<Vec<Option<bytes::Bytes>>, FrameError> {
+    let mut fields = Fields::of(frame)?;
+    let columns = fields.count()?;
+    let mut row = Vec::with_capacity(columns);
+    for _ in 0..columns {
+        row.push(match usize::try_from(fields.i32()?) {
+            Ok(len) => Some(bytes::Bytes::copy_from_slice(fields.bytes(len)?)),
+            Err(_) => None,
+        });
+    }
+    Ok(row)
+}
+
+/// The OIDs of the types of a RowDescription's columns.
+///
+/// # Errors
+/// For a frame that isn't a RowDescription.
+pub fn column_types(frame: &[u8]) -> Result<Vec<u32>, FrameError> {
+    let mut fields = Fields::of(frame)?;
+    let columns = fields.count()?;
+    let mut types = Vec::with_capacity(columns);
+    for _ in 0..columns {
+        fields.cstr()?;
+        fields.bytes(6)?;
+        types.push(fields.u32()?);
+        fields.bytes(8)?;
+    }
+    Ok(types)
+}
+
 /// The columns of a DataRow in text format.
 pub fn texts(frame: &[u8]) -> Result<Vec<Option<String>>, FrameError> {
     let mut fields = Fields::of(frame)?;

@@ -47,6 +47,30 @@ impl Bound {
         self.types.iter().flat_map(|oid| known(oid).to_be_bytes()).collect::<Vec<u8>>().into()
     }
 
+    /// Of a Query, or of a statement of the proxy's own: without parameters, rows in text.
+    pub fn none() -> Self {
+        Self { types: Vec::new(), values: Vec::new(), result_formats: Bytes::new() }
+    }
+
+    /// The same with all rows in binary.
+    pub fn binary(&self) -> Self {
+        Self { result_formats: Bytes::from_static(&[0, 1]), ..self.clone() }
+    }
+
+    /// Of the client's parameters those that a statement uses, and others behind them, in binary.
+    pub fn with(&self, used: &[u16], added: &[(u32, Option<Bytes>)]) -> Self {
+        let (mut types, mut values) = (Vec::new(), Vec::new());
+        for parameter in used {
+            types.push(self.types.get(usize::from(*parameter)).copied().unwrap_or(0));
+            values.push(self.values.get(usize::from(*parameter)).cloned().unwrap_or((0, None)));
+        }
+        for (oid, value) in added {
+            types.push(*oid);
+            values.push((1, value.clone()));
+        }
+        Self { types, values, result_formats: self.result_formats.clone() }
+    }
+
     /// Parse, Bind, Describe, perhaps Execute, and Sync, all unnamed.
     ///
     /// # Errors
@@ -81,8 +105,11 @@ impl Bound {
             }
         }
         let formats = u16::try_from(self.result_formats.len() / 2).unwrap_or(u16::MAX);
-        tail.extend_from_slice(&formats.to_be_bytes());
+        // One format, or none, is that of all columns.
+        let added: &[u8] = if part.has_key && formats > 1 { &[0, 0] } else { &[] };
+        tail.extend_from_slice(&(formats + u16::from(!added.is_empty())).to_be_bytes());
         tail.extend_from_slice(&self.result_formats);
+        tail.extend_from_slice(added);
         let binary = self.values.iter().any(|(format, _)| *format != 0);
         let tail = numbering::translated(lease, &types, &tail, binary)?;
         let types: Vec<u8> = types.into_iter().flat_map(u32::to_be_bytes).collect();

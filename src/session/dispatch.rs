@@ -39,6 +39,7 @@ impl Session {
             | Plan::Gather { .. }
             | Plan::WriteAll { .. }
             | Plan::InsertByShard(_)
+            | Plan::Move { .. }
             | Plan::WriteCopies { .. }
             | Plan::Transfer { .. }
             | Plan::CopyIn(_)

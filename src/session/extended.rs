@@ -256,6 +256,7 @@ impl Session {
                 let sql = statement.sql.clone();
                 let (plan, verdict) = self.settle_merge(plan, &sql, &statement.declared, &statement.template).await?;
                 if let (Plan::Merge { shards, merge, window, .. }, Some(verdict)) = (&plan, verdict) {
+                    self.admit_locks(&plan, &statement.template).await?;
                     let call = MergeCall { shards: shards.clone(), merge: Arc::clone(merge), window: *window, verdict };
                     return self.bind_merge(portal, statement, call, changes, len).await;
                 }
@@ -282,6 +283,7 @@ impl Session {
             if Self::written_by(&plan).is_some() {
                 return self.bind_write(portal, statement, plan, changes, len).await;
             }
+            self.admit_locks(&plan, &statement.template).await?;
             let Plan::Scatter { shards } = plan else {
                 return Err(ClientError::new(SqlState::INTERNAL_ERROR, "a plan without a place").into());
             };

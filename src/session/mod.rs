@@ -23,6 +23,7 @@ pub mod gather;
 pub mod ids;
 pub mod inspect;
 pub mod merged;
+mod moving;
 mod noting;
 mod numbering;
 mod own;

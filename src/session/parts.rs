@@ -9,7 +9,9 @@ use crate::execute::RelayError;
 use crate::execute::collect::{Answer, Failure};
 use crate::execute::scatter::fits;
 use crate::planning::RowsByShard;
+use crate::planning::refusal;
 use crate::planning::writes::precedence::{self, Precedence};
+use crate::planning::writes::returned;
 use crate::planning::writes::splice::Spliced;
 use crate::protocol::backend;
 use crate::types::{ClientError, ShardId, SqlState};
@@ -21,13 +23,15 @@ pub(super) struct Part {
     pub sql: Bytes,
     /// Which of the client's parameters are its `$1`, `$2` ...; `None`: all as they are.
     pub parameters: Option<Vec<u16>>,
+    /// It returns a column behind the client's.
+    pub has_key: bool,
     /// If it isn't the client's text.
     pub made: Option<Arc<Spliced>>,
 }
 
 impl Part {
     pub fn whole(shard: ShardId, sql: Bytes) -> Self {
-        Self { shard, sql, parameters: None, made: None }
+        Self { shard, sql, parameters: None, has_key: false, made: None }
     }
 
     /// An error or a notice with its place in the client's text.
@@ -46,6 +50,8 @@ pub(super) enum Order {
     Parts,
     /// As the rows were given: for each, the part that has it.
     Given(Vec<usize>),
+    /// As the rows were given, but some are left out: the last column, which isn't the client's, is the key.
+    Keyed(Arc<RowsByShard>),
     /// All parts are the same, and this one's answer is the client's.
     Same(usize),
 }
@@ -99,11 +105,12 @@ impl Prepared {
         if let Some(undone) = self.failure(&mut answers, sql, bound) {
             return Err(undone);
         }
+        let order = self.order_of(&mut answers, counts)?;
         if counts {
-            self.check_order(&answers)?;
+            check_order(&order, &answers)?;
         }
         let mut told = Told::default();
-        self.take_rows(&answers, &mut told);
+        take_rows(&order, &answers, &mut told);
         let mut count = 0;
         if let Order::Same(position) = self.order {
             told.description = answers.get(position).and_then(|answer| answer.description.clone());
@@ -188,51 +195,68 @@ impl Prepared {
         Ok(told)
     }
 
-    /// Where rows have an order, each part must have as many as it was given.
-    fn check_order(&self, answers: &[Answer]) -> Result<(), Undone> {
-        let Order::Given(order) = &self.order else { return Ok(()) };
-        let mut wanted = vec![0; answers.len()];
-        for part in order {
-            if let Some(count) = wanted.get_mut(*part) {
-                *count += 1;
-            }
+    /// The order of the rows. Keys that only say so are taken out of the answers.
+    fn order_of(&self, answers: &mut [Answer], counts: bool) -> Result<Order, Undone> {
+        let Order::Keyed(rows) = &self.order else { return Ok(self.order.clone()) };
+        let broken = || ClientError::new(SqlState::INTERNAL_ERROR, "a shard's rows have no key");
+        let mut keys: Vec<Vec<String>> = Vec::with_capacity(answers.len());
+        for answer in answers.iter_mut() {
+            keys.push(answer.cut_keys().ok_or_else(broken)?);
         }
-        if answers.iter().zip(&wanted).all(|(answer, wanted)| answer.ends.len() == *wanted) {
-            return Ok(());
+        if !counts {
+            return Ok(Order::Parts);
         }
-        let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "RETURNING gave other rows than were inserted")
-            .detail("A trigger or a rule left rows out, so that the order of the others isn't known.");
-        Err(error.into())
+        returned::order(rows, &keys)
+            .map(Order::Given)
+            .ok_or_else(|| refusal::conflict_order().into())
+            .map_err(Undone::Proxy)
     }
+}
 
-    fn take_rows(&self, answers: &[Answer], told: &mut Told) {
-        let mut rows = BytesMut::new();
-        match &self.order {
-            Order::Same(position) => {
-                if let Some(answer) = answers.get(*position) {
-                    rows.extend_from_slice(&answer.rows);
-                    told.ends.clone_from(&answer.ends);
-                }
-            }
-            Order::Parts => {
-                for answer in answers {
-                    let start = rows.len();
-                    rows.extend_from_slice(&answer.rows);
-                    told.ends.extend(answer.ends.iter().map(|end| start + end));
-                }
-            }
-            Order::Given(order) => {
-                let mut next = vec![0; answers.len()];
-                for part in order {
-                    let (Some(answer), Some(number)) = (answers.get(*part), next.get_mut(*part)) else { continue };
-                    rows.extend_from_slice(answer.row(*number).unwrap_or_default());
-                    told.ends.push(rows.len());
-                    *number += 1;
-                }
+/// Where rows have an order, each part must have as many as it was given.
+fn check_order(order: &Order, answers: &[Answer]) -> Result<(), Undone> {
+    let Order::Given(order) = order else { return Ok(()) };
+    let mut wanted = vec![0; answers.len()];
+    for part in order {
+        if let Some(count) = wanted.get_mut(*part) {
+            *count += 1;
+        }
+    }
+    if answers.iter().zip(&wanted).all(|(answer, wanted)| answer.ends.len() == *wanted) {
+        return Ok(());
+    }
+    let error = ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, "RETURNING gave other rows than were inserted")
+        .detail("A trigger or a rule left rows out, so that the order of the others isn't known.");
+    Err(error.into())
+}
+
+fn take_rows(order: &Order, answers: &[Answer], told: &mut Told) {
+    let mut rows = BytesMut::new();
+    match order {
+        Order::Same(position) => {
+            if let Some(answer) = answers.get(*position) {
+                rows.extend_from_slice(&answer.rows);
+                told.ends.clone_from(&answer.ends);
             }
         }
-        told.rows = rows.freeze();
+        Order::Parts | Order::Keyed(_) => {
+            for answer in answers {
+                let start = rows.len();
+                rows.extend_from_slice(&answer.rows);
+                told.ends.extend(answer.ends.iter().map(|end| start + end));
+            }
+        }
+        Order::Given(order) => {
+            let mut next = vec![0; answers.len()];
+            for part in order {
+                let (Some(answer), Some(number)) = (answers.get(*part), next.get_mut(*part)) else { continue };
+                rows.extend_from_slice(answer.row(*number).unwrap_or_default());
+                told.ends.push(rows.len());
+                *number += 1;
+            }
+        }
     }
+    told.rows = rows.freeze();
 }
 
 pub(super) fn undone(shard: ShardId, failure: Failure) -> Undone {

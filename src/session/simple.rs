@@ -195,7 +195,15 @@ impl Session {
                 let frame = self.client.inbound.get(..len).unwrap_or_default();
                 let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
                 match self.settle_merge(plan, &sql, b"", &template).await {
-                    Ok((Plan::Merge { shards, merge, window, .. }, Some(verdict))) => {
+                    Ok((plan @ Plan::Merge { .. }, Some(verdict))) => {
+                        if let Err(error) = self.admit_locks(&plan, &template).await {
+                            self.client.inbound.advance(len);
+                            self.expects.clear();
+                            self.refuse(&error).await;
+                            self.say_ready();
+                            return Ok(());
+                        }
+                        let Plan::Merge { shards, merge, window, .. } = plan else { return Ok(()) };
                         let call = super::merged::MergeCall { shards, merge, window, verdict };
                         return self.run_merged(call, &template, changes, &sql, len).await;
                     }
@@ -241,6 +249,13 @@ impl Session {
             return self.run_write(&plan, &template, changes, len).await;
         }
         let targets = self.targets(&plan, &template);
+        if let Err(error) = self.admit_locks(&plan, &template).await {
+            self.client.inbound.advance(len);
+            self.expects.clear();
+            self.refuse(&error).await;
+            self.say_ready();
+            return Ok(());
+        }
         match targets.as_slice() {
             [shard] => self.run_on(*shard, &template, changes, len).await,
             _ => self.run_on_several(targets, &template, changes, len, None).await,
@@ -473,6 +488,19 @@ impl Session {
             return Box::pin(self.admit_writers(&[shard])).await;
         }
         self.transaction.write(shard);
+        Ok(())
+    }
+
+    /// SELECT ... FOR UPDATE on several shards: a row lock is a write, which is given up with the others.
+    pub(super) async fn admit_locks(&mut self, plan: &Plan, template: &Template) -> Result<(), ClientError> {
+        let (Plan::Scatter { shards } | Plan::Merge { shards, .. }) = plan else { return Ok(()) };
+        let is_select =
+            |one: &crate::planning::StatementTemplate| matches!(one.command, Command::Ordinary(Verb::Select));
+        if template.statements.iter().all(is_select) {
+            for shard in shards.as_slice() {
+                self.admit_write(*shard, template).await?;
+            }
+        }
         Ok(())
     }
 

@@ -13,8 +13,8 @@ use super::parts::{Order, Part, Prepared, Told, Undone, undone};
 use super::turn::{Session, SessionEnd};
 use crate::execute::Expect;
 use crate::execute::collect::{Answer, Asked, collect};
-use crate::planning::writes::Moment;
 use crate::planning::writes::splice::{tokens_of, with_moment, with_rows};
+use crate::planning::writes::{Moment, Returns};
 use crate::planning::{Access, Plan, RowsByShard, Template};
 use crate::protocol::backend;
 use crate::protocol::frontend::{self, encode};
@@ -33,6 +33,17 @@ impl Session {
             Plan::InsertByShard(rows) => Some(rows.shards().collect()),
             Plan::WriteCopies { shards, .. } => Some(shards.as_slice().to_vec()),
             Plan::Transfer { transfer, .. } => Some(transfer.target.shards.clone()),
+            Plan::Move { sources, goal, moves } => {
+                let placement = moves.sharded.placement.shards();
+                let mut all = sources.as_slice().to_vec();
+                match goal {
+                    Some(goal) => all.push(*goal),
+                    None => all.extend_from_slice(placement),
+                }
+                all.sort_unstable();
+                all.dedup();
+                Some(all)
+            }
             // Plans of other kinds, which write one shard at most.
             _ => None,
         }
@@ -95,6 +106,10 @@ impl Session {
     ) -> Result<Told, Undone> {
         if let Plan::Transfer { transfer, pulls } = plan {
             return self.transfer(transfer, pulls, template, sql, bind).await;
+        }
+        if let Plan::Move { sources, goal, moves } = plan {
+            let call = super::moving::MoveCall { sources: sources.as_slice(), goal: *goal, moves };
+            return Box::pin(self.move_rows(call, template, (sql, span), bind)).await;
         }
         let prepared = self.prepare_parts(plan, sql, span).await?;
         for part in &prepared.parts {
@@ -159,6 +174,7 @@ impl Session {
                         shard: *shard,
                         sql: Bytes::copy_from_slice(&made.sql),
                         parameters: Some(made.parameters.clone()),
+                        has_key: rows.layout.returns == Returns::Some,
                         made: Some(Arc::new(made)),
                     }
                 };
@@ -206,7 +222,7 @@ impl Session {
         Ok(answers)
     }
 
-    async fn ask_parts(
+    pub(super) async fn ask_parts(
         &mut self,
         parts: &[Part],
         bind: Option<(&Bound, Until)>,
@@ -288,8 +304,10 @@ impl Session {
 }
 
 fn order_of(rows: &Arc<RowsByShard>) -> Order {
-    if !rows.layout.returns_each {
-        return Order::Parts;
+    match rows.layout.returns {
+        Returns::Nothing => return Order::Parts,
+        Returns::Some => return Order::Keyed(Arc::clone(rows)),
+        Returns::Each => {}
     }
     let mut order: Vec<(usize, usize)> = Vec::new();
     for (part, (_, share)) in rows.shares.iter().enumerate() {

@@ -47,6 +47,8 @@ enum Kind {
     Limit,
     Offset,
     Fetch,
+    /// FOR UPDATE and the like.
+    For,
 }
 
 /// A clause: its first token, the first behind its keywords, its end.
@@ -156,6 +158,7 @@ impl Text<'_> {
             ("limit", Kind::Limit),
             ("offset", Kind::Offset),
             ("fetch", Kind::Fetch),
+            ("for", Kind::For),
         ];
         if let Some((_, kind)) = single.iter().find(|(word, _)| self.is(at, word)) {
             return Ok(Some((*kind, 1)));
@@ -168,7 +171,7 @@ impl Text<'_> {
                 return Ok(Some((Kind::OrderBy, 2)));
             }
         }
-        if self.is_any(at, &["union", "intersect", "except", "into", "for"]) {
+        if self.is_any(at, &["union", "intersect", "except", "into"]) {
             return Err(());
         }
         Ok(None)

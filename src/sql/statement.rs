@@ -61,6 +61,8 @@ pub struct Scope {
     /// The select list, as far as it is known by position: ends before the first `*`.
     pub outputs: Vec<Operand>,
     pub features: Features,
+    /// What each FOR UPDATE and the like is OF; `None`: all.
+    pub locks: Vec<Option<Name>>,
     pub shape: Shape,
 }
 

@@ -140,6 +140,9 @@ pub const KILL_REPEAT_AFTER: Duration = Duration::from_millis(200);
 pub const KILL_REPEATS_MAX: u32 = 25;
 /// How long the shards of a write may go on when one of them has failed: most are done by then.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
+/// Parameters of one INSERT of rows that move to another shard; the protocol has 65,535, of which the client's own
+/// are some.
+pub const MOVED_PARAMETERS_MAX: usize = 30_000;
 /// The same where rows of an INSERT are divided: an error of an earlier row, which one server would tell instead, may
 /// still come. As long as a statement on several shards waits for a lock while servers can't be asked about deadlocks.
 pub const EARLIER_ERROR_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -33,7 +33,7 @@ impl Generator {
         value ^ (value >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).expect("a remainder of a usize is one")
     }
 
@@ -41,7 +41,7 @@ impl Generator {
         self.below(100) < percent
     }
 
-    fn pick<'t, T: ?Sized>(&mut self, items: &[&'t T]) -> &'t T {
+    pub(super) fn pick<'t, T: ?Sized>(&mut self, items: &[&'t T]) -> &'t T {
         items[self.below(items.len())]
     }
 
@@ -52,10 +52,26 @@ impl Generator {
             0..13 => self.select(0),
             13 | 14 => self.set_operation(),
             15 => self.with(),
-            16 => self.insert(),
-            17 | 18 => self.update(),
+            _ => self.write(),
+        }
+    }
+
+    pub(super) fn write(&mut self) -> Statement {
+        match self.below(4) {
+            0 => self.insert(),
+            1 | 2 => self.update(),
             _ => self.delete(),
         }
+    }
+
+    /// A SELECT without parameters.
+    pub(super) fn plain(&mut self) -> Statement {
+        self.set_plain();
+        self.select(0)
+    }
+
+    pub(super) fn set_plain(&mut self) {
+        (self.aliases, self.has_parameters) = (0, false);
     }
 
     fn used(&mut self, source: &'static Source) -> Used {

@@ -7,7 +7,7 @@ use crate::planning::scatter;
 use crate::planning::scene::{Names, Scene};
 use crate::planning::text::Text;
 use crate::sql::clauses::{Clauses, clauses};
-use crate::sql::statement::{Call, Item, JoinTree, Kind, Operand, Scope, Statement};
+use crate::sql::statement::{Call, Features, Item, JoinTree, Kind, Operand, Scope, Statement};
 use crate::sql::{LexOptions, Tokens};
 
 /// How the rows of several shards become one answer.
@@ -46,7 +46,7 @@ pub fn build(
         && statement.writes.is_empty()
         && !(features.set_operation
             || features.window
-            || features.locking
+            || features.locking && !locks_rows(features)
             || features.into
             || features.sample
             || features.with
@@ -70,6 +70,11 @@ pub fn build(
         return None;
     }
     grouped::build(&inquiry, scene, grouped)
+}
+
+/// With a limit each shard would lock as many rows as are wanted of all; the rest PostgreSQL refuses.
+fn locks_rows(features: &Features) -> bool {
+    !(features.limit || features.group_by || features.having || features.distinct)
 }
 
 /// How many tokens the client's text has before this statement: those of an EXPLAIN.

@@ -3,8 +3,10 @@
 
 pub mod copies;
 mod moment;
+pub mod moves;
 pub mod precedence;
 mod references;
+pub mod returned;
 mod rows;
 mod shares;
 pub mod splice;
@@ -13,7 +15,8 @@ use std::sync::Arc;
 
 pub use copies::Copies;
 pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls, wanted as moments_wanted};
-pub use rows::{Fill, RowsLayout, fill as rows_fill};
+pub use moves::Moves;
+pub use rows::{Fill, Returns, RowsLayout, fill as rows_fill};
 
 use super::build;
 use super::functions::Class;
@@ -54,6 +57,8 @@ pub enum How {
     Shares(Arc<[MomentCall]>),
     /// Each its rows.
     Rows(Arc<RowsLayout>),
+    /// Rows go to other shards.
+    Moves(Arc<Moves>),
     /// It is wrong in a way that any server finds before it writes.
     Fails,
 }
@@ -73,9 +78,6 @@ impl Target<'_> {
                 refusal::insert_query(&self.found.display, &self.sharded.key)
             }
             Write::Insert { .. } => refusal::several_shards("INSERT"),
-            Write::Update { assignments, .. } if assignments.iter().any(|set| *set.column == *self.sharded.key) => {
-                refusal::key_change(&self.found.display, &self.sharded.key)
-            }
             Write::Update { .. } | Write::Delete { .. } => refusal::unbound(&self.found.display, &self.sharded.key),
             Write::Merge { .. } => refusal::merge(),
         }
@@ -85,6 +87,10 @@ impl Target<'_> {
     /// Why it can't go to several shards.
     pub fn several(&self, write: &Write, text: Text<'_>) -> Result<Several, Refusal> {
         let how = match write {
+            Write::Update { assignments, .. } if self.sets_nothing(assignments) => How::Fails,
+            Write::Update { assignments, .. } if moves::changes(self, assignments) => {
+                How::Moves(moves::plan(self, write, text)?.into())
+            }
             Write::Update { .. } | Write::Delete { .. } => How::Shares(shares::check(self, write, text)?.into()),
             Write::Insert { source: InsertSource::Rows(rows), .. } => {
                 let width = rows.first().map_or(0, Vec::len);
@@ -99,6 +105,25 @@ impl Target<'_> {
         let relation = self.relation();
         let dated = relation.is_none_or(|relation| relation.columns.iter().any(is_dated));
         Ok(Several { how, dated })
+    }
+
+    /// If an UPDATE sets the key to what only each row tells.
+    pub fn computes_key(&self, write: &Write) -> bool {
+        let Write::Update { assignments, .. } = write else { return false };
+        let is_constant = |set: &Assignment| matches!(set.value, Operand::Constant(_));
+        moves::changes(self, assignments)
+            && assignments.iter().any(|set| *set.column == *self.sharded.key && !is_constant(set))
+    }
+
+    /// If a column isn't there, or can't be set.
+    fn sets_nothing(&self, assignments: &[Assignment]) -> bool {
+        let Some(relation) = self.relation() else { return false };
+        let can_be_set = |set: &Assignment| {
+            relation
+                .column(&set.column)
+                .is_some_and(|column| !column.generated || matches!(set.value, Operand::Default))
+        };
+        moves::changes(self, assignments) && !assignments.iter().all(can_be_set)
     }
 
     fn relation(&self) -> Option<&Relation> {
@@ -121,10 +146,10 @@ impl Target<'_> {
                 }
                 self.insert(columns, source).map(|rows| vec![self.uses(rows)])
             }
-            Write::Update { assignments, .. } => self.assigned(assignments),
+            Write::Update { assignments, .. } => self.assigned(assignments, true),
             Write::Delete { .. } => Ok(Vec::new()),
             Write::Merge { scope, assignments, inserts, .. } => {
-                let mut uses = self.assigned(assignments)?;
+                let mut uses = self.assigned(assignments, false)?;
                 for insert in inserts {
                     let position = self.position(&insert.columns)?;
                     let value = insert.values.get(position).ok_or_else(|| self.left_out())?;
@@ -276,12 +301,14 @@ impl Target<'_> {
         node.place.scope == scope && plain.contains(&node.place.relation)
     }
 
-    /// A key that is set to a constant stays on its shard if the constant belongs there.
-    fn assigned(&self, assignments: &[Assignment]) -> Written<Vec<Use>> {
+    /// A key that is set to a constant stays on its shard if the constant belongs there. Where it is computed, rows
+    /// `may_move`.
+    fn assigned(&self, assignments: &[Assignment], may_move: bool) -> Written<Vec<Use>> {
         let mut uses = Vec::new();
         for set in assignments.iter().filter(|set| *set.column == *self.sharded.key) {
             match &set.value {
                 Operand::Constant(constant) => uses.push(self.uses(Rows::New(vec![constant.clone()]))),
+                _ if may_move => {}
                 _ => return Err((self.key_change(), Override::Never)),
             }
         }

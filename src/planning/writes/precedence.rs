@@ -70,7 +70,8 @@ fn nth(list: &str, place: usize, width: usize) -> Option<&str> {
     if values.len() == width { values.get(place).copied() } else { None }
 }
 
-fn written(key: Option<&KeyValue>) -> String {
+/// A key as a server writes it, for types of which there is one way.
+pub(super) fn written(key: Option<&KeyValue>) -> String {
     match key {
         None => "null".to_owned(),
         Some(KeyValue::Text(text)) => text.to_string(),
@@ -97,7 +98,7 @@ mod tests {
             moments: Box::default(),
             all_columns: Vec::new(),
             fills: Vec::new(),
-            returns_each: false,
+            returns: crate::planning::writes::Returns::Nothing,
             key: ("id".to_owned(), 0, 2),
         };
         let keys = (1..=4).map(|key| Some(KeyValue::Int(key))).collect();

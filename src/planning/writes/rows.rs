@@ -34,10 +34,20 @@ pub struct RowsLayout {
     /// The names that a list of columns has to have where there is none.
     pub all_columns: Vec<String>,
     pub fills: Vec<Fill>,
-    /// RETURNING gives exactly one row for each: their order can be restored.
-    pub returns_each: bool,
+    pub returns: Returns,
     /// The shard key's name, its place among all columns of the table, and how many there are.
     pub key: (String, usize, usize),
+}
+
+/// What RETURNING gives, whose rows are told in the order of those that were given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Returns {
+    /// Nothing, or its order doesn't matter.
+    Nothing,
+    /// One row for each.
+    Each,
+    /// ON CONFLICT leaves some out: the key is returned as well, and says which row is which.
+    Some,
 }
 
 /// A column that would be left to its default.
@@ -82,9 +92,12 @@ pub fn layout(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<RowsL
     let conflict = Conflict::find(text, &places.tail);
     conflict.check(table, relation)?;
     let returns = (places.tail.clone()).any(|at| text.is(at, "returning"));
-    if returns && conflict.may_skip {
-        return Err(refusal::conflict_returning());
-    }
+    let returns = match (returns, conflict.may_skip) {
+        (false, _) => Returns::Nothing,
+        (true, false) => Returns::Each,
+        (true, true) if has_written_key(table) => Returns::Some,
+        (true, true) => return Err(refusal::conflict_returning()),
+    };
     let functions = table.scene.functions();
     let moments = moment::calls(text, moment::wanted(statement, &functions))?;
     let width = rows.first().map_or(0, Vec::len);
@@ -115,7 +128,14 @@ pub fn of_copies(
         return Err(refusal::not_concatenable("DEFAULT in ON CONFLICT"));
     }
     let fills = fills((scene, found, relation), columns, rows, true)?;
-    Ok(places.layout(relation, columns, width, (moments.iter().cloned().collect(), fills, false)))
+    Ok(places.layout(relation, columns, width, (moments.iter().cloned().collect(), fills, Returns::Nothing)))
+}
+
+/// If the text of a key is the same whatever the session's settings are.
+fn has_written_key(table: &Target<'_>) -> bool {
+    use crate::types::KeyType;
+    let written = [KeyType::Int2, KeyType::Int4, KeyType::Int8, KeyType::Text, KeyType::Uuid];
+    table.sharded.key_type.is_some_and(|key_type| written.contains(&key_type))
 }
 
 fn relation_of<'a>(table: &Target<'a>) -> Option<&'a Relation> {
@@ -238,7 +258,7 @@ impl Places {
         relation: &Relation,
         columns: &[Name],
         width: usize,
-        (moments, fills, returns_each): (Box<[MomentCall]>, Vec<Fill>, bool),
+        (moments, fills, returns): (Box<[MomentCall]>, Vec<Fill>, Returns),
     ) -> RowsLayout {
         RowsLayout {
             head: 0..self.rows.first().map_or(0, |row| row.start),
@@ -252,7 +272,7 @@ impl Places {
                 false => Vec::new(),
             },
             fills,
-            returns_each,
+            returns,
             key: (String::new(), usize::MAX, 0),
         }
     }

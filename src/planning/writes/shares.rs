@@ -27,9 +27,6 @@ pub fn check(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<Box<[M
         return Err(refusal::many_writes());
     }
     if let Write::Update { assignments, .. } = write {
-        if assignments.iter().any(|set| *set.column == *table.sharded.key) {
-            return Err(refusal::key_change(&table.found.display, &table.sharded.key));
-        }
         for set in assignments.iter().filter(|set| matches!(set.value, Operand::Default)) {
             table.check_same_default(&set.column)?;
         }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::moment::{Moment, MomentCall};
-use super::rows::{Fill, RowsLayout};
+use super::rows::{Fill, Returns, RowsLayout};
 use crate::sql::{LexOptions, Token, TokenKind, Tokens};
 
 /// A statement for one shard.
@@ -51,6 +51,42 @@ pub fn with_moment(sql: &[u8], tokens: &[Token], moments: &[MomentCall], moment:
     writer.end()
 }
 
+/// A piece of a statement.
+#[derive(Clone, Debug)]
+pub enum Bit<'a> {
+    Own(&'a str),
+    /// Tokens of the client's.
+    Client(Range<usize>),
+    /// The parameter behind the client's own ones that the statement uses, counted from 0.
+    Added(usize),
+}
+
+/// A statement put together; parameters are numbered anew, added ones last.
+pub fn assembled(
+    sql: &[u8],
+    tokens: &[Token],
+    moments: &[MomentCall],
+    moment: Option<&Moment>,
+    bits: &[Bit<'_>],
+) -> Spliced {
+    let mut writer = Writer::new(sql, tokens, moments, moment);
+    // The client's parameters come first, whatever the order in the text is.
+    for bit in bits {
+        if let Bit::Client(range) = bit {
+            writer.number(range);
+        }
+    }
+    let own = writer.used.len();
+    for bit in bits {
+        match bit {
+            Bit::Own(text) => writer.out.extend_from_slice(text.as_bytes()),
+            Bit::Client(range) => writer.copy(range.clone()),
+            Bit::Added(number) => writer.out.extend_from_slice(format!("${}", own + number + 1).as_bytes()),
+        }
+    }
+    writer.end()
+}
+
 /// An INSERT of some of the rows.
 pub fn with_rows(
     sql: &[u8],
@@ -90,6 +126,12 @@ pub fn with_rows(
     }
     writer.out.push(b' ');
     writer.copy(layout.tail.clone());
+    if layout.returns == Returns::Some {
+        // Text is the same in both formats.
+        writer.out.extend_from_slice(b", ");
+        quote(&layout.key.0, &mut writer.out);
+        writer.out.extend_from_slice(b"::pg_catalog.text");
+    }
     writer.end()
 }
 
@@ -167,15 +209,27 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(bytes);
     }
 
+    /// Which parameters the tokens use.
+    fn number(&mut self, range: &Range<usize>) {
+        for token in self.tokens.get(range.clone()).unwrap_or_default() {
+            if let TokenKind::Parameter(number @ 1..) = token.kind {
+                self.position(number - 1);
+            }
+        }
+    }
+
+    fn position(&mut self, parameter: u16) -> usize {
+        let used = &mut self.used;
+        *self.numbers.entry(parameter).or_insert_with(|| {
+            used.push(parameter);
+            used.len()
+        })
+    }
+
     fn token(&mut self, token: &Token) {
         match token.kind {
             TokenKind::Parameter(number) if self.renumbers && number > 0 => {
-                let parameter = number - 1;
-                let used = &mut self.used;
-                let position = *self.numbers.entry(parameter).or_insert_with(|| {
-                    used.push(parameter);
-                    used.len()
-                });
+                let position = self.position(number - 1);
                 self.out.extend_from_slice(format!("${position}").as_bytes());
             }
             _ => self.between(token.span.start, token.span.end),

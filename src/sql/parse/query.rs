@@ -62,6 +62,10 @@ impl Lowering {
             let quantity = fetch.quantity.as_ref().map(predicate::operand);
             self.scope(scope).shape.fetch = Some(Fetch { quantity, with_ties: fetch.with_ties });
         }
+        for lock in locks {
+            let of = lock.of.as_ref().map(names::single).transpose()?;
+            self.scope(scope).locks.push(of);
+        }
         let features = &mut self.scope(scope).features;
         features.locking |= !locks.is_empty();
         features.with |= with.is_some();
