@@ -96,7 +96,7 @@ UPDATE users SET age = (SELECT count(*) FROM orders)
 
 UPDATE users SET age = (SELECT max(age) FROM users)
 
-UPDATE users SET id = id + 1
+UPDATE users SET id = id + 1 WHERE id < 1000
 
 UPDATE users SET id = 5 WHERE id IN (1, 2)
 
