@@ -19,6 +19,7 @@ use crate::admin::Guest;
 use crate::config::{Config, ServerConfig};
 use crate::net::{Stream, connect::tune};
 use crate::observe::Observed;
+use crate::observe::traces::Tracer;
 use crate::session::authentication::LoginSecrets;
 use crate::session::cancel::CancelKeys;
 use crate::session::database::Databases;
@@ -27,7 +28,7 @@ use crate::session::startup::{
 };
 use crate::session::turn::Drain;
 use crate::session::welcome::{enrol, welcome};
-use crate::types::limits::REAP_INTERVAL;
+use crate::types::limits::{REAP_INTERVAL, TRACE_END_TIMEOUT};
 use crate::types::{ClientError, SqlState};
 
 mod deadlocks;
@@ -36,6 +37,7 @@ mod limits;
 mod recovery;
 mod settings;
 mod standing;
+mod traces;
 mod watch;
 mod workers;
 
@@ -97,6 +99,13 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&secrets))?;
     let observed = Arc::new(Observed::default());
     observed.set_slow(config.log.slow_statement);
+    let tracing_ends = Arc::new(Notify::new());
+    let tracing = config.traces.clone().map(|traces| {
+        let (tracer, spans) = Tracer::new(traces.sample);
+        // It is set once, here.
+        let _ = observed.tracer.set(Arc::clone(&tracer));
+        tokio::spawn(traces::send(traces, tracer, spans, Arc::clone(&tracing_ends)))
+    });
     let databases = Arc::new(Databases::new(Arc::clone(&config), None, &observed));
     let shared = Arc::new(Shared {
         current: ArcSwap::from_pointee(Current { admission, databases }),
@@ -144,6 +153,10 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     }
     accepting.abort_all();
     drain(&shared).await;
+    if let Some(tracing) = tracing {
+        tracing_ends.notify_one();
+        let _ = tokio::time::timeout(TRACE_END_TIMEOUT, tracing).await;
+    }
     threads.end(Duration::from_secs(1));
     Ok(())
 }

@@ -35,6 +35,9 @@ pub(super) const AUTO_SETUP: bool = true;
 /// What a dead proxy leaves holds its rows' locks: found within seconds, by a query that costs a millisecond.
 pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Of the statements that no trace of an application's own asks for.
+pub(super) const TRACES_SAMPLE: f64 = 0.01;
+
 /// PostgreSQL's own port, for a node whose URL has none.
 pub(super) const NODE_PORT: u16 = 5432;
 

@@ -8,6 +8,7 @@ pub(super) const FILE: SectionKind = SectionKind {
         key("server", "[server]"),
         key("pool", "[pool]"),
         key("log", "[log]"),
+        key("traces", "[traces]"),
         key("user", "[[user]]"),
         key("database", "[database.shop]"),
     ],
@@ -56,6 +57,15 @@ pub(super) const LOG: SectionKind = SectionKind {
         key("format", "format = \"human\""),
         key("level", "level = \"info\""),
         key("slow_statement", "slow_statement = \"1s\""),
+    ],
+};
+
+pub(super) const TRACES: SectionKind = SectionKind {
+    title: "[traces]",
+    keys: &[
+        key("endpoint", "endpoint = \"http://127.0.0.1:4318\""),
+        key("sample", "sample = \"1%\""),
+        key("service", "service = \"shardway\""),
     ],
 };
 
@@ -142,4 +152,4 @@ pub(super) const LIST: SectionKind = SectionKind {
 
 /// Every kind of section.
 pub(super) const ALL: &[&SectionKind] =
-    &[&FILE, &SERVER, &TLS, &POOL, &LOG, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST];
+    &[&FILE, &SERVER, &TLS, &POOL, &LOG, &TRACES, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST];

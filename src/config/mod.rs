@@ -34,6 +34,8 @@ pub struct Config {
     pub users: Vec<UserConfig>,
     pub databases: BTreeMap<String, DatabaseConfig>,
     pub log: LogConfig,
+    /// `None`: traces are off.
+    pub traces: Option<TracesConfig>,
 }
 
 #[derive(Clone, Debug)]
@@ -338,6 +340,24 @@ pub struct LogConfig {
     pub level: String,
     /// Statements that take so long are logged; `None`: none is.
     pub slow_statement: Option<Duration>,
+}
+
+/// Where spans of statements are sent: OTLP over HTTP.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TracesConfig {
+    pub host: String,
+    pub port: u16,
+    pub path: String,
+    /// Of the statements without a parent, from 0 to 1.
+    pub sample: f64,
+    /// `service.name` of the spans.
+    pub service: String,
+}
+
+impl TracesConfig {
+    pub fn endpoint(&self) -> String {
+        format!("http://{}:{}{}", self.host, self.port, self.path)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

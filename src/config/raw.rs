@@ -5,7 +5,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use self::shapes::{buckets, secret};
-use super::keys::{ALL, DATABASE, FILE, LIST, LOG, POOL, RANGE, SERVER, SHARD, TABLE, TLS, USER};
+use super::keys::{ALL, DATABASE, FILE, LIST, LOG, POOL, RANGE, SERVER, SHARD, TABLE, TLS, TRACES, USER};
 use super::mistake::Notes;
 use super::reader::{Entry, Placed, Scalar, Section, SectionKind};
 
@@ -18,6 +18,7 @@ pub(super) struct RawConfig<'t> {
     pub(super) server: RawServer<'t>,
     pub(super) pool: RawPool,
     pub(super) log: RawLog,
+    pub(super) traces: RawTraces,
     /// `None`: the file has no `user` at all.
     pub(super) users: Option<Vec<RawUser<'t>>>,
     pub(super) databases: Option<Vec<RawDatabase<'t>>>,
@@ -59,6 +60,13 @@ pub(super) struct RawLog {
     pub(super) format: Text,
     pub(super) level: Text,
     pub(super) slow_statement: Text,
+}
+
+#[derive(Default)]
+pub(super) struct RawTraces {
+    pub(super) endpoint: Text,
+    pub(super) sample: Text,
+    pub(super) service: Text,
 }
 
 pub(super) struct RawUser<'t> {
@@ -167,6 +175,12 @@ pub(super) fn read<'t>(root: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawConfi
     let server = fixed("server", &SERVER, notes).map(|section| server(&section, notes)).unwrap_or_default();
     let pool = fixed("pool", &POOL, notes).map(|section| pool(&section, notes)).unwrap_or_default();
     let log = fixed("log", &LOG, notes).map(|section| log(&section, notes)).unwrap_or_default();
+    let traces = fixed("traces", &TRACES, notes).map(|section| RawTraces {
+        endpoint: section.string("endpoint", notes),
+        sample: section.string("sample", notes),
+        service: section.string("service", notes),
+    });
+    let traces = traces.unwrap_or_default();
     let users = file.value("user").map(|_| {
         let entries = file.tables("user", notes).map(Spanned::into_inner).unwrap_or_default();
         entries.into_iter().map(|entry| user(entry, notes)).collect()
@@ -175,7 +189,7 @@ pub(super) fn read<'t>(root: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawConfi
         let entries = file.named_tables("database", notes);
         entries.into_iter().map(|(name, table)| database(name, table, notes)).collect()
     });
-    RawConfig { server, pool, log, users, databases }
+    RawConfig { server, pool, log, traces, users, databases }
 }
 
 fn server<'t>(section: &Section<'t>, notes: &mut Notes<'_>) -> RawServer<'t> {

@@ -4,6 +4,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -11,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::inbound::Inbound;
 use super::stream::Stream;
+use crate::observe::traces::Mark;
 use crate::types::limits::{READ_BYTES_FIRST, READ_BYTES_MAX, READS_IN_A_ROW_MAX};
 
 /// Nothing big lives inside: an idle client's whole task has to stay under 8 KiB.
@@ -26,6 +28,8 @@ pub struct Framed {
     /// Bytes that were read, and written, so far.
     pub received: u64,
     pub sent: u64,
+    /// Told of each read, while a traced statement runs here.
+    pub mark: Option<Arc<Mark>>,
     /// Reads that found something at once: a stream that always has more lets others have a turn.
     in_a_row: u16,
     /// The last read took all that the socket had: the next one would find nothing.
@@ -46,6 +50,7 @@ impl Framed {
             watched: false,
             received: 0,
             sent: 0,
+            mark: None,
         }
     }
 
@@ -258,6 +263,9 @@ impl Framed {
         self.received += read as u64;
         self.watched = false;
         self.drained = read < offered && !self.stream.is_tls();
+        if let Some(mark) = &self.mark {
+            mark.touch();
+        }
         if read == offered && self.read_size < READ_BYTES_MAX {
             self.read_size *= 2;
         }

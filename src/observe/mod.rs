@@ -15,6 +15,7 @@ pub mod recent;
 pub mod statement;
 pub mod striped;
 pub mod tally;
+pub mod traces;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,8 @@ pub struct Observed {
     databases: Mutex<BTreeMap<String, Arc<DatabaseFigures>>>,
     /// 0: no statement is slow.
     slow_nanos: AtomicU64,
+    /// Set once, at the start, where traces are on.
+    pub tracer: std::sync::OnceLock<Arc<traces::Tracer>>,
 }
 
 impl Default for Observed {
@@ -47,6 +50,7 @@ impl Default for Observed {
             clients: Arc::new(Clients::default()),
             databases: Mutex::new(BTreeMap::new()),
             slow_nanos: AtomicU64::new(0),
+            tracer: std::sync::OnceLock::new(),
         }
     }
 }

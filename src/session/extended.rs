@@ -218,6 +218,7 @@ impl Session {
         }
         let (statement, len) = self.fill_bind(&statement, len).await?;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+        self.notes.look(&statement.sql);
         let (plan, changes) = match self.plan_bind(&statement, &message) {
             Ok(planned) => planned,
             Err(failure) => {

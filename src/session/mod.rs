@@ -39,6 +39,7 @@ pub mod several;
 pub mod simple;
 pub mod startup;
 pub mod state;
+mod tracing;
 pub mod transfer;
 pub mod turn;
 pub mod two_phase;

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::tracing::{Ended, Traced, Whose};
 use super::turn::Session;
 use crate::execute::Outcome;
+use crate::observe::traces::Tracer;
 use crate::observe::{Call, Client, Entered, Kind, Phase, Pin, Refused, Slow, Strategy, Took, Total, clock, hot};
 use crate::planning::{Plan, Template, Why, explain};
 use crate::pool::Lease;
@@ -25,12 +27,16 @@ pub(super) struct Notes {
     calls: Vec<Planned>,
     rows: u64,
     failed: bool,
+    /// The SQLSTATE of an error of the proxy's own; known for traces only.
+    error: Option<&'static str>,
     /// The node that was reached first, by its position in the database, and whether there were others.
     node: Option<u16>,
     several_nodes: bool,
     received: u64,
     sent: u64,
     pins: super::state::Pins,
+    /// `None`: traces are off.
+    traced: Option<Box<Traced>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +53,7 @@ const CALLS_MAX: usize = 1_000;
 const CALLS_KEPT: usize = 4;
 
 impl Notes {
-    pub(super) fn new(entered: Entered) -> Self {
+    pub(super) fn new(entered: Entered, tracer: Option<&Arc<Tracer>>) -> Self {
         Self {
             entered,
             began: clock::now_nanos(),
@@ -56,11 +62,13 @@ impl Notes {
             calls: Vec::new(),
             rows: 0,
             failed: false,
+            error: None,
             node: None,
             several_nodes: false,
             received: 0,
             sent: 0,
             pins: super::state::Pins::default(),
+            traced: tracer.map(|tracer| Traced::new(Arc::clone(tracer))),
         }
     }
 
@@ -70,19 +78,42 @@ impl Notes {
 
     pub(super) fn begin(&mut self) {
         self.began = clock::recent_nanos();
+        if let Some(traced) = &mut self.traced {
+            traced.begin();
+        }
         self.entered.client.begin(self.began);
     }
 
     pub(super) fn waited(&mut self, waited: Duration) {
         self.waited += clock::nanos(waited);
+        if let Some(traced) = &mut self.traced {
+            traced.waited(waited);
+        }
     }
 
     /// A statement runs on that connection.
-    pub(super) fn reached(&mut self, lease: &Lease) {
+    pub(super) fn reached(&mut self, lease: &mut Lease) {
+        if let Some(traced) = &mut self.traced {
+            traced.reached(lease);
+        }
         let place = lease.node.place;
         self.several_nodes |= self.node.is_some_and(|first| first != place);
         self.node.get_or_insert(place);
         self.entered.client.enter(Phase::Running);
+    }
+
+    /// If the statement is to be traced: it goes the long way then.
+    #[inline]
+    pub(super) fn takes(&self, sql: &[u8]) -> bool {
+        self.traced.as_ref().is_some_and(|traced| traced.takes(sql))
+    }
+
+    /// A statement is about to be planned.
+    #[inline]
+    pub(super) fn look(&mut self, sql: &[u8]) {
+        if let Some(traced) = &mut self.traced {
+            traced.look(sql);
+        }
     }
 
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
@@ -103,6 +134,9 @@ impl Notes {
 
     pub(super) fn planned(&mut self, template: Arc<Template>, strategy: Strategy, shards: usize) {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
+        if let Some(traced) = &mut self.traced {
+            traced.start(Some(self.calls.len()), self.began);
+        }
         let statement = template.observed.get().map_or(0, |statement| statement.id);
         self.entered.client.run(statement, strategy, shards);
         if self.calls.len() < CALLS_MAX {
@@ -139,6 +173,7 @@ impl Session {
     /// The client is told of an error of the proxy's own.
     pub(super) fn note_error(&mut self, error: &ClientError) {
         self.notes.failed = true;
+        self.trace_error(error);
         let figures = &self.database.figures;
         figures.errors.add(error.state.code());
         if error.state != SqlState::FEATURE_NOT_SUPPORTED {
@@ -152,15 +187,15 @@ impl Session {
             message: error.message.as_str().into(),
             detail: text(error.detail.as_deref()),
             hint: text(error.hint.as_deref()),
-            statement: self.refused.take().map(|template| template.readable()).unwrap_or_default().into(),
+            statement: self.refused.as_ref().map(|template| template.readable()).unwrap_or_default().into(),
         });
     }
 
     /// A request has been answered, up to what is still in the client's buffer.
     pub(super) fn end_request(&mut self) {
         let idle = self.transaction.status() == Status::Idle && self.segment.is_none() && self.scattering.is_none();
-        self.refused = None;
         self.end_request_at(clock::now_nanos(), idle);
+        self.refused = None;
     }
 
     /// The same for a request that nothing is left of, with the time as of the answer's arrival.
@@ -199,9 +234,47 @@ impl Session {
                 node.durations.record(Took::of(took.nanos.saturating_sub(notes.waited)));
             }
         }
+        if self.notes.traced.is_some() {
+            self.finish_traces(now);
+        }
         self.end_calls(took);
         let notes = &mut self.notes;
         (notes.waited, notes.rows, notes.failed, notes.several_nodes) = (0, 0, false, false);
+    }
+
+    /// A statement that wasn't planned has a span as well.
+    fn trace_error(&mut self, error: &ClientError) {
+        let Notes { traced: Some(traced), calls, began, error: told, .. } = &mut self.notes else { return };
+        told.get_or_insert(error.state.code());
+        if calls.is_empty() {
+            traced.start(None, *began);
+        }
+    }
+
+    #[cold]
+    fn finish_traces(&mut self, ended: u64) {
+        let Notes { traced: Some(traced), calls, rows, failed, error, .. } = &mut self.notes else { return };
+        let (rows, count, told) = (*rows, calls.len(), error.take());
+        let error = told.or(failed.then_some("error"));
+        let refused = self.refused.as_ref();
+        let of = |call: Option<usize>| {
+            let Some(call) = call else {
+                let kind = refused.map_or(Kind::Other, |template| template.kind());
+                let statement = refused.and_then(|template| template.observed.get()).map_or("", |known| &*known.text);
+                return Some(Ended { kind, strategy: None, shards: 0, rows: 0, statement, error });
+            };
+            let planned = calls.get(call)?;
+            let is_last = call + 1 == count;
+            Some(Ended {
+                kind: planned.template.kind(),
+                strategy: Some(planned.strategy),
+                shards: planned.shards,
+                rows: if is_last { rows } else { 0 },
+                statement: planned.template.observed.get().map_or("", |known| &*known.text),
+                error: error.filter(|_| is_last),
+            })
+        };
+        traced.finish(&Whose { database: &self.database.figures.name, user: &self.user, ended }, of);
     }
 
     /// The statements of a request that came together share its time and its rows.

@@ -129,6 +129,9 @@ impl Session {
         }
         // A text with another zero byte in it is of no known shape.
         let sql = self.client.inbound.get(frame::HEADER_BYTES..len)?.strip_suffix(b"\0")?;
+        if self.notes.takes(sql) {
+            return None;
+        }
         let (template, plan) = self.plan_recent(sql)?;
         self.quick_to(&plan, Message::Query { len, template })
     }
@@ -168,6 +171,9 @@ impl Session {
     }
 
     fn quick_plan(&self, statement: &ClientStatement, parameters: Option<Parameters<'_>>) -> Option<Plan> {
+        if self.notes.takes(&statement.sql) {
+            return None;
+        }
         statement.template.bind_hinted(&statement.sql, &statement.lexed, parameters, self.hint.as_ref()).ok()
     }
 
@@ -227,7 +233,7 @@ impl Session {
     pub(super) fn send_quickly(&mut self, quick: Quick, mut lease: Lease) -> Sent {
         let Quick { shard, strategy, message, .. } = quick;
         // From here on a cancel reaches it.
-        self.notes.reached(&lease);
+        self.notes.reached(&mut lease);
         self.cancel.add(&lease);
         lease.unanswered += 1;
         match message {

@@ -115,6 +115,7 @@ impl Session {
         if template.statements.is_empty() || template.filling.is_some() {
             return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
         }
+        self.notes.look(sql);
         match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
             Ok(plan) => {
                 if sql.len() < QUICK_STATEMENT_BYTES_MAX && super::quick::is_ordinary(&template) {

@@ -151,7 +151,7 @@ pub async fn welcome(
         in_extended: false,
         number: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
         sequences: None,
-        notes: super::noting::Notes::new(entered),
+        notes: super::noting::Notes::new(entered, observed.tracer.get()),
         resting: None,
         refused: None,
         observed: Arc::clone(observed),

@@ -389,3 +389,18 @@ pub const LIMITS_INTERVAL: Duration = Duration::from_millis(100);
 /// A statement that was cancelled for its time and still runs is cancelled again after this: the first request may have
 /// found nothing to cancel.
 pub const TIME_OUT_RETRY: Duration = Duration::from_secs(1);
+
+/// Traced statements whose spans wait to be sent: with the collector away, what comes on top is dropped.
+pub const TRACE_QUEUE_MAX: usize = 2_048;
+
+/// Spans of one request to the collector.
+pub const TRACE_BATCH_MAX: usize = 512;
+
+/// How long spans are kept together before they are sent.
+pub const TRACE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the collector may take.
+pub const TRACE_SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the proxy, when it stops, waits for the last spans to be sent.
+pub const TRACE_END_TIMEOUT: Duration = Duration::from_secs(2);

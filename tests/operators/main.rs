@@ -5,6 +5,7 @@ mod http;
 mod power;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 #[allow(dead_code)]
 #[path = "../oracle/wire.rs"]
 mod wire;

@@ -19,6 +19,7 @@ mod node;
 mod placement;
 mod secret;
 mod tables;
+mod traces;
 mod users;
 mod values;
 
@@ -29,6 +30,7 @@ pub(super) fn prove(raw: &RawConfig<'_>, surroundings: &Surroundings<'_>, notes:
     let server = server(&raw.server, surroundings, notes);
     let pool = pool(&raw.pool, notes);
     let log = log(&raw.log, notes);
+    let traces = traces::traces(&raw.traces, notes);
     let raw_databases = raw.databases.as_deref().unwrap_or_default();
     if raw.users.is_none() {
         let remedy = "write [[user]], and under it name = \"shop\" and password = { env = \"SHOP_PASSWORD\" }";
@@ -42,7 +44,7 @@ pub(super) fn prove(raw: &RawConfig<'_>, surroundings: &Surroundings<'_>, notes:
     let users = users::users(raw_users, raw_databases, server.authentication, surroundings, notes);
     let databases = databases::databases(raw_databases, pool.size, surroundings, notes);
     let databases = databases.into_iter().map(|database| (database.name.clone(), database)).collect::<BTreeMap<_, _>>();
-    Config { server, pool, users, databases, log }
+    Config { server, pool, users, databases, log, traces }
 }
 
 fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> ServerConfig {

@@ -104,5 +104,6 @@ async fn a_full_socket_leaves_the_rest_for_the_next_flush() {
 
 #[test]
 fn stays_small() {
-    assert!(size_of::<Framed>() <= 144, "{}", size_of::<Framed>());
+    // 8 bytes of it are for traces.
+    assert!(size_of::<Framed>() <= 152, "{}", size_of::<Framed>());
 }

@@ -80,6 +80,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
             user("guest", Some("guest"), false, &["other"]),
         ],
         databases: BTreeMap::from([database("shop"), database("other")]),
+        traces: None,
         log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
     }
 }
