@@ -72,6 +72,7 @@ fn scene() -> Scene {
 
 fn names() -> Names {
     Names {
+        atomic: false,
         search_path: vec!["shop".to_owned(), "public".to_owned()],
         temporary: BTreeSet::new(),
         standard_conforming_strings: true,

@@ -119,6 +119,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         users: vec![user("ada", "pässword"), user("stored", STORED)],
         databases: BTreeMap::from([("shop".to_owned(), shop)]),
         log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
+        traces: None,
     }
 }
 

@@ -252,7 +252,7 @@ impl Asked<'_> {
                     } else {
                         frame.to_vec()
                     };
-                    answer.failure.get_or_insert_with(|| Failure::Server(ClientFrame(told)));
+                    answer.failure.get_or_insert(Failure::Server(ClientFrame(told)));
                     false
                 }
                 _ if is_ahead => false,

@@ -241,9 +241,8 @@ impl Side {
     /// For a frame that isn't one.
     pub fn carriers(&self, frame: &[u8], formats: Option<&[u8]>) -> Result<Vec<Carrier>, FrameError> {
         let mut found = Vec::new();
-        let mut column = 0;
         let mut fields = Fields::of(frame)?;
-        for _ in 0..fields.count()? {
+        for column in 0..fields.count()? {
             fields.cstr()?;
             let (table, number, type_oid) = (fields.u32()?, fields.i16()?, fields.u32()?);
             fields.bytes(6)?;
@@ -257,7 +256,6 @@ impl Side {
             if is_binary && self.carries(type_oid) {
                 found.push(Carrier { column, type_oid });
             }
-            column += 1;
         }
         Ok(found)
     }
