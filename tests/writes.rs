@@ -358,7 +358,8 @@ async fn references_that_leave_their_shard_are_in_the_way() {
     // A column that nothing refers to may change.
     simple(&client, "UPDATE people SET name = 'q' WHERE name = 'p'").await;
     assert_eq!(simple(&client, "DELETE FROM pets WHERE name IN ('x', 'y') RETURNING person").await.len(), 2);
-    assert_eq!(code(&client, "UPDATE pets SET person = person WHERE name = 'z'").await, "0A000");
+    // A key that is set to itself stays.
+    simple(&client, "UPDATE pets SET person = person WHERE name = 'z'").await;
 }
 
 #[tokio::test]
