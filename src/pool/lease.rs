@@ -359,9 +359,12 @@ impl Lease {
     }
 
     /// An idle server speaks only to say that it goes away, or that its configuration changed; either way a
-    /// new connection is the simple answer.
+    /// new connection is the simple answer. One of an earlier era is on a server that has said so elsewhere.
     #[inline]
     fn is_alive(&mut self) -> bool {
+        if self.key.is_outdated() {
+            return false;
+        }
         !self.framed.is_closed_or_has_data() || matches!(self.framed.try_fill_now(), Ok(None))
     }
 

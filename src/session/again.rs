@@ -2,11 +2,13 @@
 //! read on another node, and a write that its server has not run because it was shutting down. In: the client's own
 //! bytes, kept on databases with replicas only, for clients in no transaction. Out: the same bytes again.
 
+use std::sync::Arc;
+
 use super::turn::Session;
 use crate::execute::{Outcome, RelayError};
 use crate::planning::{Access, Template};
-use crate::pool::Lease;
 use crate::pool::connect::connect_control;
+use crate::pool::{Lease, Node};
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, Parse, tag};
 use crate::protocol::{backend, frontend};
@@ -38,11 +40,13 @@ enum Kind {
     Other,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Lost {
     shard: ShardId,
     /// How often its primary had changed.
     changes: u64,
+    /// It said that it shuts down: its other connections end next.
+    leaves: Option<Arc<Node>>,
 }
 
 /// SQLSTATEs: the server shuts down; a replica's query was in the way of what it had to replay.
@@ -104,13 +108,14 @@ impl Session {
         if self.again.frames.is_empty() || self.client.sent != self.again.sent {
             return;
         }
+        let said = |frame: &[u8]| backend::error_field(frame, b'C') == Some(ADMIN_SHUTDOWN);
+        let shuts_down = last_words.as_ref().is_some_and(|words| said(&words.0));
         let may_run_again = match self.again.kind {
             Kind::Read => true,
             // Its last words came instead of the answer: PostgreSQL says them when it has rolled back, and never
             // between a commit and its CommandComplete.
             Kind::Write => {
-                let said = |frame: &[u8]| backend::error_field(frame, b'C') == Some(ADMIN_SHUTDOWN);
-                last_words.as_ref().is_some_and(|words| said(&words.0))
+                shuts_down
                     && self.transaction.held().len() == 1
                     && !self.transaction.is_spread()
                     && !completes(self.client.outbound.get(self.again.outbound..).unwrap_or_default())
@@ -118,7 +123,9 @@ impl Session {
             Kind::Open | Kind::Other => false,
         };
         if may_run_again {
-            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes() });
+            let lease = self.transaction.lease_mut(shard).filter(|_| shuts_down);
+            let leaves = lease.map(|lease| Arc::clone(&lease.node));
+            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes(), leaves });
         }
     }
 
@@ -130,7 +137,7 @@ impl Session {
             && self.client.sent == self.again.sent
             && self.transaction.lease_mut(shard).is_some_and(|lease: &mut Lease| lease.is_replica());
         if conflicts {
-            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes() });
+            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes(), leaves: None });
         }
     }
 
@@ -141,8 +148,12 @@ impl Session {
         if self.client.sent != again.sent || !self.is_free() {
             return false;
         }
-        if again.kind == Kind::Write && !self.has_left(lost).await {
+        if again.kind == Kind::Write && !self.has_left(&lost).await {
             return false;
+        }
+        if let Some(node) = &lost.leaves {
+            // One that is still open would be lost in turn, and a second time nothing is run again.
+            node.begin_era();
         }
         tracing::info!(user = %self.user, shard = self.shard_name(lost.shard), "a statement whose server was lost runs again");
         self.client.outbound.truncate(again.outbound);
@@ -153,8 +164,8 @@ impl Session {
 
     /// Whether the primary goes away: then it lets nobody in any more before it ends what runs. An administrator may have
     /// ended one connection only: who meant that statement doesn't want it to run again.
-    async fn has_left(&self, lost: Lost) -> bool {
-        let lead = std::sync::Arc::clone(self.database.lead(lost.shard));
+    async fn has_left(&self, lost: &Lost) -> bool {
+        let lead = Arc::clone(self.database.lead(lost.shard));
         if lead.changes() != lost.changes {
             return true;
         }

@@ -14,7 +14,7 @@ use crate::planning::{Access, Plan, Template};
 use crate::protocol::backend::{self, Status, tag};
 use crate::protocol::frame::HEADER_BYTES;
 use crate::protocol::frontend;
-use crate::sql::command::{SessionCommand, Verb};
+use crate::sql::command::{SessionCommand, TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::limits::{INLINE_STATEMENT_BYTES_MAX, QUICK_STATEMENT_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
@@ -166,6 +166,12 @@ impl Session {
             return Ok(());
         }
         if self.fails_locally() {
+            if let [first, _, ..] = &*template.statements
+                && matches!(&first.command, Command::Transaction(command) if ends_failure(command))
+            {
+                // What comes behind it is in no failed transaction any more.
+                return Box::pin(self.run_batch(&template, len)).await;
+            }
             self.client.inbound.advance(len);
             self.say_error(&super::block::aborted());
             self.say_ready();
@@ -566,4 +572,12 @@ pub(super) fn access_of(template: &Template) -> Access {
     } else {
         Access::Write
     }
+}
+
+/// Whether a failed transaction takes that command.
+fn ends_failure(command: &TransactionCommand) -> bool {
+    matches!(
+        command,
+        TransactionCommand::Commit { .. } | TransactionCommand::Rollback { .. } | TransactionCommand::RollbackTo(_)
+    )
 }

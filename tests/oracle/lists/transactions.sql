@@ -326,6 +326,34 @@ SHOW timezone
 --! script simple
 SAVEPOINT x; SELECT 1
 
+-- What ends a failed transaction may come first of several statements.
+
+--! must script simple
+BEGIN
+RELEASE SAVEPOINT nothing
+COMMIT; BEGIN
+SELECT name FROM users WHERE id = 1
+COMMIT
+
+--! must script simple
+BEGIN
+RELEASE SAVEPOINT nothing
+ROLLBACK; SELECT name FROM users WHERE id = 2
+BEGIN
+SAVEPOINT s
+RELEASE SAVEPOINT nothing
+ROLLBACK TO s; SELECT name FROM users WHERE id = 3
+SELECT 1; ROLLBACK
+COMMIT; SELECT 2
+
+--! must script simple
+BEGIN
+UPDATE users SET age = 67 WHERE id = 1
+SELECT 1 / 0 FROM users WHERE id = 2
+SELECT 1; COMMIT
+COMMIT; BEGIN; SELECT age FROM users WHERE id = 1
+ROLLBACK; SELECT name FROM users WHERE id = 3
+
 -- Cursors.
 
 --! script
