@@ -63,13 +63,15 @@ pub async fn create_database(source: &Client, name: &str) -> Result<bool, tokio_
     Ok(true)
 }
 
-/// Drops scratch databases of other definitions that nobody is connected to.
+/// Drops scratch databases of other definitions that nobody is connected to. Of one in use PostgreSQL would wait
+/// five seconds for its clients to leave, and with it the statement that has made this one.
 pub async fn drop_others(source: &Client, source_name: &str, name: &str) {
     let stem = name.len() - name.rsplit('_').next().map_or(0, str::len);
     let stem = name.get(..stem).unwrap_or(source_name);
-    let others = "SELECT datname::text FROM pg_catalog.pg_database
+    let others = "SELECT datname::text FROM pg_catalog.pg_database d
         WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2
-          AND pg_catalog.length(datname) = pg_catalog.length($2::text)";
+          AND pg_catalog.length(datname) = pg_catalog.length($2::text)
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datname = d.datname)";
     let Ok(rows) = source.query(others, &[&stem, &name]).await else { return };
     for row in rows {
         if let Ok(other) = row.try_get::<_, String>(0)
