@@ -32,6 +32,7 @@ use crate::types::limits::{REAP_INTERVAL, TRACE_END_TIMEOUT};
 use crate::types::{ClientError, SqlState};
 
 mod deadlocks;
+mod each;
 mod house;
 mod limits;
 mod recovery;
@@ -350,7 +351,7 @@ async fn try_reload(shared: &Arc<Shared>) -> Result<(), String> {
     }
     shared.current.store(Arc::new(Current { admission, databases }));
     shared.observed.set_slow(config.log.slow_statement);
-    shared.reloaded.notify_one();
+    shared.reloaded.notify_waiters();
     Ok(())
 }
 

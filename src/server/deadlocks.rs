@@ -3,40 +3,32 @@
 //! name of its own), reads what all proxies say and who waits for whom there, and cancels those of its own
 //! clients that have to give way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::Shared;
+use super::each::for_each_database;
 use crate::pool::Node;
 use crate::pool::connect::connect_control;
 use crate::session::database::Database;
 use crate::session::waits::Waiter;
 use crate::transaction::deadlock::{WaiterId, Waits};
 use crate::types::limits::{
-    CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT, DEADLOCK_BLIND_MAX, DEADLOCK_LOOK_EVERY, DEADLOCK_REREAD_AFTER,
-    DEADLOCK_WAIT,
+    CONTROL_CONNECT_TIMEOUT, DEADLOCK_BLIND_MAX, DEADLOCK_LOOK_EVERY, DEADLOCK_REREAD_AFTER, DEADLOCK_WAIT,
 };
 
 /// One task for each database with several shards, also for those that a reload brings.
 pub(super) async fn watch_waits(shared: Arc<Shared>) {
-    let mut started = HashMap::<String, Arc<Database>>::new();
-    let mut watchers = JoinSet::new();
-    loop {
-        let current = shared.current.load_full();
-        for (name, database) in current.databases.named() {
-            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
-            if !known && database.config.shards.len() > 1 {
-                started.insert(name.to_owned(), Arc::clone(database));
-                watchers.spawn(watch(Arc::clone(database)));
-            }
+    for_each_database(shared, |_, database, tasks| {
+        if database.config.shards.len() > 1 {
+            tasks.spawn(watch(Arc::clone(database)));
         }
-        tokio::time::sleep(CATALOG_RETRY).await;
-    }
+    })
+    .await;
 }
 
 /// Ends with the process: sessions may go on for long with a database that a reload has replaced.

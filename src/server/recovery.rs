@@ -1,32 +1,23 @@
 //! Looks for transactions that a dead proxy left prepared: at the start, at intervals, and whenever a
 //! session saw that it left one. In: the current databases. Out: what stays in doubt, for operators.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
-
 use super::Shared;
+use super::each::for_each_database;
 use crate::session::database::Database;
 use crate::transaction::recovery::{InDoubt, Recovery};
-use crate::types::limits::{CATALOG_RETRY, RECOVERY_AGE_MIN, RECOVERY_RETRY, TXN_SWEEP_INTERVAL};
+use crate::types::limits::{RECOVERY_AGE_MIN, RECOVERY_RETRY, TXN_SWEEP_INTERVAL};
 
 /// One task for each database with several shards, also for those that a reload brings.
 pub(super) async fn watch_transactions(shared: Arc<Shared>) {
-    let mut started = HashMap::<String, Arc<Database>>::new();
-    let mut watchers = JoinSet::new();
-    loop {
-        let current = shared.current.load_full();
-        for (name, database) in current.databases.named() {
-            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
-            if !known && database.config.shards.len() > 1 {
-                started.insert(name.to_owned(), Arc::clone(database));
-                watchers.spawn(watch(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
-            }
+    for_each_database(Arc::clone(&shared), |name, database, tasks| {
+        if database.config.shards.len() > 1 {
+            tasks.spawn(watch(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
         }
-        tokio::time::sleep(CATALOG_RETRY).await;
-    }
+    })
+    .await;
 }
 
 async fn watch(shared: Arc<Shared>, name: String, database: Arc<Database>) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
+use super::each::for_each_database;
 use super::{Current, Shared};
 use crate::catalog::{self, Catalog, numbers, record};
 use crate::planning::record_differences;
@@ -22,22 +23,10 @@ use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEO
 
 /// A watcher for each database, also for those that a reload brings.
 pub(super) async fn watch_catalogs(shared: Arc<Shared>) {
-    let mut started = HashMap::<String, Arc<Database>>::new();
-    let mut watchers = JoinSet::new();
-    loop {
-        let current = shared.current.load_full();
-        for (name, database) in current.databases.named() {
-            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
-            if !known {
-                started.insert(name.to_owned(), Arc::clone(database));
-                watchers.spawn(watch_catalog(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(CATALOG_RETRY) => {}
-            () = shared.reloaded.notified() => {}
-        }
-    }
+    for_each_database(Arc::clone(&shared), |name, database, tasks| {
+        tasks.spawn(watch_catalog(Arc::clone(&shared), name.to_owned(), Arc::clone(database)));
+    })
+    .await;
 }
 
 async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database>) {

@@ -9,7 +9,6 @@ mod judge;
 mod patroni;
 mod positions;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,32 +20,20 @@ use self::judge::{Limits, Sight, Verdict, elect, elect_named, judge};
 use self::patroni::{Said, watch_patroni};
 use self::positions::Positions;
 use super::Shared;
+use super::each::for_each_database;
 use crate::pool::{Lead, Node, Standing, Term};
 use crate::session::database::Database;
-use crate::types::limits::{CATALOG_RETRY, NODE_LOOKS_MISSED_MAX};
+use crate::types::limits::NODE_LOOKS_MISSED_MAX;
 
 /// One task for each shard that has replicas, also for those that a reload brings.
 pub(super) async fn watch_nodes(shared: Arc<Shared>) {
-    let mut started = HashMap::<String, Arc<Database>>::new();
-    let mut watchers = JoinSet::new();
-    loop {
-        let current = shared.current.load_full();
-        for (name, database) in current.databases.named() {
-            let known = started.get(name).is_some_and(|known| Arc::ptr_eq(known, database));
-            if known || !database.has_replicas() {
-                continue;
-            }
-            started.insert(name.to_owned(), Arc::clone(database));
-            for lead in database.leads().filter(|lead| lead.nodes().len() > 1) {
-                let watch = Watch::new(Arc::clone(database), Arc::clone(lead));
-                watchers.spawn(watch.run(Arc::clone(&shared), name.to_owned()));
-            }
+    for_each_database(Arc::clone(&shared), |name, database, tasks| {
+        for lead in database.leads().filter(|lead| database.has_replicas() && lead.nodes().len() > 1) {
+            let watch = Watch::new(Arc::clone(database), Arc::clone(lead));
+            tasks.spawn(watch.run(Arc::clone(&shared), name.to_owned()));
         }
-        tokio::select! {
-            () = tokio::time::sleep(CATALOG_RETRY) => {}
-            Some(_) = watchers.join_next(), if !watchers.is_empty() => {}
-        }
-    }
+    })
+    .await;
 }
 
 struct Watch {
