@@ -73,8 +73,9 @@ impl Written<'_> {
     /// The statement, for rows of which this holds too.
     fn restricted(&self, condition: &str) -> Spliced {
         let moves = self.moves;
-        let before = [moves.condition.start.checked_sub(1), moves.returning.start.checked_sub(0).filter(|at| *at > 0)];
-        let head = before.iter().flatten().find(|at| **at > 0).copied().unwrap_or(moves.end);
+        // The client's own WHERE is left out, or there is RETURNING, or the end.
+        let where_or_returning = [moves.condition.start.saturating_sub(1), moves.returning.start];
+        let head = where_or_returning.into_iter().find(|at| *at > 0).unwrap_or(moves.end);
         let mut bits = vec![Bit::Client(0..head), Bit::Own(" WHERE ")];
         if !moves.condition.is_empty() {
             bits.extend([Bit::Own("("), Bit::Client(moves.condition.clone()), Bit::Own(") AND ")]);

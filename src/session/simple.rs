@@ -204,10 +204,7 @@ impl Session {
                 match self.settle_merge(plan, &sql, b"", &template).await {
                     Ok((plan @ Plan::Merge { .. }, Some(verdict))) => {
                         if let Err(error) = self.admit_locks(&plan, &template).await {
-                            self.client.inbound.advance(len);
-                            self.expects.clear();
-                            self.refuse(&error).await;
-                            self.say_ready();
+                            self.refuse_query(&error, len).await;
                             return Ok(());
                         }
                         let Plan::Merge { shards, merge, window, .. } = plan else { return Ok(()) };
@@ -216,10 +213,7 @@ impl Session {
                     }
                     Ok((plan, _)) => plan,
                     Err(super::segment::Failure::Client(error)) => {
-                        self.client.inbound.advance(len);
-                        self.expects.clear();
-                        self.refuse(&error).await;
-                        self.say_ready();
+                        self.refuse_query(&error, len).await;
                         return Ok(());
                     }
                     Err(super::segment::Failure::End(end)) => return Err(end),
@@ -257,10 +251,7 @@ impl Session {
         }
         let targets = self.targets(&plan, &template);
         if let Err(error) = self.admit_locks(&plan, &template).await {
-            self.client.inbound.advance(len);
-            self.expects.clear();
-            self.refuse(&error).await;
-            self.say_ready();
+            self.refuse_query(&error, len).await;
             return Ok(());
         }
         match targets.as_slice() {
@@ -318,10 +309,7 @@ impl Session {
             ready = self.reach(shard, access).await;
         }
         if let Err(error) = ready {
-            self.client.inbound.advance(len);
-            self.expects.clear();
-            self.refuse(&error).await;
-            self.say_ready();
+            self.refuse_query(&error, len).await;
             return Ok(());
         }
         self.own_sequences(shard, template, true);
@@ -496,6 +484,14 @@ impl Session {
         }
         self.transaction.write(shard);
         Ok(())
+    }
+
+    /// The Query at the front of the client's buffer isn't run.
+    async fn refuse_query(&mut self, error: &ClientError, len: usize) {
+        self.client.inbound.advance(len);
+        self.expects.clear();
+        self.refuse(error).await;
+        self.say_ready();
     }
 
     /// SELECT ... FOR UPDATE on several shards: a row lock is a write, which is given up with the others.
