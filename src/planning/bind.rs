@@ -137,7 +137,7 @@ impl Binding<'_> {
             Route::CopyIn(target) => target.key.is_some(),
             Route::Transfer(_) => true,
             Route::Refused(refusal, _) => return Err(refusal.clone()),
-            Route::Touched | Route::Home | Route::Any | Route::Copies(_) | Route::Everywhere(_) => false,
+            Route::Touched | Route::Home | Route::Any | Route::Copies(_) | Route::Everywhere(..) => false,
         };
         if !overridable {
             return self.route(routed);
@@ -175,7 +175,9 @@ impl Binding<'_> {
             Route::Home => Ok(Plan::Single { shard: self.template.map.home(), why: Why::Home }),
             Route::Any => Ok(Plan::Any),
             Route::Copies(copies) => self.copies(copies),
-            Route::Everywhere(way) => Ok(Plan::Definition(Definition { steps: vec![Step::Everywhere(*way)] })),
+            Route::Everywhere(way, absent) => {
+                Ok(Plan::Definition(Definition { steps: vec![Step::Everywhere(*way, Arc::clone(absent))] }))
+            }
             Route::CopyIn(target) => Ok(Plan::CopyIn(Arc::clone(target))),
             Route::Transfer(transfer) => self.transfer(transfer),
             Route::Refused(refusal, _) => Err(refusal.clone()),
@@ -297,11 +299,11 @@ impl Binding<'_> {
         let mut steps = Vec::with_capacity(self.template.routes.len());
         for (routed, statement) in self.template.routes.iter().zip(&self.template.statements) {
             steps.push(match (plan(routed)?, &statement.command) {
-                (Plan::Definition(definition), _) => match definition.steps[..] {
-                    [Step::Everywhere(Way::Apart)] => {
+                (Plan::Definition(definition), _) => match &definition.steps[..] {
+                    [Step::Everywhere(Way::Apart, _)] => {
                         return Err(refusal::batch("can't contain one that runs shard by shard"));
                     }
-                    [step] => step,
+                    [step] => step.clone(),
                     _ => return Err(refusal::batch("can't go to several shards")),
                 },
                 (Plan::Single { shard, .. }, _) => Step::One(shard),
@@ -371,7 +373,7 @@ impl Binding<'_> {
         if let [only] = &*self.template.routes {
             return plan(only);
         }
-        if self.template.routes.iter().any(|routed| matches!(routed.route, Route::Everywhere(_))) {
+        if self.template.routes.iter().any(|routed| matches!(routed.route, Route::Everywhere(..))) {
             return self.definition(plan);
         }
         let mut all = Plan::Touched;

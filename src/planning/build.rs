@@ -8,7 +8,7 @@ use super::ddl::{self, Definition, Suspects};
 use super::definitions;
 use super::effects;
 use super::ids::Filling;
-use super::plan::{Refusal, Way};
+use super::plan::{Absent, Refusal, Way};
 use super::query;
 use super::refusal;
 use super::route::{Override, Route, Routed, Spread};
@@ -57,7 +57,9 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
             };
             routes.push(match routed.route {
                 // Temporary objects are in a schema of their own.
-                Route::Everywhere(Way::AtHome) if effects.creates_temporary => Routed { route: Route::Home, ..routed },
+                Route::Everywhere(Way::AtHome, _) if effects.creates_temporary => {
+                    Routed { route: Route::Home, ..routed }
+                }
                 _ => routed,
             });
         }
@@ -294,15 +296,21 @@ fn ordinary(text: Text<'_>, verb: Verb, scene: &Scene, names: &Names, wrappers: 
 fn beside_own_schema(routed: Routed, text: Text<'_>, names: &Names) -> Routed {
     let creates = matches!(routed.route, Route::Home) && text.is(0, "create");
     if creates && names.search_path.iter().any(|schema| schema == tables::OWN_SCHEMA) {
-        return self::routed(Route::Everywhere(Way::AtHome));
+        return self::routed(everywhere(Way::AtHome));
     }
     routed
+}
+
+/// As it is on every shard.
+fn everywhere(way: Way) -> Route {
+    Route::Everywhere(way, Absent::default())
 }
 
 fn placed(verdict: Result<definitions::Definition, Refusal>) -> Routed {
     match verdict {
         Ok(definitions::Definition::Home) => routed(Route::Home),
-        Ok(definitions::Definition::Everywhere(way)) => routed(Route::Everywhere(way)),
+        Ok(definitions::Definition::Everywhere(way)) => routed(everywhere(way)),
+        Ok(definitions::Definition::Listed(way, absent)) => routed(Route::Everywhere(way, absent.into())),
         Err(refusal) => refused(refusal),
     }
 }
@@ -323,10 +331,10 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 Route::Refused(..) => inner,
                 // Every shard has what it reads, or only the home shard does.
                 Route::Keyed(keyed) if what == "CREATE OR REPLACE VIEW" && !keyed.home && !writes(&keyed) => {
-                    Routed { route: Route::Everywhere(Way::Together), sharded: inner.sharded }
+                    Routed { route: everywhere(Way::Together), sharded: inner.sharded }
                 }
                 Route::Keyed(keyed) if what == "CREATE VIEW" && !is_temporary(text) && !writes(&keyed) => {
-                    let route = if keyed.home { Route::Home } else { Route::Everywhere(Way::Together) };
+                    let route = if keyed.home { Route::Home } else { everywhere(Way::Together) };
                     Routed { route, sharded: inner.sharded }
                 }
                 Route::Home
@@ -334,7 +342,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 | Route::Keyed(_)
                 | Route::Touched
                 | Route::Copies(_)
-                | Route::Everywhere(_)
+                | Route::Everywhere(..)
                 | Route::Transfer(_)
                 | Route::CopyIn(_) => Routed {
                     route: Route::Refused(refusal::makes_table(what), Override::Shard),

@@ -144,10 +144,16 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             let step = |step: &Step| match step {
                 Step::One(shard) => format!("shard {}", map.shard_name(*shard)),
                 Step::Touched => "the shards of the transaction".to_owned(),
-                Step::Everywhere(Way::AtHome) => format!("shard {}", map.shard_name(map.home())),
-                Step::Everywhere(Way::Apart) => "every shard, one after the other".to_owned(),
-                Step::Everywhere(Way::Bodies) => "every shard as one, the function's body as it is".to_owned(),
-                Step::Everywhere(Way::Together | Way::Table | Way::InBlock) => "every shard as one".to_owned(),
+                Step::Everywhere(Way::AtHome, _) => format!("shard {}", map.shard_name(map.home())),
+                Step::Everywhere(way, absent) => {
+                    let how = match way {
+                        Way::Apart => "every shard, one after the other",
+                        Way::Bodies => "every shard as one, the function's body as it is",
+                        Way::Together | Way::Table | Way::InBlock | Way::AtHome => "every shard as one",
+                    };
+                    let less = if absent.is_empty() { "" } else { ", without the tables that only the home shard has" };
+                    format!("{how}{less}")
+                }
             };
             definition.steps.iter().map(step).collect::<Vec<_>>().join("; ")
         }

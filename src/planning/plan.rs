@@ -1,5 +1,6 @@
 //! What is to be done for one call of a statement.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::gather::Gather;
@@ -57,15 +58,19 @@ pub struct Definition {
 }
 
 /// One statement of a text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
     /// On one shard, within the transaction of the text.
     One(ShardId),
     /// BEGIN, COMMIT, SET CONSTRAINTS and the like: on the shards of the transaction.
     Touched,
-    /// On every shard.
-    Everywhere(Way),
+    /// On every shard; on others than the home shard without these parts of a list of names, by positions of tokens in
+    /// the statement: tables that only the home shard has.
+    Everywhere(Way, Absent),
 }
+
+/// Parts of a list, each with the comma that goes with it.
+pub type Absent = Arc<[Range<usize>]>;
 
 /// How a statement runs on every shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

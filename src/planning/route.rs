@@ -8,7 +8,7 @@ use super::evaluate::{Call, Value};
 use super::gather::Gather;
 use super::keys::{self, Test};
 use super::merge::Merge;
-use super::plan::{Refusal, Way, Why};
+use super::plan::{Absent, Refusal, Way, Why};
 use super::refusal;
 use super::writes::{Copies, How, Several};
 use crate::routing::{NoPlace, Sharded};
@@ -34,7 +34,7 @@ pub enum Route {
     Copies(Arc<Copies>),
     Keyed(Keyed),
     /// A definition that every shard must have.
-    Everywhere(Way),
+    Everywhere(Way, Absent),
     CopyIn(Arc<super::copy::CopyTarget>),
     /// An INSERT of a query's rows, which are taken to where they belong.
     Transfer(Arc<super::transfer::Transfer>),

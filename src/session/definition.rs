@@ -11,13 +11,14 @@ use crate::execute::own::OwnError;
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, own};
-use crate::planning::{Access, Definition, Step, Template, Way};
+use crate::planning::writes::splice::tokens_of;
+use crate::planning::{Absent, Access, Definition, Step, Template, Way};
 use crate::pool::SettingValue;
 use crate::protocol::backend::{self, Status};
 use crate::protocol::frontend::encode;
 use crate::protocol::moved;
 use crate::sql::command::TransactionCommand;
-use crate::sql::{Command, Lexed};
+use crate::sql::{Command, LexOptions, Lexed, Token};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// What came of one step.
@@ -78,7 +79,7 @@ impl Session {
         for ((step, statement), span) in steps {
             self.say_done(last.take());
             let text = as_sent(sql, span);
-            match self.step(*step, &statement.command, &text).await? {
+            match self.step(step, &statement.command, &text).await? {
                 Stepped::Done(tag) => last = tag,
                 Stepped::Failed => {
                     failed = true;
@@ -99,24 +100,28 @@ impl Session {
         }
     }
 
-    async fn step(&mut self, step: Step, command: &Command, sql: &str) -> Result<Stepped, SessionEnd> {
+    async fn step(&mut self, step: &Step, command: &Command, sql: &str) -> Result<Stepped, SessionEnd> {
         let home = self.database.config.home;
         match (step, command) {
             (Step::Touched, Command::Transaction(command)) => self.transaction_step(command, sql).await,
             (Step::Touched, _) => Ok(Stepped::Done(None)),
-            (Step::One(shard), _) => self.spread_over(&[shard], Way::Together, sql).await,
+            (Step::One(shard), _) => self.spread_over(&[*shard], Way::Together, sql, sql).await,
             // Within a block the server says that it can't be.
-            (Step::Everywhere(Way::Apart), _) if self.transaction.in_block() => {
-                self.spread_over(&[home], Way::Together, sql).await
+            (Step::Everywhere(Way::Apart, _), _) if self.transaction.in_block() => {
+                self.spread_over(&[home], Way::Together, sql, sql).await
             }
-            (Step::Everywhere(Way::Apart), _) => self.one_after_the_other(sql).await,
-            (Step::Everywhere(Way::InBlock), _) if !self.transaction.in_block() && !self.transaction.is_spread() => {
+            (Step::Everywhere(Way::Apart, absent), _) => {
+                let elsewhere = without(sql, absent, &self.lex_options());
+                self.one_after_the_other(sql, &elsewhere).await
+            }
+            (Step::Everywhere(Way::InBlock, _), _) if !self.transaction.in_block() && !self.transaction.is_spread() => {
                 self.on_first(home, sql).await
             }
-            (Step::Everywhere(Way::AtHome), _) => self.spread_over(&[home], Way::AtHome, sql).await,
-            (Step::Everywhere(way), _) => {
+            (Step::Everywhere(Way::AtHome, _), _) => self.spread_over(&[home], Way::AtHome, sql, sql).await,
+            (Step::Everywhere(way, absent), _) => {
                 let shards = self.home_first();
-                self.spread_over(&shards, way, sql).await
+                let elsewhere = without(sql, absent, &self.lex_options());
+                self.spread_over(&shards, *way, sql, &elsewhere).await
             }
         }
     }
@@ -169,15 +174,21 @@ impl Session {
             .map(|held| held.shard)
             .collect();
         let shards = if held.is_empty() { vec![self.database.config.home] } else { held };
-        let stepped = self.spread_over(&shards, Way::Together, sql).await?;
+        let stepped = self.spread_over(&shards, Way::Together, sql, sql).await?;
         if matches!(stepped, Stepped::Done(_)) && self.transaction.in_block() {
             self.note_in_journal(&Command::Transaction(command.clone()), sql.trim());
         }
         Ok(stepped)
     }
 
-    /// In one transaction on these shards, the first of which answers.
-    async fn spread_over(&mut self, shards: &[ShardId], way: Way, sql: &str) -> Result<Stepped, SessionEnd> {
+    /// In one transaction on these shards, the first of which answers; the others are told `elsewhere`.
+    async fn spread_over(
+        &mut self,
+        shards: &[ShardId],
+        way: Way,
+        sql: &str,
+        elsewhere: &str,
+    ) -> Result<Stepped, SessionEnd> {
         let Some((&first, others)) = shards.split_first() else { return Ok(Stepped::Done(None)) };
         if let Err(error) = self.begin_spread(shards).await {
             self.refuse(&error).await;
@@ -208,8 +219,13 @@ impl Session {
         }
         let (before, after) = self.around(way);
         let (evade, restore) = evasion.unzip();
-        let texts =
-            [(evade, None), (before, None), (Some(sql.to_owned()), tag.as_deref()), (after, None), (restore, None)];
+        let texts = [
+            (evade, None),
+            (before, None),
+            (Some(elsewhere.to_owned()), tag.as_deref()),
+            (after, None),
+            (restore, None),
+        ];
         for (text, wanted) in texts {
             if let Some(text) = text
                 && !self.on_others(others, &text, wanted).await
@@ -363,7 +379,7 @@ impl Session {
     }
 
     /// Outside of a transaction: what is done on a shard stays.
-    async fn one_after_the_other(&mut self, sql: &str) -> Result<Stepped, SessionEnd> {
+    async fn one_after_the_other(&mut self, sql: &str, elsewhere: &str) -> Result<Stepped, SessionEnd> {
         let shards = self.home_first();
         for &shard in &shards {
             self.freshness.note_write(shard);
@@ -379,7 +395,7 @@ impl Session {
             let result = match ready {
                 Ok(()) => {
                     let lease = self.transaction.lease_mut(shard).expect("reached above");
-                    own::run(lease, sql).await.map(drop)
+                    own::run(lease, elsewhere).await.map(drop)
                 }
                 Err(error) => {
                     self.expects.clear();
@@ -405,6 +421,23 @@ impl Session {
         }
         Ok(Stepped::Done(tag))
     }
+}
+
+/// A statement without these of its tokens: spaces stand in their place.
+fn without(sql: &str, absent: &Absent, options: &LexOptions) -> String {
+    let tokens: Vec<Token> = match absent.is_empty() {
+        true => Vec::new(),
+        false => tokens_of(sql.as_bytes(), &(0..sql.len()), options),
+    };
+    let mut text = sql.to_owned();
+    for part in absent.iter() {
+        let ends = tokens.get(part.start).zip(part.end.checked_sub(1).and_then(|last| tokens.get(last)));
+        let (first, last) = ends.expect("the template has the same tokens");
+        let bytes = first.span.start..last.span.end;
+        let blank = " ".repeat(bytes.len());
+        text.replace_range(bytes, &blank);
+    }
+    text
 }
 
 /// One statement of a text, at the place where it is there: what a server says of positions is right.

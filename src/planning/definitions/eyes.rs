@@ -1,5 +1,7 @@
 //! How a statement is looked at: names at its tokens, and where what they name is.
 
+use std::ops::Range;
+
 use super::super::ddl;
 use super::super::functions::Class;
 use super::super::plan::Refusal;
@@ -227,6 +229,43 @@ impl<'a> Eyes<'a> {
             (!harmless && (class != Class::Unknown || known(&called.name)))
                 .then(|| refusal::unknown_function(&called.name))
         })
+    }
+
+    /// As [`Self::together`], for the list of these tables at these tokens: those that the home shard alone has are left
+    /// out on the others.
+    pub fn listed(&self, tables: &[Table], list: Range<usize>, what: &str) -> Verdict {
+        let verdict = self.together(tables, what);
+        let commas = self.commas(list.clone());
+        if !matches!(verdict, Some(Err(_))) || commas.len() + 1 != tables.len() {
+            return verdict;
+        }
+        let absent = |table: &Table| table.place.is_home() && self.exists(table);
+        let Some(last_kept) = tables.iter().rposition(|table| !absent(table)) else { return verdict };
+        let start_of = |item: usize| item.checked_sub(1).and_then(|comma| commas.get(comma)).copied();
+        let cut = |(item, _): (usize, &Table)| {
+            let from = start_of(item);
+            let until = commas.get(item).copied();
+            if item < last_kept {
+                from.map_or(list.start, |comma| comma + 1)..until.map_or(list.end, |comma| comma + 1)
+            } else {
+                from.unwrap_or(list.start)..until.unwrap_or(list.end)
+            }
+        };
+        let parts = tables.iter().enumerate().filter(|(_, table)| absent(table)).map(cut).collect();
+        Some(Ok(Definition::Listed(Way::Together, parts)))
+    }
+
+    /// The commas outside parentheses.
+    fn commas(&self, list: Range<usize>) -> Vec<usize> {
+        let mut ends: Vec<usize> = Vec::new();
+        let mut at = list.start;
+        for part in self.divided(list.start, list.end) {
+            at += part.pieces.len();
+            ends.push(at);
+            at += 1;
+        }
+        ends.pop();
+        ends
     }
 
     /// All of these are at home, or none is.

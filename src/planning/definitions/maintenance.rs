@@ -9,15 +9,13 @@ pub fn maintenance(eyes: &Eyes<'_>) -> Verdict {
     let text = eyes.text;
     if text.is(0, "lock") {
         let at = 1 + usize::from(text.is(1, "table"));
-        let (names, _) = eyes.names_at(at + usize::from(text.is(at, "only")))?;
+        let at = at + usize::from(text.is(at, "only"));
+        let (names, behind) = eyes.names_at(at)?;
         let tables: Vec<Table> = names.iter().map(|name| eyes.table(name)).collect();
         if tables.iter().any(|table| eyes.is_view(table)) {
             return None;
         }
-        return match eyes.together(&tables, "LOCK TABLE") {
-            Some(Ok(Definition::Everywhere(_))) => Some(Ok(Definition::Everywhere(Way::InBlock))),
-            other => other,
-        };
+        return in_way(Way::InBlock, eyes.listed(&tables, at..behind, "LOCK TABLE"));
     }
     if text.is(0, "reindex") {
         return reindex(eyes);
@@ -49,7 +47,7 @@ fn vacuum(eyes: &Eyes<'_>) -> Verdict {
         let (name, _) = ddl::table_name(item, 0)?;
         tables.push(eyes.table(&name));
     }
-    apart_if_everywhere(eyes.together(&tables, "VACUUM, ANALYZE or CLUSTER"))
+    in_way(Way::Apart, eyes.listed(&tables, at..eyes.end(), "VACUUM, ANALYZE or CLUSTER"))
 }
 
 fn reindex(eyes: &Eyes<'_>) -> Verdict {
@@ -62,17 +60,19 @@ fn reindex(eyes: &Eyes<'_>) -> Verdict {
     let (named, _) = ddl::table_name(text, name)?;
     if text.is(object, "index") {
         return match table::place_of_indexes(eyes, &[named], "REINDEX") {
-            Ok(place) => apart_if_everywhere(place.verdict()),
+            Ok(place) => in_way(Way::Apart, place.verdict()),
             Err(refusal) => super::refused(refusal),
         };
     }
     let table = eyes.table(&named);
-    if text.is(object, "table") { apart_if_everywhere(table.place.verdict()) } else { None }
+    if text.is(object, "table") { in_way(Way::Apart, table.place.verdict()) } else { None }
 }
 
-fn apart_if_everywhere(verdict: Verdict) -> Verdict {
+/// What runs on every shard does so in this way.
+pub fn in_way(way: Way, verdict: Verdict) -> Verdict {
     match verdict {
-        Some(Ok(Definition::Everywhere(_))) => super::apart(),
+        Some(Ok(Definition::Everywhere(_))) => Some(Ok(Definition::Everywhere(way))),
+        Some(Ok(Definition::Listed(_, absent))) => Some(Ok(Definition::Listed(way, absent))),
         other => other,
     }
 }

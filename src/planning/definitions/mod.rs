@@ -12,6 +12,8 @@ mod maintenance;
 mod object;
 mod table;
 
+use std::ops::Range;
+
 use super::plan::{Refusal, Way};
 use super::scene::{Names, Scene};
 use super::text::Text;
@@ -23,6 +25,8 @@ use eyes::Eyes;
 pub enum Definition {
     Home,
     Everywhere(Way),
+    /// As [`Definition::Everywhere`], but for these parts of its list of names, which the home shard alone has.
+    Listed(Way, Vec<Range<usize>>),
 }
 
 /// `None`: not understood here.

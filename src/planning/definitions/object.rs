@@ -6,6 +6,7 @@ use super::super::plan::{Refusal, Way};
 use super::super::refusal;
 use super::super::text::Text;
 use super::eyes::{Eyes, Table, apart_if};
+use super::maintenance::in_way;
 use super::{Definition, Verdict, table};
 use crate::catalog::RelationKind;
 use crate::sql::statement::TableName;
@@ -170,15 +171,17 @@ pub fn truncate(eyes: &Eyes<'_>) -> Verdict {
     let text = eyes.text;
     let mut at = 1 + usize::from(text.is(1, "table"));
     let mut tables = Vec::new();
+    let start = at;
     loop {
         at += usize::from(text.is(at, "only"));
         let (name, mut behind) = ddl::table_name(text, at)?;
         behind += usize::from(text.bytes(behind) == b"*");
         tables.push(eyes.table(&name));
-        if !text.punct(behind, b',') {
+        at = behind;
+        if !text.punct(at, b',') {
             break;
         }
-        at = behind + 1;
+        at += 1;
     }
     if tables.iter().any(|table| eyes.is_view(table) || table.schema.starts_with("pg_temp")) {
         return None;
@@ -192,34 +195,37 @@ pub fn truncate(eyes: &Eyes<'_>) -> Verdict {
             return super::refused(refusal::trigger(&table.display, &called.name));
         }
     }
-    let verdict = eyes.together(&tables, "TRUNCATE");
-    if matches!(verdict, Some(Ok(Definition::Home)))
+    let verdict = eyes.listed(&tables, start..at, "TRUNCATE");
+    if matches!(verdict, Some(Ok(Definition::Home | Definition::Listed(..))))
         && eyes.has("cascade")
-        && let Some(refusal) = tables.iter().find_map(|table| cascades(eyes, table))
+        && let Some(refusal) = cascade(eyes, &tables)
     {
         return super::refused(refusal);
     }
-    match verdict {
-        // The sequences of the other shards are to be left without values again.
-        Some(Ok(Definition::Everywhere(_))) if eyes.has("restart") => Some(Ok(Definition::Everywhere(Way::Table))),
-        other => other,
-    }
+    // The sequences of the other shards are to be left without values again.
+    if eyes.has("restart") { in_way(Way::Table, verdict) } else { verdict }
 }
 
 fn drop_tables(eyes: &Eyes<'_>) -> Verdict {
-    let (names, _) = eyes.names_at(eyes.pass_if(2))?;
+    let at = eyes.pass_if(2);
+    let (names, behind) = eyes.names_at(at)?;
     let tables: Vec<Table> = names.iter().map(|name| eyes.table(name)).collect();
     if tables.iter().any(|table| eyes.is_view(table) || table.schema.starts_with("pg_temp")) {
         return None;
     }
-    let verdict = eyes.together(&tables, "DROP TABLE");
-    if matches!(verdict, Some(Ok(Definition::Home)))
+    let verdict = eyes.listed(&tables, at..behind, "DROP TABLE");
+    if matches!(verdict, Some(Ok(Definition::Home | Definition::Listed(..))))
         && eyes.has("cascade")
-        && let Some(refusal) = tables.iter().find_map(|table| cascades(eyes, table))
+        && let Some(refusal) = cascade(eyes, &tables)
     {
         return super::refused(refusal);
     }
     verdict
+}
+
+/// Of those of these tables that the home shard alone has.
+fn cascade(eyes: &Eyes<'_>, tables: &[Table]) -> Option<Refusal> {
+    tables.iter().filter(|table| table.place.is_home()).find_map(|table| cascades(eyes, table))
 }
 
 /// Something of a sharded or reference table that would be dropped with a table, on the home shard only.
@@ -294,7 +300,8 @@ pub fn grant(eyes: &Eyes<'_>) -> Verdict {
     if is_global(text, at) {
         return super::everywhere();
     }
-    let (names, _) = eyes.names_at(at + usize::from(text.is(at, "table")))?;
+    let at = at + usize::from(text.is(at, "table"));
+    let (names, behind) = eyes.names_at(at)?;
     let tables: Vec<Table> = names
         .iter()
         .map(|name| {
@@ -306,5 +313,5 @@ pub fn grant(eyes: &Eyes<'_>) -> Verdict {
     if tables.iter().any(|table| eyes.is_view(table)) {
         return None;
     }
-    eyes.together(&tables, "GRANT or REVOKE")
+    eyes.listed(&tables, at..behind, "GRANT or REVOKE")
 }

@@ -164,3 +164,43 @@ TRUNCATE orders, order_items
 SELECT amount FROM orders WHERE user_id = 1
 TRUNCATE orders CASCADE
 TRUNCATE no_such_table
+
+-- Lists of tables that are on every shard and of those that the home shard alone has.
+--! must
+--! script
+BEGIN
+LOCK TABLE settings, users, public.orders IN ACCESS SHARE MODE
+LOCK users, settings
+LOCK TABLE ONLY settings, scores, settings IN SHARE MODE
+LOCK TABLE users, settings, no_such_table
+ROLLBACK
+LOCK TABLE settings, users
+CREATE TABLE notes (id int)
+CREATE TABLE notes2 (id int)
+INSERT INTO notes VALUES (1)
+GRANT SELECT ON notes, users, notes2 TO PUBLIC
+REVOKE SELECT ON TABLE users, notes, notes2 FROM PUBLIC
+VACUUM (ANALYZE) notes, users (id), notes2
+ANALYZE users, notes
+VACUUM (ANALYZE) notes, orders
+BEGIN
+TRUNCATE notes, order_items, notes2, scores, "notes"
+SELECT count(*) FROM notes
+SELECT count(*) FROM order_items
+ROLLBACK
+SELECT count(*) FROM notes
+TRUNCATE TABLE notes2, ONLY order_items, notes RESTART IDENTITY
+SELECT count(*) FROM notes
+SELECT count(*) FROM order_items
+DROP TABLE notes, no_such_table, users
+BEGIN
+DROP TABLE IF EXISTS notes, no_such_table, notes2, order_items CASCADE
+SELECT count(*) FROM notes
+ROLLBACK
+BEGIN
+DROP TABLE order_items, notes
+SELECT count(*) FROM order_items
+ROLLBACK
+DROP TABLE notes, notes2
+SELECT count(*) FROM notes
+SELECT count(*) FROM order_items
