@@ -6,10 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use load::{Load, becomes, connect, insert_on, read_on};
 use shardway::devcluster::{Cluster, Server};
 use support::{Proxy, Shards};
 use wire::Client;
 
+#[path = "failover/load.rs"]
+mod load;
 mod support;
 #[allow(dead_code)]
 #[path = "oracle/wire.rs"]
@@ -56,22 +59,8 @@ fn config(cluster: &Cluster, more: &str) -> String {
     text
 }
 
-fn connect(cluster: &Cluster, proxy: &Proxy, database: &str) -> Client {
-    let connected = Client::connect(proxy.address(), cluster.user(), database);
-    connected.unwrap_or_else(|error| panic!("{error}\n{}", proxy.log()))
-}
-
 fn sql(server: &Server, text: &str) -> String {
     server.sql(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-#[track_caller]
-fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Has COMMIT wait for the replicas, as it must where nothing may be lost.
@@ -319,74 +308,6 @@ fn a_primary_that_hangs_is_left_and_two_equal_ones_stop_writes() {
 fn proxy_works(ops: &mut Client) -> usize {
     let rows = ops.rows("SHOW NODES");
     rows.iter().filter_map(|row| row[14].parse::<usize>().ok()).sum()
-}
-
-/// What clients of one kind saw.
-#[derive(Default)]
-struct Load {
-    answered: AtomicUsize,
-    failures: Mutex<Vec<String>>,
-    stop: AtomicBool,
-}
-
-impl Load {
-    fn note(&self, turn: &wire::Turn) -> bool {
-        if let Some(report) = turn.error() {
-            self.failures.lock().expect("no panics").push(format!("{} {}", report.code, report.message));
-        } else if turn.status == 0 {
-            self.failures.lock().expect("no panics").push("the connection ended".to_owned());
-        }
-        self.answered.fetch_add(1, Ordering::SeqCst);
-        turn.error().is_none() && turn.status != 0
-    }
-
-    /// Until so many more have been answered.
-    #[track_caller]
-    fn goes_on(&self, more: usize) {
-        let before = self.answered.load(Ordering::SeqCst);
-        becomes("clients are answered", || {
-            self.answered.load(Ordering::SeqCst) >= before + more
-                || !self.failures.lock().expect("no panics").is_empty()
-        });
-    }
-
-    #[track_caller]
-    fn has_no_failure(&self, proxy: &Proxy) {
-        let failures = self.failures.lock().expect("no panics");
-        assert!(failures.is_empty(), "{failures:?}\n{}", proxy.log());
-    }
-}
-
-/// Reads by a Query, by a statement that is prepared once, and by one that is parsed each time.
-fn read_on(load: &Load, client: &mut Client, number: usize) {
-    let sql = "SELECT count(*) FROM notes WHERE id = 1";
-    let parse = |name| wire::Messages::default().parse(name, sql, &[]);
-    if number == 1 {
-        load.note(&client.turn(parse("s").sync()).expect("answered"));
-    }
-    while !load.stop.load(Ordering::SeqCst) {
-        let turn = match number {
-            0 => client.query(sql),
-            1 => client.turn(wire::Messages::default().bind("s", &[], 0).execute(0).sync()),
-            _ => client.turn(parse("").bind("", &[], 0).describe_portal().execute(0).sync()),
-        };
-        load.note(&turn.expect("answered"));
-    }
-}
-
-/// Inserts rows that must be there afterwards, each once; a second time would be an error.
-fn insert_on(load: &Load, client: &mut Client, number: usize, next: &AtomicUsize, done: &Mutex<BTreeSet<u64>>) {
-    while !load.stop.load(Ordering::SeqCst) {
-        let id = next.fetch_add(1, Ordering::Relaxed) as u64 + 1;
-        let sql = format!("INSERT INTO notes VALUES ({id}, {id}, 'load')");
-        let turn = match number % 2 {
-            0 => client.query(&sql),
-            _ => client.turn(wire::Messages::default().parse("", &sql, &[]).bind("", &[], 0).execute(0).sync()),
-        };
-        if load.note(&turn.expect("answered")) {
-            done.lock().expect("no panics").insert(id);
-        }
-    }
 }
 
 #[test]
