@@ -2,8 +2,9 @@
 //! three and seven shards. Anything but the same answer or a refusal (0A000) fails.
 //!
 //! `SHARDWAY_ORACLE_ONLY` runs only the entries whose file and line, or whose text, contain it. `SHARDWAY_ORACLE_SEED`
-//! and `SHARDWAY_ORACLE_COUNT` are the random statements' seed and how many there are for each number of shards, `SHARDWAY_ORACLE_TRANSACTIONS` how many
-//! random transactions.
+//! and `SHARDWAY_ORACLE_COUNT` are the random statements' seed and how many there are for each number of shards,
+//! `SHARDWAY_ORACLE_TRANSACTIONS` how many random transactions, `SHARDWAY_ORACLE_SELECTS` how many random SELECTs over the
+//! whole language.
 
 mod support;
 
@@ -11,6 +12,8 @@ mod support;
 mod compare;
 #[path = "oracle/data.rs"]
 mod data;
+#[path = "oracle/dice.rs"]
+mod dice;
 #[path = "oracle/generate.rs"]
 mod generate;
 #[path = "oracle/list.rs"]
@@ -21,6 +24,8 @@ mod order;
 mod parameters;
 #[path = "oracle/run.rs"]
 mod run;
+#[path = "oracle/selects/mod.rs"]
+mod selects;
 #[path = "oracle/sources.rs"]
 mod sources;
 #[path = "oracle/state.rs"]
@@ -48,7 +53,11 @@ const SEED: u64 = 20_261_126;
 const RANDOM_STATEMENTS: u64 = 300;
 /// Likewise.
 const RANDOM_TRANSACTIONS: u64 = 60;
+/// Likewise.
+const RANDOM_SELECTS: u64 = 700;
 const SHRINK_STEPS: usize = 30;
+/// Statements that are tried to make one SELECT smaller.
+const SHRINK_TRIES: usize = 1500;
 
 /// Runs all lists with this many shards.
 fn lists(shards: usize) {
@@ -102,6 +111,51 @@ fn random(shards: usize) {
     }
     let tally = runner.tally;
     conclude(&tally, &environment);
+}
+
+/// Runs random SELECTs over the whole language with this many shards.
+fn random_selects(shards: usize) {
+    let seed = number("SHARDWAY_ORACLE_SEED").unwrap_or(SEED);
+    let count = number("SHARDWAY_ORACLE_SELECTS").unwrap_or(RANDOM_SELECTS);
+    println!("SHARDWAY_ORACLE_SEED={seed} SHARDWAY_ORACLE_SELECTS={count}");
+    let mut environment = Environment::with(shards);
+    let mut runner = Runner::new(&mut environment);
+    let mut refused = 0;
+    for number in 0..count {
+        let select = selects::Generator::new(seed.wrapping_add(number)).select();
+        let refusals = runner.tally.refused.len();
+        if !runner.run(&select.entry(format!("seed {seed} select {number}"))) {
+            shrink_select(&mut runner, select);
+        }
+        refused += usize::from(runner.tally.refused.len() > refusals);
+        if runner.tally.failures.len() > SHOWN_FAILURES {
+            break;
+        }
+    }
+    println!("{refused} of {count} SELECTs refused");
+    let tally = runner.tally;
+    conclude(&tally, &environment);
+}
+
+/// Adds the smallest SELECT that still fails to the failures.
+fn shrink_select(runner: &mut Runner<'_>, mut select: selects::Select) {
+    let mut tries = 0;
+    let (failures, refused) = (runner.tally.failures.len(), runner.tally.refused.len());
+    let mut still_fails = |smaller: &selects::Select| {
+        tries += 1;
+        let fails = tries < SHRINK_TRIES && !runner.run(&smaller.entry("smaller".to_owned()));
+        runner.tally.failures.truncate(failures);
+        runner.tally.refused.truncate(refused);
+        fails
+    };
+    loop {
+        let smaller = select.smaller().find(&mut still_fails);
+        match smaller {
+            Some(smaller) => select = smaller,
+            None => break,
+        }
+    }
+    runner.run(&select.entry("smallest".to_owned()));
 }
 
 /// Runs random transactions with this many shards: every answer is compared, and what is stored at their ends.
@@ -209,6 +263,21 @@ fn random_over_three_shards() {
 #[test]
 fn random_over_seven_shards() {
     random(7);
+}
+
+#[test]
+fn random_selects_over_two_shards() {
+    random_selects(2);
+}
+
+#[test]
+fn random_selects_over_three_shards() {
+    random_selects(3);
+}
+
+#[test]
+fn random_selects_over_seven_shards() {
+    random_selects(7);
 }
 
 #[test]

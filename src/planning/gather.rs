@@ -14,6 +14,7 @@ use collected::Collected;
 pub use collected::{Base, MadeView, bases, made_view};
 pub(super) use columns::column;
 pub use moments::{MomentName, database_definition};
+use text::Qualifiers;
 pub use text::{Spliced, splice};
 pub(super) use unparsed::route as route_unparsed;
 
@@ -39,6 +40,9 @@ pub struct Gather {
     pub query: Range<usize>,
     /// Positions of tokens that are left out: schemas of the tables, and the dots behind them.
     pub left_out: Vec<usize>,
+    /// Positions of schemas that the temporary tables' takes the place of, since without one the name would mean
+    /// something else.
+    pub replaced: Vec<usize>,
     /// User-defined functions that it calls, by name: the scratch database must have them.
     pub functions: Vec<String>,
     /// Calls of now() and its like. Within a block of the client's their moment is that block's; `None`: not all of
@@ -136,15 +140,15 @@ pub fn plan(
     if text::has_only(text) && collected.tables.iter().any(|table| has_parts(scene, table)) {
         return Err(refusal::not_gathered("ONLY"));
     }
-    let left_out = text::qualifiers(text, statement, &collected.names())?;
-    Ok(called.gather(text, collected, left_out))
+    let qualifiers = text::qualifiers(text, statement, &collected.names());
+    Ok(called.gather(text, collected, qualifiers))
 }
 
 impl Gather {
     /// The query is a part of a statement, behind `before` other tokens.
     pub(super) fn shift(&mut self, before: usize) {
         self.query = self.query.start + before..self.query.end + before;
-        self.left_out.iter_mut().for_each(|position| *position += before);
+        self.left_out.iter_mut().chain(&mut self.replaced).for_each(|position| *position += before);
         self.moments.iter_mut().flatten().for_each(|moment| moment.shift(before));
         self.databases.iter_mut().for_each(|(tokens, _)| *tokens = tokens.start + before..tokens.end + before);
     }
@@ -210,7 +214,7 @@ impl Called {
         Ok(called)
     }
 
-    fn gather(mut self, text: Text<'_>, collected: Collected, left_out: Vec<usize>) -> Gather {
+    fn gather(mut self, text: Text<'_>, collected: Collected, qualifiers: Qualifiers) -> Gather {
         for view in &collected.views {
             self.own.extend(view.rewriting.functions.iter().cloned());
             self.reads_settings |= view.rewriting.reads_settings;
@@ -219,7 +223,8 @@ impl Called {
             tables: collected.tables,
             views: collected.views,
             query: 0..text.pieces.len(),
-            left_out,
+            left_out: qualifiers.left_out,
+            replaced: qualifiers.replaced,
             functions: self.own,
             moments: self.moments,
             databases: self.databases,

@@ -52,6 +52,7 @@ pub const TABLES: &[Table] = &[
     hash("orders", "user_id", "int8", "users"),
     hash("order_items", "user_id", "int8", "users"),
     hash("scores", "user_id", "int8", "users"),
+    hash("odds", "user_id", "int8", "users"),
     Table { name: "events", home: Home::Range { key: "created_at" } },
     Table { name: "days", home: Home::Range { key: "day" } },
     Table { name: "levels", home: Home::Range { key: "level" } },
@@ -219,6 +220,50 @@ fn users() -> Vec<Insert> {
     rows
 }
 
+/// Values that are easily taken for others. Equal ones print alike, so that it doesn't matter which of them a group shows.
+fn odds() -> Vec<Insert> {
+    const COLUMNS: [&[&str]; 21] = [
+        &["'NaN'", "'-0'", "'Infinity'", "1.5", "NULL", "'-Infinity'", "1e-300", "2.25"],
+        &["NULL", "0.5", "'NaN'", "16777216", "'-0'"],
+        &["'NaN'", "12345678901234567890.123456789", "0.1", "-7", "NULL", "1e30", "0.000000000000000000012", "99.90"],
+        &["'b'", "'B'", "'ä'", "'a'", "''", "NULL", "'z '", "'Ünited'", "'a-b'", "'ab'"],
+        &["'b'", "'B'", "'ä'", "'a'", "''", "NULL", "'_'", "'ab'", "'ÄB'"],
+        &["'B'", "'b'", "'Ä'", "'a'", "NULL", "'ab'", "'a-b'", "''"],
+        &["'happy'", "'sad'", "NULL", "'ok'"],
+        &["'{}'", "'{1,2}'", "NULL", "'{NULL,3}'", "'{{1},{2}}'", "'[0:1]={5,6}'"],
+        &["'{a}'", "NULL", "'{\"x y\",NULL,\"\"}'", "'{b,a}'", "'{}'"],
+        &["'{\"n\": 1, \"t\": [1, 2]}'", "'null'", "NULL", "'[]'", "'{\"n\": null}'", "'\"text\"'", "'3'"],
+        &["'{ \"a\" : 1, \"a\": 2}'", "NULL", "'[1,  2]'"],
+        &["'empty'", "'[1,5)'", "NULL", "'(,3)'", "'[4,)'", "'[3,8)'"],
+        &[
+            "'infinity'",
+            "'2026-03-29 01:30:00+00'",
+            "NULL",
+            "'-infinity'",
+            "'2026-01-10 23:59:59.999999+00'",
+            "'0044-03-15 12:00:00+00 BC'",
+        ],
+        &["'2026-03-29 02:30:00'", "NULL", "'infinity'", "'1999-12-31 23:59:59.5'"],
+        &["'2026-01-31'", "NULL", "'-infinity'", "'2024-02-29'", "'0001-01-01 BC'"],
+        &["'1 month'", "NULL", "'-3 days'", "'25:30:00.25'", "'1 year 2 days'"],
+        &["'\\x00ff'", "NULL", "'\\x'", "'\\x5c78'"],
+        &["'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "NULL", "'00000000-0000-0000-0000-000000000000'"],
+        &["'ab'", "NULL", "''", "'ab c'", "'Ab'"],
+        &["'ab'", "'ab '", "NULL", "''", "'AB'"],
+        &["true", "false", "NULL"],
+    ];
+    let mut rows = Vec::new();
+    for (number, user) in
+        [1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5, 5, 8, 13, 13, 21, 34, 55, 60, -1, 0, i64::MAX, i64::MIN].iter().enumerate()
+    {
+        // Strides without a common factor with the lists, so that values meet in many ways.
+        let value = |(at, column): (usize, &&[&str])| column[(number * (at + 1) + at) % column.len()].to_owned();
+        let values: Vec<_> = COLUMNS.iter().enumerate().map(value).collect();
+        rows.push(("odds", format!("INSERT INTO odds VALUES ('{user}', {number}, {})", values.join(", "))));
+    }
+    rows
+}
+
 fn ranged() -> Vec<Insert> {
     let mut rows = Vec::new();
     for id in 1..=40 {
@@ -334,7 +379,7 @@ pub fn unsharded_rows() -> Vec<Insert> {
 
 /// The rows of the sharded tables.
 pub fn sharded_rows() -> Vec<Insert> {
-    [users(), ranged(), others()].concat()
+    [users(), odds(), ranged(), others()].concat()
 }
 
 pub fn table(name: &str) -> &'static Table {

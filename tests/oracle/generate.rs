@@ -1,6 +1,7 @@
 //! Random statements over the schema. In: a seed. Out: [`Statement`]s, some bound to a key, some not, most of them
 //! valid, each of which can be made smaller when it shows a difference.
 
+use super::dice::Dice;
 use super::list::Parameter;
 use super::sources::Type::{self, Big, Bool, Int, Numeric, Text, Time};
 use super::sources::{COLOCATED, REFERENCE, SOURCES, Source};
@@ -13,7 +14,7 @@ struct Used {
 }
 
 pub struct Generator {
-    state: u64,
+    dice: Dice,
     aliases: usize,
     /// If this statement takes values as parameters.
     has_parameters: bool,
@@ -21,28 +22,19 @@ pub struct Generator {
 
 impl Generator {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, aliases: 0, has_parameters: false }
-    }
-
-    /// SplitMix64: the same everywhere and for ever.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.state;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
+        Self { dice: Dice::new(seed), aliases: 0, has_parameters: false }
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("a remainder of a usize is one")
+        self.dice.below(bound)
     }
 
     fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
+        self.dice.percent(percent)
     }
 
     pub(super) fn pick<'t, T: ?Sized>(&mut self, items: &[&'t T]) -> &'t T {
-        items[self.below(items.len())]
+        self.dice.pick(items)
     }
 
     pub fn statement(&mut self) -> Statement {

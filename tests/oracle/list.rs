@@ -31,6 +31,10 @@ pub enum Protocols {
     Both,
     Simple,
     Extended,
+    /// Parse without a name, text.
+    Unnamed,
+    /// A prepared statement, binary and with a row limit.
+    Named,
 }
 
 #[derive(Clone, Debug)]

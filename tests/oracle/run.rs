@@ -196,7 +196,10 @@ impl<'e> Runner<'e> {
             let what = settings_differ(&self.shardway, &self.truth);
             return self.failed(entry, mode, sql, &what);
         }
-        if truth.error().is_some() {
+        if let Some(report) = truth.error() {
+            if std::env::var("SHARDWAY_ORACLE_ERRORS").is_ok() {
+                println!("error: {} {}", report.code, report.message);
+            }
             self.tally.errors += 1;
             return Step::Error;
         }
@@ -242,9 +245,11 @@ fn modes(entry: &Entry) -> Vec<Mode> {
     let all: &[Mode] = match (entry.protocols, entry.is_script) {
         (Protocols::Simple, _) => &[Mode::Simple],
         (Protocols::Both, true) => &[Mode::Simple, Mode::Unnamed],
-        (Protocols::Extended, true) => &[Mode::Unnamed],
+        (Protocols::Extended | Protocols::Unnamed | Protocols::Named, true) => &[Mode::Unnamed],
         (Protocols::Both, false) => &[Mode::Simple, Mode::Unnamed, Mode::Named],
         (Protocols::Extended, false) => &[Mode::Unnamed, Mode::Named],
+        (Protocols::Unnamed, false) => &[Mode::Unnamed],
+        (Protocols::Named, false) => &[Mode::Named],
     };
     let has_parameters = !entry.parameters.is_empty();
     all.iter().copied().filter(|mode| !has_parameters || *mode != Mode::Simple).collect()

@@ -15,6 +15,14 @@ CREATE TABLE order_items (
     FOREIGN KEY (user_id, order_id) REFERENCES orders (user_id, id)
 );
 CREATE TABLE scores (user_id bigint, id int, value float8, tags text[], mood mood, part percent, PRIMARY KEY (user_id, id));
+-- What orders, compares or prints in an unusual way.
+DO $$ BEGIN CREATE COLLATION folded (provider = icu, locale = 'en-u-kf-upper');
+    EXCEPTION WHEN OTHERS THEN CREATE COLLATION folded FROM "C"; END $$;
+CREATE TABLE odds (
+    user_id bigint, id int, f float8, g float4, n numeric, t text, c text COLLATE "C", k text COLLATE folded, e mood, a int[], w text[],
+    j jsonb, js json, r int4range, z timestamptz, l timestamp, d date, p interval, b bytea, u uuid, x char(6), y varchar(10), o bool,
+    PRIMARY KEY (user_id, id)
+);
 CREATE TABLE events (created_at timestamptz, id int, kind text, payload jsonb, PRIMARY KEY (created_at, id));
 CREATE TABLE days (day date PRIMARY KEY, visits int);
 CREATE TABLE levels (level numeric PRIMARY KEY, label text);

@@ -357,18 +357,25 @@ impl<'b> Fields<'b> {
 
     fn report(&mut self) -> Report {
         let mut report = Report::default();
+        let mut detail = String::new();
         loop {
             let kind = self.take(1)[0];
             let field = match kind {
-                0 => return report,
+                0 => break,
                 b'V' => &mut report.severity,
                 b'C' => &mut report.code,
                 b'M' => &mut report.message,
                 b'P' => &mut report.position,
                 b'n' => &mut report.constraint,
+                b'D' => &mut detail,
                 _ => &mut String::new(),
             };
             *field = self.text();
         }
+        // Of a refusal it says what is missing; otherwise it tells of single rows, in an order that is open.
+        if report.code == "0A000" && !detail.is_empty() {
+            report.message += &format!(" ({detail})");
+        }
+        report
     }
 }

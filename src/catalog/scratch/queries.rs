@@ -102,7 +102,7 @@ pub(super) const STATEMENTS: &[&str] = &[
               CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
               CASE WHEN c.collprovider = 'c' THEN pg_catalog.format('LC_COLLATE = %L, LC_CTYPE = %L', c.collcollate, c.collctype)
                    ELSE pg_catalog.format('LOCALE = %L', COALESCE(j ->> 'colliculocale', j ->> 'colllocale', c.collcollate)) END,
-              c.collisdeterministic)
+              CASE WHEN c.collisdeterministic THEN 'true' ELSE 'false' END)
           FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
           CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(c) AS j) AS json WHERE ",
         own_object!("pg_collation", "c.oid"),

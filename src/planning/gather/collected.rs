@@ -85,7 +85,7 @@ pub fn made_view<'f>(
     let calls = statement.calls.iter().map(|call| (call.schema.as_deref(), &*call.name, call.arguments));
     let called = Called::of(text, calls, scene)?;
     let names: Vec<_> = found.map(|found| (found.schema.clone(), found.name.clone())).collect();
-    let left_out = text::qualifiers(text, statement, &names)?;
+    let qualifiers = text::qualifiers(text, statement, &names);
     Ok(MadeView {
         schema: relation.schema.clone(),
         name: relation.name.clone(),
@@ -93,7 +93,7 @@ pub fn made_view<'f>(
         row_types: relation.row_types,
         columns: relation.columns.iter().map(|column| column.number).collect(),
         definition: String::from_utf8_lossy(text.sql).into_owned(),
-        rewriting: called.gather(text, Collected::new(0), left_out),
+        rewriting: called.gather(text, Collected::new(0), qualifiers),
     })
 }
 

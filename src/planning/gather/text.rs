@@ -6,23 +6,23 @@ use std::ops::Range;
 
 use super::Gather;
 use crate::planning::build;
-use crate::planning::plan::Refusal;
-use crate::planning::refusal;
 use crate::planning::text::Text;
 use crate::planning::writes::Moment;
 use crate::sql::statement::{Statement, TableName};
 use crate::sql::{LexOptions, Lexed, TokenKind, lex};
 
-/// The positions of schemas that qualify the tables, each with the dot behind it.
-///
-/// # Errors
-/// Where a schema has the name of something else in the statement.
-pub(super) fn qualifiers(
-    text: Text<'_>,
-    statement: &Statement,
-    names: &[(String, String)],
-) -> Result<Vec<usize>, Refusal> {
-    let mut found = Vec::new();
+/// The schemas that qualify the tables.
+#[derive(Default)]
+pub(super) struct Qualifiers {
+    /// Positions of schemas, each with that of the dot behind it.
+    pub left_out: Vec<usize>,
+    /// Positions of schemas without which the name would mean something else.
+    pub replaced: Vec<usize>,
+}
+
+/// Where schemas qualify the tables.
+pub(super) fn qualifiers(text: Text<'_>, statement: &Statement, names: &[(String, String)]) -> Qualifiers {
+    let mut found = Qualifiers::default();
     for at in 0..text.pieces.len() {
         if !text.punct(at + 1, b'.') || at.checked_sub(1).is_some_and(|before| text.punct(before, b'.')) {
             continue;
@@ -31,19 +31,22 @@ pub(super) fn qualifiers(
         if !names.iter().any(|(of, table)| *of == schema && *table == name) || text.punct(at + 3, b'(') {
             continue;
         }
+        let relations = || statement.scopes.iter().flat_map(|scope| &scope.relations);
         let qualifier = TableName { schema: None, name: schema.as_str().into() };
-        let is_relation =
-            statement.scopes.iter().flat_map(|scope| &scope.relations).any(|one| one.may_be_called(&qualifier));
-        // Without its schema the name would mean the common table expression.
-        if statement.common_names.iter().any(|common| **common == *name) {
-            return Err(refusal::not_gathered("a common table expression by the name of a table that is read"));
+        if relations().any(|one| one.may_be_called(&qualifier)) {
+            // A column of the relation that has the schema's name, perhaps; or the table. As a table it is wrong
+            // in one of two ways, and the scratch database says so.
+            continue;
         }
-        if is_relation {
-            return Err(refusal::not_gathered("a table by the name of a schema"));
+        let is_alias = relations().any(|one| one.alias.as_deref() == Some(&*name));
+        // Without its schema the name would mean the common table expression, or another table's alias.
+        if is_alias || statement.common_names.iter().any(|common| **common == *name) {
+            found.replaced.push(at);
+        } else {
+            found.left_out.extend([at, at + 1]);
         }
-        found.extend([at, at + 1]);
     }
-    Ok(found)
+    found
 }
 
 /// If a word is a call without parentheses, or a type whose values are looked up in the catalogs.
@@ -131,9 +134,13 @@ pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<
             out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
             at = span.end;
             let token = sql.get(span.clone()).unwrap_or_default();
-            if gather.left_out.contains(&(range.start + position)) {
+            if gather.left_out.contains(&this) {
                 // Positions count characters.
                 owed += String::from_utf8_lossy(token).chars().count();
+                continue;
+            }
+            if gather.replaced.contains(&this) {
+                out.extend_from_slice(b"pg_temp");
                 continue;
             }
             out.extend_from_slice(token);

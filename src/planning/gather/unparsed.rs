@@ -2,6 +2,7 @@
 //! meant; PostgreSQL knows the syntax. What could be more than a SELECT, or mean something else on the scratch
 //! database, is refused.
 
+use super::text::Qualifiers;
 use super::{Called, Collected, text};
 use crate::catalog::Relation;
 use crate::planning::functions::Class;
@@ -155,14 +156,17 @@ fn keyed(text: Text<'_>, reads: &[Read], scene: &Scene) -> Result<Keyed, Refusal
         collected.add_numbered(found, node, uses.len(), scene)?;
     }
     let called = called(text, scene)?;
-    let left_out = left_out(text, reads)?;
-    Ok(Keyed { uses, home, spread: Spread::Gather(called.gather(text, collected, left_out).into()) })
+    let qualifiers = qualifiers(text, reads)?;
+    Ok(Keyed { uses, home, spread: Spread::Gather(called.gather(text, collected, qualifiers).into()) })
 }
 
 fn called(text: Text<'_>, scene: &Scene) -> Result<Called, Refusal> {
     let functions = scene.functions();
     let mut calls: Vec<(Option<String>, String, usize)> = Vec::new();
     for call in text.calls() {
+        if call.schema.is_none() && call.open.checked_sub(1).is_some_and(|name| names_common(text, name)) {
+            continue;
+        }
         let arguments = arguments(text, call.open);
         calls.push((call.schema, call.name, arguments));
     }
@@ -197,24 +201,48 @@ fn arguments(text: Text<'_>, open: usize) -> usize {
 /// The schemas of the tables, which temporary ones don't have.
 ///
 /// # Errors
-/// Where the table's name without its schema may mean something else in this text.
-fn left_out(text: Text<'_>, reads: &[Read]) -> Result<Vec<usize>, Refusal> {
-    let mut left_out = Vec::new();
+/// Where a schema has the name of something else in the text.
+fn qualifiers(text: Text<'_>, reads: &[Read]) -> Result<Qualifiers, Refusal> {
+    let mut found = Qualifiers::default();
     for (at, name) in reads.iter().filter_map(|read| Some((read.qualifier?, &read.found.name))) {
         if text.punct(at + 3, b'(') {
             continue;
         }
         let schema = text.name(at).unwrap_or_default();
         let alone = |other: usize| !other.checked_sub(1).is_some_and(|before| text.punct(before, b'.'));
-        let mut others = (0..text.pieces.len()).filter(|other| alone(*other));
-        let is_other = |other: usize| {
-            text.name(other).as_deref() == Some(name) && !text.punct(other + 1, b'.')
-                || text.name(other).as_deref() == Some(&*schema) && !text.punct(other + 1, b'.')
-        };
-        if others.any(is_other) {
-            return Err(refusal::not_gathered("a table with and without its schema"));
+        let mut others = (0..text.pieces.len()).filter(|other| alone(*other) && !text.punct(other + 1, b'.'));
+        if others.any(|other| text.name(other).as_deref() == Some(&*schema)) {
+            return Err(refusal::not_gathered("a schema and something else of the same name"));
         }
-        left_out.extend([at, at + 1]);
+        // An alias or a common table expression of the table's name may be what it would mean without its schema.
+        if (0..text.pieces.len()).any(|other| alone(other) && text.name(other).as_deref() == Some(name)) {
+            found.replaced.push(at);
+        } else {
+            found.left_out.extend([at, at + 1]);
+        }
     }
-    Ok(left_out)
+    Ok(found)
+}
+
+/// If the name at this position is given to a common table expression: `name (columns) AS MATERIALIZED (SELECT`.
+fn names_common(text: Text<'_>, at: usize) -> bool {
+    let mut next = at + 1;
+    if text.punct(next, b'(') {
+        let Some(close) = (next..text.pieces.len()).find(|close| text.punct(*close, b')')) else { return false };
+        next = close + 1;
+    }
+    if !text.is(next, "as") {
+        return false;
+    }
+    next += 1;
+    while text.is_any(next, &["not", "materialized"]) {
+        next += 1;
+    }
+    let mut open = next;
+    while text.punct(open, b'(') {
+        open += 1;
+    }
+    // No list of column definitions begins so: these words are reserved.
+    open > next && text.is_any(open, &["select", "with", "table"])
+        || open > next && text.is(open, "values") && text.punct(open + 1, b'(')
 }
