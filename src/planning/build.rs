@@ -8,6 +8,7 @@ use super::ddl::{self, Definition, Suspects};
 use super::definitions;
 use super::effects;
 use super::ids::Filling;
+use super::numbers;
 use super::plan::{Absent, Refusal, Way};
 use super::query;
 use super::refusal;
@@ -55,6 +56,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
                 Some(why) => refused(why),
                 None => route(text, &command, scene, names, WRAPPERS_MAX),
             };
+            let routed = with_names(routed, text, scene);
             routes.push(match routed.route {
                 // Temporary objects are in a schema of their own.
                 Route::Everywhere(Way::AtHome, _) if effects.creates_temporary => {
@@ -78,6 +80,17 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     template.routes = routes.into_boxed_slice();
     template.shaping = shaping.into_boxed_slice();
     template
+}
+
+/// What runs elsewhere than on the home shard tells no numbers of types and tables.
+fn with_names(routed: Routed, text: Text<'_>, scene: &Scene) -> Routed {
+    if matches!(routed.route, Route::Touched | Route::Home | Route::CopyIn(_) | Route::Refused(..)) {
+        return routed;
+    }
+    match numbers::judge(text, Some(scene)) {
+        Ok(()) => routed,
+        Err(refusal) => Routed { route: Route::Refused(refusal, Override::Shard), ..routed },
+    }
 }
 
 pub(super) fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {

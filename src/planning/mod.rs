@@ -17,6 +17,7 @@ pub mod gather;
 mod ids;
 mod keys;
 pub mod merge;
+mod numbers;
 pub mod plan;
 mod query;
 mod record;

@@ -114,6 +114,14 @@ pub fn function_in_scatter(function: &str) -> Refusal {
     )
 }
 
+pub fn object_number(what: &str) -> Refusal {
+    Refusal::new(
+        format!("{what} as a number, or where it might become one, is not supported for sharded and reference tables"),
+        "Each shard numbers types, tables and functions for itself, so that the OID would be another one than the home shard's",
+        "Use its name (cast it to text), compare it with a name ('name'::regtype), or ask for the OID in a statement of its own: SELECT 'name'::regtype::oid.",
+    )
+}
+
 pub fn copies_of_others(table: &str, other: &str) -> Refusal {
     Refusal::new(
         format!("table {table} is a reference table: it can't be written from {other}, which isn't one"),

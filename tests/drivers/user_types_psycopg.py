@@ -107,6 +107,38 @@ def described(conn):
         equal([cur.pgresult.ftype(0), cur.pgresult.ftable(0), cur.pgresult.ftablecol(1)], [known[0], known[2], 4])
 
 
+def numbered(conn):
+    """An OID that is told as a number is the one that a statement of its own tells, or isn't told."""
+    color, things = conn.execute("SELECT 'color'::regtype::oid, 'things'::regclass::oid").fetchone()
+    conn.cursor().executemany("INSERT INTO things (id, c, cs) VALUES (%s, 'red', '{red}')", [(id,) for id in IDS])
+    for number, expression in [
+        (color, "pg_typeof(c)::oid"),
+        (str(color), "CAST((pg_typeof(c)) AS oid)::text"),
+        (color, "'color'::regtype::oid"),
+        (color, "max(pg_typeof(c))"),
+        (things, "max(tableoid)"),
+        (things, "max(tableoid::int)"),
+        (str(things), "max(tableoid::text)"),
+        (color, "(SELECT x::oid FROM (SELECT pg_typeof(t.c) AS x) s)"),
+    ]:
+        group = "" if expression.startswith("max(") else " GROUP BY t.c"
+        for where in [f"id = {id}" for id in IDS[:8]] + [f"id BETWEEN {IDS[0]} AND {IDS[-1]}"]:
+            try:
+                got = conn.execute(f"SELECT {expression} FROM things t WHERE {where}{group}").fetchall()
+            except psycopg.errors.FeatureNotSupported:
+                continue
+            equal((expression, where, got), (expression, where, [(number,)]))
+    names = "SELECT pg_typeof(c), pg_typeof(c)::text, count(*) FROM things WHERE id BETWEEN %s AND %s"
+    got = conn.execute(f"{names} GROUP BY pg_typeof(c), pg_typeof(c)::text", [IDS[0], IDS[-1]])
+    equal(got.fetchall(), [("color", "color", len(IDS))])
+    got = conn.execute("SELECT tableoid::regclass, pg_typeof(c) FROM things WHERE id = %s", [IDS[0]])
+    equal(got.fetchall(), [("things", "color")])
+    alike = "SELECT count(*) FROM things WHERE pg_typeof(c) = 'color'::regtype"
+    for id in IDS:
+        equal(conn.execute(f"{alike} AND id = %s", [id]).fetchone(), (1,))
+    conn.execute("DELETE FROM things WHERE id BETWEEN %s AND %s", [IDS[0], IDS[-1]])
+
+
 def copied(conn):
     cur = conn.cursor()
     rows = [thing(conn, id) for id in IDS]
@@ -133,7 +165,7 @@ def copied(conn):
 
 
 PAIR = None
-CHECKS = [in_text, in_binary, prepared, described, copied]
+CHECKS = [in_text, in_binary, prepared, described, numbered, copied]
 
 
 def main():

@@ -192,17 +192,20 @@ pub(super) const FUNCTION_COUNTS: &str = concat!(
     " GROUP BY 1"
 );
 
-/// Schema, name, OID of user-defined types, and if they are arrays or composites.
+/// Schema, name, OID of user-defined types, and if their values in binary hold OIDs: arrays and composites, domains over
+/// them, and ranges of them.
 pub(super) const TYPES: &str = r"
 SELECT n.nspname::text, t.typname::text, t.oid,
-       t.typtype = 'c' OR t.typcategory = 'A' FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+       t.typcategory IN ('A', 'C') OR EXISTS (
+           SELECT FROM pg_catalog.pg_range r JOIN pg_catalog.pg_type s ON s.oid = r.rngsubtype
+           WHERE t.oid IN (r.rngtypid, r.rngmultitypid) AND s.typcategory IN ('A', 'C', 'R')) FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_|toast_temp_)'";
 
-/// If there are operators or casts that no extension brought.
+/// If there are operators or casts that no extension brought. A range type brings its cast to the multirange itself.
 pub(super) const HAS_OPERATORS: &str = concat!(
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_operator o WHERE o.oid >= 16384 AND ",
     own_object!("pg_operator", "o.oid"),
     ") OR EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.oid >= 16384 AND ",
     own_object!("pg_cast", "c.oid"),
-    ")"
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_range r WHERE r.rngtypid = c.castsource AND r.rngmultitypid = c.casttarget))"
 );

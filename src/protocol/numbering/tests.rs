@@ -108,6 +108,16 @@ fn values_hold_the_numbers_of_the_other_server() {
     assert_eq!(side.value(24, &mut words(&[20_000])), Err(Strange::Object(20_000)));
     assert_eq!(side.value(2205, &mut words(&[20_022])), Ok(()));
     assert!(!side.carries(1007) && !side.carries(20_000) && side.carries(20_001) && side.carries(2249));
+    let mut range = vec![2];
+    range.extend(words(&[12, 0, 0, 20_000]));
+    assert!(side.may_be_carrier(&range), "a range whose bound is such an array");
+    let len = u32::try_from(range.len()).expect("short");
+    let multirange = [words(&[1, len]), range.clone()].concat();
+    assert!(side.may_be_carrier(&multirange));
+    assert!(side.may_be_carrier(&words(&[1, 2249, 16, 1, 20_000, 4, 7])), "a row within a row");
+    assert!(side.may_be_carrier(&words(&[1, 0, 2249, 1, 1, 16, 1, 20_000, 4, 7])), "a row within an array");
+    assert!(!side.may_be_carrier(&words(&[1, 0, 23, 1, 1, 4, 20_000])) && !side.may_be_carrier(&words(&[20_000])));
+    assert!(!side.may_be_carrier(&[]) && !side.may_be_carrier(&[2, 0, 0, 0, 4, 0, 0, 0, 9]), "an int4range");
     assert!(!side.may_be_carrier(&words(&[0, 7])) && !side.may_be_carrier(b"abc"));
 }
 

@@ -118,30 +118,39 @@ impl Side {
         Ok(())
     }
 
-    /// If bytes whose type isn't known are an array or a row that holds the OID of a type of a user's own.
+    /// If bytes whose type isn't known are an array, a row, a range or a multirange with the OID of a type of a user's
+    /// own, however deep within it.
     pub fn may_be_carrier(&self, bytes: &[u8]) -> bool {
-        let word = |at: usize| {
-            let four = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>())?;
-            Some(u32::from_be_bytes(*four))
-        };
-        let own = |oid: Option<u32>| oid.is_some_and(|oid| oid >= FIRST_USER_OID && self.types.contains_key(&oid));
-        let is_array = matches!((word(0), word(4)), (Some(0..=6), Some(0..=1))) && own(word(8));
-        if is_array {
+        self.may_carry(bytes, 0)
+    }
+
+    fn may_carry(&self, bytes: &[u8], depth: usize) -> bool {
+        if depth > DEPTH_MAX {
             return true;
         }
-        // A row: each column's type, length and value, up to the end.
-        let Some(columns @ 1..=1_664) = word(0) else { return false };
-        let (mut at, mut holds) = (4, false);
-        for _ in 0..columns {
-            let (Some(oid), Some(len)) = (word(at), word(at + 4)) else { return false };
-            holds |= own(Some(oid));
-            at += 8;
-            if len != u32::MAX {
-                let Ok(len) = usize::try_from(len) else { return false };
-                at = at.saturating_add(len);
+        let own = |oid: u32| oid >= FIRST_USER_OID && self.types.contains_key(&oid);
+        let any = |values: Option<Vec<&[u8]>>| {
+            values.is_some_and(|values| values.iter().any(|value| self.may_carry(value, depth + 1)))
+        };
+        // array_send.
+        if let (Some(dimensions @ 0..=6), Some(0..=1), Some(element)) = (word(bytes, 0), word(bytes, 4), word(bytes, 8))
+        {
+            let values = usize::try_from(dimensions).ok().map(|dimensions| 12 + dimensions * 8);
+            if own(element) || any(values.and_then(|at| values_from(bytes, at, 0))) {
+                return true;
             }
         }
-        holds && at == bytes.len()
+        // record_send: before each value its type.
+        if let Some(1..=1_664) = word(bytes, 0) {
+            let columns = values_from(bytes, 4, 4);
+            let has_own = |at: usize| word(bytes, at).is_some_and(own);
+            if columns.is_some() && types_of_row(bytes).any(has_own) || any(columns) {
+                return true;
+            }
+        }
+        // multirange_send, range_send.
+        any(word(bytes, 0).filter(|count| *count > 0).and_then(|_| values_from(bytes, 4, 0)))
+            || any(bytes.first().filter(|flags| **flags < 0x80).and_then(|_| values_from(bytes, 1, 0)))
     }
 
     /// The part of a Bind behind its two names: the values, whose types are these, 0 where one isn't known. OIDs of
@@ -191,6 +200,36 @@ impl Side {
         }
         Ok(())
     }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).map(|four| u32::from_be_bytes(*four))
+}
+
+/// The length behind which a value ends whose length is at that place; NULL has none.
+fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
+    let len = match word(bytes, at)? {
+        u32::MAX => 0,
+        len => usize::try_from(len).ok()?,
+    };
+    at.checked_add(4)?.checked_add(len).filter(|end| *end <= bytes.len())
+}
+
+/// Lengths and values that reach exactly to the end, each behind some other bytes.
+fn values_from(bytes: &[u8], mut at: usize, before: usize) -> Option<Vec<&[u8]>> {
+    let mut values = Vec::new();
+    while at < bytes.len() {
+        let end = end_of(bytes, at + before)?;
+        values.push(bytes.get(at + before + 4..end)?);
+        at = end;
+    }
+    Some(values)
+}
+
+/// Where the types stand of what [`values_from`] found to be a row.
+fn types_of_row(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let next = |at: &usize| end_of(bytes, at + 4).filter(|end| *end < bytes.len());
+    std::iter::successors(Some(4).filter(|at| *at < bytes.len()), next)
 }
 
 /// A place in bytes that are read and changed.
