@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::replies::{ClientFrame, Expect, timed_out, without_fatal};
 use crate::pool::connect::send_cancel;
@@ -261,7 +261,7 @@ impl Asked<'_> {
                     false
                 }
             };
-            self.backend.framed.inbound.advance(len);
+            self.backend.pass(len);
             if done {
                 return Ok(true);
             }

@@ -8,7 +8,7 @@ mod feed;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 use self::context::with_client_line;
 use super::divide::{Divider, Lines};
@@ -263,7 +263,7 @@ impl Copy<'_> {
                 }
                 _ => {}
             }
-            share.backend.framed.inbound.advance(len);
+            share.backend.pass(len);
         }
     }
 

@@ -10,8 +10,6 @@ mod source;
 pub use pull::{Limits, Pull, Pulled, pull};
 pub use source::Source;
 
-use bytes::Buf;
-
 use super::replies::{ClientFrame, without_fatal};
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
@@ -158,7 +156,7 @@ async fn read_answer(backend: &mut Backend, see: &mut impl FnMut(&[u8])) -> Resu
             }
             _ => see(frame),
         }
-        backend.framed.inbound.advance(len);
+        backend.pass(len);
         if let Some(status) = ready {
             backend.status = status;
             backend.unanswered = backend.unanswered.saturating_sub(1);

@@ -1,7 +1,7 @@
 //! Queries of the proxy's own on a data connection, between a client's turns: ROLLBACK, COMMIT on
 //! several shards, DISCARD ALL, and a failure on purpose.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::replies::{ClientFrame, without_fatal};
@@ -212,7 +212,7 @@ async fn answer(backend: &mut Backend, mut answer: Answer) -> Result<Answer, Own
             }
             _ => {}
         }
-        backend.framed.inbound.advance(len);
+        backend.pass(len);
         if let Some(status) = ready {
             backend.status = status;
             backend.unanswered = backend.unanswered.saturating_sub(1);

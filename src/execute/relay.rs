@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
@@ -209,6 +210,11 @@ impl Relay<'_> {
         let own = matches!(self.expects.front(), Some(Expect::OwnQuery));
         if !own && self.may_hold_numbers(header.tag) {
             self.renumber(header)?;
+        }
+        if header.tag == tag::NOTIFICATION {
+            let node = Arc::clone(&self.backend.node);
+            let frame = self.backend.framed.inbound.get_mut(range.clone()).expect("the caller saw the whole frame");
+            backend::rename_sender(frame, |sender| node.client_of(sender));
         }
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         let shown = matches!(header.tag, tag::NOTICE | tag::PARAMETER_STATUS) && self.part.shows(frame);

@@ -1,16 +1,20 @@
 //! One connection to a server, and everything the proxy knows of its session.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
+
+use bytes::BytesMut;
 
 use super::node::Node;
 use super::prepared::Prepared;
 use super::settings::Settings;
 use crate::net::{Framed, Handle};
-use crate::protocol::backend::Status;
+use crate::protocol::backend::{Status, rename_sender, tag};
+use crate::protocol::frame;
 use crate::protocol::frontend::encode;
 use crate::protocol::numbering::Numbering;
+use crate::types::limits::FRAME_BYTES_MAX;
 
 #[derive(Debug)]
 pub struct Backend {
@@ -42,6 +46,31 @@ pub struct Backend {
     pub sequences: SequenceOwner,
     /// How it numbers types within a transaction that has changed definitions.
     pub numbering_within: Option<Option<Arc<Numbering>>>,
+    /// Notifications that came while it did something else for its client, who is to have them.
+    pub heard: BytesMut,
+}
+
+impl Backend {
+    /// Steps over a whole frame that was looked at. A notification is kept.
+    pub fn pass(&mut self, len: usize) {
+        let frame = self.framed.inbound.split_to(len);
+        if frame.first() == Some(&tag::NOTIFICATION) {
+            self.heard.extend_from_slice(&frame);
+        }
+    }
+
+    /// The notifications that were kept, with the senders as their clients know themselves.
+    pub fn take_heard(&mut self) -> BytesMut {
+        let mut heard = self.heard.split();
+        let mut at = 0;
+        while let Some(frame) = heard.get_mut(at..)
+            && let Ok(Some(header)) = frame::peek(frame, FRAME_BYTES_MAX)
+        {
+            rename_sender(frame, |sender| self.node.client_of(sender));
+            at += header.len;
+        }
+        heard
+    }
 }
 
 /// Whose sequences a connection remembers: a server can't be asked.
@@ -65,6 +94,8 @@ pub struct BackendKey {
     pub is_tls: bool,
     pub connected: SystemTime,
     leased: AtomicBool,
+    /// The process id that the client was told who has it, or had it last; 0: nobody yet.
+    client: AtomicU32,
     closed: AtomicBool,
     /// The cancel that comes is for a statement that has taken too long.
     timed_out: AtomicBool,
@@ -91,6 +122,7 @@ impl BackendKey {
             is_tls,
             connected: SystemTime::now(),
             leased: AtomicBool::new(false),
+            client: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
             era: node.era(),
@@ -115,6 +147,15 @@ impl BackendKey {
         if !leased {
             self.timed_out.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// A client has it that was told this process id.
+    pub fn note_client(&self, process_id: u32) {
+        self.client.store(process_id, Ordering::Relaxed);
+    }
+
+    pub(super) fn client(&self) -> Option<u32> {
+        Some(self.client.load(Ordering::Relaxed)).filter(|client| *client != 0)
     }
 
     pub fn set_timed_out(&self) {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use bytes::BytesMut;
+
 use super::backend::{Backend, BackendKey, Condition, Open, SequenceOwner};
 use super::connect::{ConnectError, Connected, Login, connect};
 use super::node::{Node, NodeRole};
@@ -294,6 +296,7 @@ impl Inner {
             worker: worker::here(),
             sequences: SequenceOwner::Nobody,
             numbering_within: None,
+            heard: BytesMut::new(),
         }))
     }
 
@@ -414,6 +417,7 @@ impl Drop for Lease {
         let Some(mut backend) = self.backend.take() else { return };
         self.pool.node.leased.fetch_sub(1, Ordering::Relaxed);
         backend.key.set_leased(false);
+        backend.heard.clear();
         if backend.may_be_reused() {
             // Memory that a large result made the buffers take isn't kept by an idle connection.
             if backend.framed.inbound.capacity() > IDLE_BUFFER_BYTES_MAX {

@@ -233,6 +233,12 @@ impl Node {
     }
 
     /// The connections that are open now.
+    /// As what process the client of a server process was told to be, if it is one of this proxy's: of notifications,
+    /// clients know their own by that.
+    pub fn client_of(&self, process_id: u32) -> Option<u32> {
+        self.servers().iter().find(|key| key.process_id == process_id)?.client()
+    }
+
     pub fn servers(&self) -> Vec<Arc<BackendKey>> {
         let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         servers.iter().filter_map(Weak::upgrade).filter(|key| !key.is_closed()).collect()

@@ -49,6 +49,18 @@ impl Status {
     }
 }
 
+/// Who sent a NotificationResponse, by process id (PostgreSQL's documentation, Message Formats), is somebody else from now
+/// on if `known` says so.
+pub fn rename_sender(notification: &mut [u8], known: impl FnOnce(u32) -> Option<u32>) {
+    const PROCESS_ID: std::ops::Range<usize> = 5..9;
+    let Some(field) = notification.get_mut(PROCESS_ID) else { return };
+    if let Ok(bytes) = <[u8; 4]>::try_from(&*field)
+        && let Some(told) = known(u32::from_be_bytes(bytes))
+    {
+        field.copy_from_slice(&told.to_be_bytes());
+    }
+}
+
 pub fn ready_status(frame: &[u8]) -> Result<Status, FrameError> {
     match Fields::of(frame)?.u8()? {
         b'I' => Ok(Status::Idle),

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -25,6 +25,8 @@ pub struct Cancellable {
     interrupt: Notify,
     /// Why the session is to end, if it is: see [`Ending`].
     ending: AtomicU8,
+    /// As what its client knows itself.
+    process_id: AtomicU32,
 }
 
 /// Why a session is ended from outside.
@@ -63,6 +65,7 @@ impl Cancellable {
     }
 
     pub fn add(&self, backend: &Backend) {
+        backend.key.note_client(self.process_id.load(Ordering::Relaxed));
         let mut targets = self.targets.lock();
         targets.backends.push(Arc::clone(&backend.key));
     }
@@ -218,6 +221,7 @@ impl CancelKeys {
             // Drivers read it as a signed number and print it: positive ones look like process ids.
             let process_id = rand::random::<u32>() >> 1;
             if process_id != 0 && !clients.contains_key(&process_id) {
+                cancellable.process_id.store(process_id, Ordering::Relaxed);
                 clients.insert(process_id, Keyed { secret: secret.clone(), cancellable });
                 return (process_id, secret);
             }

@@ -9,7 +9,7 @@ use super::effects::Change;
 use super::turn::{Session, SessionEnd};
 use crate::planning::Hint;
 use crate::pool::SettingValue;
-use crate::protocol::backend;
+use crate::protocol::backend::{self, rename_sender, tag};
 use crate::protocol::frame;
 use crate::sql::Command;
 use crate::sql::command::SessionCommand;
@@ -147,8 +147,21 @@ impl Session {
         backend::command_complete(&mut self.client.outbound, "SET");
     }
 
+    /// What a listening client's connection heard while it did something else.
+    pub(super) fn tell_heard(&mut self) {
+        if self.state.pins.listens
+            && let Some(lease) = self.transaction.lease_mut(self.database.config.home)
+        {
+            self.client.outbound.extend_from_slice(&lease.take_heard());
+        }
+    }
+
     /// Waits for the client or for news on its pinned connection. True: the client may have sent something.
     pub(super) async fn await_client_or_news(&mut self, changed: impl Future<Output = ()>) -> Result<bool, SessionEnd> {
+        self.tell_heard();
+        if !self.client.outbound.is_empty() {
+            self.client.flush().await.map_err(SessionEnd::Lost)?;
+        }
         let mut changed = std::pin::pin!(changed);
         let home = self.database.config.home;
         let Some(lease) = self.transaction.lease_mut(home) else { return Ok(true) };
@@ -173,7 +186,11 @@ impl Session {
             Event::Changed => Ok(false),
             Event::Server(Ok(read)) if read > 0 => {
                 while let Ok(Some(header)) = frame::peek(&lease.framed.inbound, FRAME_BYTES_MAX + 1) {
-                    let Some(frame) = lease.framed.inbound.get(..header.len) else { break };
+                    let node = std::sync::Arc::clone(&lease.node);
+                    let Some(frame) = lease.framed.inbound.get_mut(..header.len) else { break };
+                    if header.tag == tag::NOTIFICATION {
+                        rename_sender(frame, |sender| node.client_of(sender));
+                    }
                     self.client.outbound.extend_from_slice(frame);
                     lease.framed.inbound.advance(header.len);
                 }

@@ -348,6 +348,7 @@ impl Session {
         if self.batch.is_some() {
             return;
         }
+        self.tell_heard();
         let status = self.transaction.status();
         backend::ready(&mut self.client.outbound, status);
     }

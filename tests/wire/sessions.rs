@@ -434,3 +434,52 @@ fn a_block_that_prepares_statements_holds_only_the_shards_that_it_uses() {
     assert_eq!((sqlstate(&frames).as_deref(), status(&frames)), (Some("42703"), 'E'), "{frames:?}");
     a.run("ROLLBACK");
 }
+
+/// Process id, channel and payload of a NotificationResponse.
+fn notification(frame: &super::client::Frame) -> (u32, String) {
+    let sender = u32::from_be_bytes(frame.body[..4].try_into().unwrap());
+    (sender, String::from_utf8_lossy(&frame.body[4..]).replace('\0', "/"))
+}
+
+#[test]
+fn notifications_are_heard_whatever_runs_and_name_their_sender() {
+    let proxy = proxy(two(), 4, "");
+    let (mut a, mut b) = (ready(&proxy), ready(&proxy));
+    a.run("LISTEN news");
+    let statements = [
+        "SELECT id FROM items",
+        "SELECT id FROM items ORDER BY id LIMIT 2",
+        "SELECT count(*) FROM items",
+        "SELECT a.id FROM items a JOIN items b ON a.v = b.v",
+        "INSERT INTO items VALUES (9001, 'a'), (9002, 'b'), (9003, 'c') ON CONFLICT DO NOTHING",
+        "UPDATE items SET v = v || '!' WHERE id > 9000",
+        "DELETE FROM items WHERE id > 9000",
+        "SELECT 1 FROM notes",
+        "SHOW shardway.key",
+    ];
+    let mut told = 0;
+    for round in 0..10 {
+        for sql in statements {
+            for in_block in [false, true] {
+                if in_block {
+                    a.run(&format!("BEGIN; {sql}"));
+                }
+                b.run(&format!("NOTIFY news, '{told}'"));
+                let mut frames = a.query(if in_block { "COMMIT" } else { sql });
+                assert!(sqlstate(&frames).is_none(), "{sql}: {frames:?}");
+                if !frames.iter().any(|frame| frame.tag == b'A') {
+                    frames.extend(a.until(b'A', 1));
+                }
+                let heard: Vec<_> = frames.iter().filter(|frame| frame.tag == b'A').map(notification).collect();
+                assert_eq!(heard, [(b.process_id, format!("news/{told}/"))], "{sql}, round {round}: {frames:?}");
+                told += 1;
+            }
+        }
+    }
+    let mut frames = a.query("NOTIFY news, 'own'");
+    if !frames.iter().any(|frame| frame.tag == b'A') {
+        frames.extend(a.until(b'A', 1));
+    }
+    let heard: Vec<_> = frames.iter().filter(|frame| frame.tag == b'A').map(notification).collect();
+    assert_eq!(heard, [(a.process_id, "news/own/".to_owned())]);
+}

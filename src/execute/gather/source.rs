@@ -103,7 +103,11 @@ impl<'a> Source<'a> {
                     let frame = without_position(&without_fatal(frame).0);
                     self.error.get_or_insert(ClientFrame(frame));
                 }
-                tag::NOTIFICATION => notifications.extend_from_slice(frame),
+                tag::NOTIFICATION => {
+                    let mut frame = frame.to_vec();
+                    backend::rename_sender(&mut frame, |sender| self.backend.node.client_of(sender));
+                    notifications.extend_from_slice(&frame);
+                }
                 tag::READY => {
                     let status = backend::ready_status(frame).map_err(|error| error.to_string())?;
                     self.backend.status = status;

@@ -279,7 +279,7 @@ impl Merging<'_, '_> {
                 self.client.outbound.extend_from_slice(inbound.get(..len).unwrap_or_default());
                 inbound.advance(len);
             }
-            Next::Other(len) => inbound.advance(len),
+            Next::Other(len) => piece.backend.pass(len),
             Next::Failed(frame) => {
                 inbound.advance(frame.len());
                 feed.state = State::Done;
