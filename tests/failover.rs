@@ -2,15 +2,17 @@
 //! or honest SQLSTATEs, other shards' clients saw nothing; and old primaries that come back aren't used.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use load::{Load, becomes, connect, insert_on, read_on};
+use load::{Load, READERS, becomes, connect, insert_on, metric, read_on};
 use shardway::devcluster::{Cluster, Server};
-use support::{Proxy, Shards};
+use support::{Proxy, Shards, free_port};
 use wire::Client;
 
+#[allow(dead_code)]
 #[path = "failover/load.rs"]
 mod load;
 mod support;
@@ -316,13 +318,15 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
     let shard = &cluster.shards()[0];
     let (old, first, second) = (&shard.primary, &shard.replicas[0], &shard.replicas[1]);
     sql(old, "INSERT INTO notes VALUES (0, 0, 'there')");
-    let proxy = Proxy::start(&cluster, &config(&cluster, "reads = \"prefer_replica\""));
+    let pages = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let text = config(&cluster, "reads = \"prefer_replica\"");
+    let proxy = Proxy::start(&cluster, &text.replace("[server]\n", &format!("[server]\nadmin = \"{pages}\"\n")));
     let mut ops = connect(&cluster, &proxy, "shardway");
 
     // A replica dies under reads.
     let reads = Load::default();
     std::thread::scope(|scope| {
-        for number in 0..3 {
+        for number in 0..READERS {
             let (reads, cluster, proxy) = (&reads, &cluster, &proxy);
             scope.spawn(move || read_on(reads, &mut connect(cluster, proxy, "shop"), number));
         }
@@ -337,6 +341,8 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
         reads.stop.store(true, Ordering::SeqCst);
     });
     reads.has_no_failure(&proxy);
+    let read = metric(pages, "shardway_reruns_total{database=\"shop\",kind=\"read\"}");
+    assert!(read > 0.0);
 
     // The primary is shut down, and the replica promoted, under writes and reads.
     let (writes, next, done) = (Load::default(), AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
@@ -360,7 +366,51 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
         writes.stop.store(true, Ordering::SeqCst);
     });
     writes.has_no_failure(&proxy);
+    let written = metric(pages, "shardway_reruns_total{database=\"shop\",kind=\"write\"}");
+    eprintln!("ran again: {read} reads and {written} writes");
     let rows = sql(old, "SELECT id FROM notes WHERE by = 'load'");
     let there: BTreeSet<u64> = rows.lines().map(|id| id.parse().expect("a number")).collect();
     assert_eq!(there, *done.lock().expect("no panics"));
+}
+
+/// A commit that waits for a standby when its server goes is done on that server. PostgreSQL says 57P01 then, too, but as a
+/// warning, and whoever ran the statement again would do it twice.
+#[test]
+fn a_commit_that_waits_for_a_standby_is_not_run_again() {
+    let cluster = cluster(1, 1);
+    let primary = cluster.primary(0);
+    let proxy = Proxy::start(&cluster, &config(&cluster, ""));
+    sql(primary, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    sql(primary, "SELECT pg_reload_conf()");
+    let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'";
+    for (number, way) in ["terminated", "fast", "immediate", "killed"].into_iter().enumerate() {
+        let told = std::thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                let mut client = connect(&cluster, &proxy, "shop");
+                let insert = format!("INSERT INTO settings (id, v) VALUES ({number}, '{way}')");
+                // As a Query and as messages.
+                let turn = match number % 2 {
+                    0 => client.query(&insert),
+                    _ => client
+                        .turn(wire::Messages::default().parse("", &insert, &[]).bind("", &[], 0).execute(0).sync()),
+                };
+                turn.expect("answered").error().cloned()
+            });
+            becomes("it waits", || sql(primary, &format!("SELECT count(*) {waiting}")) == "1");
+            match way {
+                "terminated" => drop(sql(primary, &format!("SELECT pg_terminate_backend(pid) {waiting}"))),
+                "fast" => primary.stop(shardway::devcluster::StopMode::Fast).expect("it runs"),
+                "immediate" => primary.stop(shardway::devcluster::StopMode::Immediate).expect("it runs"),
+                _ => primary.kill9().expect("it runs"),
+            }
+            if way != "terminated" {
+                primary.start().expect("it starts again");
+            }
+            client.join().expect("no panic")
+        });
+        let report = told.expect("nobody knows whether the standby has it");
+        assert_eq!(report.code, "08007", "{way}: {report:?}");
+        assert_eq!(sql(primary, &format!("SELECT count(*) FROM settings WHERE v = '{way}'")), "1", "{way}");
+    }
+    assert!(!proxy.log().contains("runs again"), "{}", proxy.log());
 }

@@ -27,6 +27,8 @@ pub struct DatabaseFigures {
     pub refusals: Tally,
     /// What became of transactions that wrote several shards.
     pub two_phase: Tally,
+    /// Statements that ran again since their server was lost.
+    pub reruns: Tally,
     pub pins: [Pinned; Pin::ALL.len()],
     pub recent_refusals: Recent<Refused>,
     pub slow: Recent<Slow>,
@@ -111,6 +113,7 @@ impl DatabaseFigures {
             errors: Tally::default(),
             refusals: Tally::default(),
             two_phase: Tally::default(),
+            reruns: Tally::default(),
             pins: std::array::from_fn(|_| Pinned::default()),
             recent_refusals: Recent::default(),
             slow: Recent::default(),

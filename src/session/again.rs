@@ -24,6 +24,8 @@ pub(super) struct Again {
     sent: u64,
     outbound: usize,
     kind: Kind,
+    /// Nothing in it runs: statements are parsed and described only.
+    only_looks: bool,
     lost: Option<Lost>,
     /// It runs for the second time.
     pub tried: bool,
@@ -53,6 +55,13 @@ struct Lost {
 const ADMIN_SHUTDOWN: &[u8] = b"57P01";
 const CONFLICT: &[u8; 5] = b"40001";
 
+/// Where PostgreSQL raises FATAL 57P01: when it looks for interrupts, and when it waits for a message and its postmaster is
+/// gone. Neither is between a commit and its CommandComplete: CommitTransaction (xact.c) holds interrupts off, and a commit
+/// that waits for a standby when the server shuts down (SyncRepWaitForLSN, syncrep.c) gets a WARNING of that SQLSTATE, and
+/// from then on nothing more is sent. An immediate shutdown (quickdie, postgres.c) is told by a WARNING as well. Whoever
+/// else says 57P01, such as a pooler between, may mean something else by it.
+const ROUTINES: [&[u8]; 2] = [b"ProcessInterrupts", b"secure_read"];
+
 impl Session {
     /// Keeps the request at the front of the client's buffer, `len` bytes of it, all of them reads.
     pub(super) fn keep_read(&mut self, len: usize) {
@@ -66,25 +75,32 @@ impl Session {
         if !self.database.has_replicas() || self.again.tried || !self.is_free() {
             return;
         }
-        let len = match header.tag {
-            tag::QUERY if header.len <= AGAIN_BYTES_MAX.min(self.client.inbound.len()) => Some(header.len),
-            tag::PARSE | tag::BIND => whole_turn(&self.client.inbound),
-            _ => None,
-        };
-        if let Some(len) = len {
-            self.keep(len, Kind::Open);
+        match header.tag {
+            tag::QUERY if header.len <= AGAIN_BYTES_MAX.min(self.client.inbound.len()) => {
+                self.keep(header.len, Kind::Open);
+            }
+            tag::PARSE | tag::BIND | tag::DESCRIBE => {
+                let Some(turn) = WholeTurn::of(&self.client.inbound) else { return };
+                // A name that is taken already fails, and isn't this request's to forget.
+                if turn.names(&self.client.inbound).any(|name| self.statements.contains_key(name)) {
+                    return;
+                }
+                self.keep(turn.len, if turn.executes { Kind::Open } else { Kind::Read });
+                self.again.only_looks = !turn.executes;
+            }
+            _ => {}
         }
     }
 
     fn keep(&mut self, len: usize, kind: Kind) {
         let frames = self.client.inbound.get(..len).unwrap_or_default().to_vec();
         let (sent, outbound) = (self.client.sent, self.client.outbound.len());
-        self.again = Again { frames, sent, outbound, kind, lost: None, tried: false };
+        self.again = Again { frames, sent, outbound, kind, only_looks: false, lost: None, tried: false };
     }
 
     /// A statement of the request is about to run.
     pub(super) fn note_repeatable(&mut self, template: &Template) {
-        if self.again.frames.is_empty() {
+        if self.again.frames.is_empty() || self.again.only_looks {
             return;
         }
         let ordinary = |verb: Verb| matches!(verb, Verb::Select | Verb::Insert | Verb::Update | Verb::Delete);
@@ -108,12 +124,14 @@ impl Session {
         if self.again.frames.is_empty() || self.client.sent != self.again.sent {
             return;
         }
-        let said = |frame: &[u8]| backend::error_field(frame, b'C') == Some(ADMIN_SHUTDOWN);
+        let said = |frame: &[u8]| {
+            backend::error_field(frame, b'C') == Some(ADMIN_SHUTDOWN)
+                && backend::error_field(frame, b'R').is_some_and(|routine| ROUTINES.contains(&routine))
+        };
         let shuts_down = last_words.as_ref().is_some_and(|words| said(&words.0));
         let may_run_again = match self.again.kind {
             Kind::Read => true,
-            // Its last words came instead of the answer: PostgreSQL says them when it has rolled back, and never
-            // between a commit and its CommandComplete.
+            // Its last words came instead of the answer: see `ROUTINES`.
             Kind::Write => {
                 shuts_down
                     && self.transaction.held().len() == 1
@@ -156,6 +174,13 @@ impl Session {
             node.begin_era();
         }
         tracing::info!(user = %self.user, shard = self.shard_name(lost.shard), "a statement whose server was lost runs again");
+        self.database.figures.reruns.add(if again.kind == Kind::Write { "write" } else { "read" });
+        // It is parsed again, too.
+        if let Some(turn) = WholeTurn::of(&again.frames) {
+            for name in turn.names(&again.frames) {
+                self.statements.remove(name);
+            }
+        }
         self.client.outbound.truncate(again.outbound);
         self.client.inbound.replace_front(0, &again.frames);
         self.again.tried = true;
@@ -188,27 +213,45 @@ fn completes(mut shown: &[u8]) -> bool {
     false
 }
 
-/// The length of messages up to a Sync, if all are there and can be said again: what is named stays named.
-fn whole_turn(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for _ in 0..AGAIN_MESSAGES_MAX {
-        let rest = bytes.get(at..)?;
-        let header = frame::peek(rest, FRAME_BYTES_MAX + 1).ok()??;
-        let frame = rest.get(..header.len)?;
-        at += header.len;
-        if at > AGAIN_BYTES_MAX {
-            return None;
-        }
-        match header.tag {
-            tag::PARSE if Parse::decode(frame).ok()?.statement.is_empty() => {}
-            tag::BIND if Bind::decode(frame).ok()?.portal.is_empty() => {}
-            tag::DESCRIBE => {
-                frontend::target(frame).ok()?;
+/// Messages up to a Sync that are all there and can be said again.
+struct WholeTurn {
+    len: usize,
+    /// Something in it runs.
+    executes: bool,
+}
+
+impl WholeTurn {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let mut turn = Self { len: 0, executes: false };
+        for _ in 0..AGAIN_MESSAGES_MAX {
+            let rest = bytes.get(turn.len..)?;
+            let header = frame::peek(rest, FRAME_BYTES_MAX + 1).ok()??;
+            let frame = rest.get(..header.len)?;
+            turn.len += header.len;
+            if turn.len > AGAIN_BYTES_MAX {
+                return None;
             }
-            tag::EXECUTE => {}
-            tag::SYNC => return Some(at),
-            _ => return None,
+            match header.tag {
+                tag::PARSE => drop(Parse::decode(frame).ok()?),
+                tag::BIND if Bind::decode(frame).ok()?.portal.is_empty() => {}
+                tag::DESCRIBE => drop(frontend::target(frame).ok()?),
+                tag::EXECUTE => turn.executes = true,
+                tag::SYNC => return Some(turn),
+                _ => return None,
+            }
         }
+        None
     }
-    None
+
+    /// Of the statements that it parses; the unnamed one is replaced by each Parse.
+    fn names<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        let mut rest = bytes.get(..self.len).unwrap_or_default();
+        let parses = std::iter::from_fn(move || {
+            let header = frame::peek(rest, FRAME_BYTES_MAX + 1).ok()??;
+            let (frame, behind) = rest.split_at_checked(header.len)?;
+            rest = behind;
+            Some(if header.tag == tag::PARSE { Parse::decode(frame).ok().map(|parse| parse.statement) } else { None })
+        });
+        parses.flatten().filter(|name| !name.is_empty())
+    }
 }

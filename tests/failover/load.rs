@@ -1,6 +1,8 @@
 //! Clients under load, and what they saw; for the tests that take their servers away.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -81,7 +83,11 @@ impl Load {
     }
 }
 
-/// Reads by a Query, by a statement that is prepared once, and by one that is parsed each time.
+/// How many ways of reading there are.
+pub const READERS: usize = 5;
+
+/// Reads by a Query, by a statement that is prepared once, by one that is parsed each time without a name, by one that
+/// is named, described, bound and closed each in its turn, as drivers do, and by one that is named in the same turn.
 pub fn read_on(load: &Load, client: &mut Client, number: usize) {
     let sql = "SELECT count(*) FROM notes WHERE id = 1";
     let parse = |name| wire::Messages::default().parse(name, sql, &[]);
@@ -92,6 +98,17 @@ pub fn read_on(load: &Load, client: &mut Client, number: usize) {
         let turn = match number {
             0 => client.query(sql),
             1 => client.turn(wire::Messages::default().bind("s", &[], 0).execute(0).sync()),
+            3 => {
+                load.note(&client.turn(parse("n").describe_statement("n").sync()).expect("answered"));
+                load.note(
+                    &client.turn(wire::Messages::default().bind("n", &[], 0).execute(0).sync()).expect("answered"),
+                );
+                client.turn(wire::Messages::default().close_statement("n").sync())
+            }
+            4 => {
+                load.note(&client.turn(parse("m").bind("m", &[], 0).execute(0).sync()).expect("answered"));
+                client.turn(wire::Messages::default().close_statement("m").sync())
+            }
             _ => client.turn(parse("").bind("", &[], 0).describe_portal().execute(0).sync()),
         };
         load.note(&turn.expect("answered"));
@@ -111,4 +128,15 @@ pub fn insert_on(load: &Load, client: &mut Client, number: usize, next: &AtomicU
             done.lock().expect("no panics").insert(id);
         }
     }
+}
+
+/// A series of the metrics that are served there.
+pub fn metric(address: SocketAddr, series: &str) -> f64 {
+    let mut stream = TcpStream::connect(address).expect("the pages are served");
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered in UTF-8");
+    let value =
+        answer.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}: {answer}"));
+    value.trim().parse().expect("a number")
 }

@@ -251,6 +251,15 @@ fn transactions(out: &mut Exposition, house: &dyn House, figures: &[Arc<Database
             family.count(&[("database", &one.name), ("outcome", outcome)], count);
         }
     }
+    let help = "Statements that were run again, unseen by their clients, since their server was lost.";
+    let mut family = out.counter("shardway_reruns_total", help);
+    for one in figures {
+        let counts = one.reruns.read();
+        for kind in ["read", "write"] {
+            let count = counts.iter().find(|(name, _)| **name == *kind).map_or(0, |(_, count)| *count);
+            family.count(&[("database", &one.name), ("kind", kind)], count);
+        }
+    }
     let in_doubt = house.in_doubt();
     let mut family = out.gauge("shardway_in_doubt", "Prepared transactions that nobody has finished yet.");
     let mut oldest = BTreeMap::new();
