@@ -81,8 +81,7 @@ struct Shared {
 /// # Errors
 /// A configuration that doesn't hold, or an address that can't be listened on.
 pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
-    // This thread is the first worker.
-    let runtime = workers::runtime().map_err(ServerError::Start)?;
+    let runtime = workers::serving_runtime().map_err(ServerError::Start)?;
     let result = runtime.block_on(serve(path.to_owned(), config));
     // A detached clean-up that hangs doesn't hold the exit up.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -90,6 +89,7 @@ pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
 }
 
 async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
+    crate::net::timer::keep_here();
     let config = Arc::new(config);
     let secrets = Arc::new(LoginSecrets::generate());
     let admin = match config.server.admin {
@@ -156,7 +156,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     drain(&shared).await;
     if let Some(tracing) = tracing {
         tracing_ends.notify_one();
-        let _ = tokio::time::timeout(TRACE_END_TIMEOUT, tracing).await;
+        let _ = crate::net::timer::timeout(TRACE_END_TIMEOUT, tracing).await;
     }
     threads.end(Duration::from_secs(1));
     Ok(())
@@ -249,7 +249,7 @@ fn bind_unix(directory: &Path, config: &ServerConfig) -> Result<(UnixListener, P
 /// Out of file descriptors, most likely: sessions that end free some.
 async fn accept_failed(error: &std::io::Error) {
     tracing::warn!(%error, "accept failed");
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    crate::net::timer::sleep(Duration::from_millis(50)).await;
 }
 
 /// What a client that was let in gets, to its end.
@@ -371,19 +371,19 @@ async fn drain(shared: &Arc<Shared>) {
             left.await;
         }
     };
-    if tokio::time::timeout(limit, emptied).await.is_err() {
+    if crate::net::timer::timeout(limit, emptied).await.is_err() {
         tracing::warn!(clients = shared.clients.load(Ordering::Acquire), "drain limit reached");
         shared.drain.over.store(true, Ordering::Release);
         shared.drain.changed.notify_waiters();
         shared.keys.wake_all();
         // Those at rest say good-bye; those in a statement are cut off with the process.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        crate::net::timer::sleep(Duration::from_millis(200)).await;
     }
 }
 
 async fn reap(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(REAP_INTERVAL).await;
+        crate::net::timer::sleep(REAP_INTERVAL).await;
         shared.observed.tick();
         for database in shared.current.load_full().databases.all() {
             database.reap();

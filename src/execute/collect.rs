@@ -132,13 +132,13 @@ pub async fn collect(asked: &mut [Asked<'_>], patience: Duration) -> Vec<Answer>
         }
         // One has failed: what the others do is in vain.
         let rest = poll_fn(|cx| poll_all(cx, asked, &mut answers, &mut open, true));
-        if tokio::time::timeout(patience, rest).await.is_ok() {
+        if crate::net::timer::timeout(patience, rest).await.is_ok() {
             return answers;
         }
         for (one, _) in asked.iter().zip(&open).filter(|(_, open)| **open) {
             let key = std::sync::Arc::clone(&one.backend.key);
             let cancel = send_cancel(&key.node.config, key.process_id, &key.secret_key);
-            let _ = tokio::time::timeout(CANCEL_WAIT_MAX, cancel).await;
+            let _ = crate::net::timer::timeout(CANCEL_WAIT_MAX, cancel).await;
         }
         cancelled = true;
     }

@@ -417,7 +417,7 @@ async fn silence(client: &mut Framed, pieces: &mut [Piece<'_>], after: Option<us
 pub(super) async fn cancel(backend: &Backend) {
     let key = Arc::clone(&backend.key);
     let cancel = send_cancel(&key.node.config, key.process_id, &key.secret_key);
-    let _ = tokio::time::timeout(CANCEL_WAIT_MAX, cancel).await;
+    let _ = crate::net::timer::timeout(CANCEL_WAIT_MAX, cancel).await;
 }
 
 /// One backend's share of an Execute with a row limit: its rows, and whether it has more.

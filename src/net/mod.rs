@@ -6,6 +6,7 @@ pub mod connect;
 pub mod framed;
 pub mod inbound;
 pub mod stream;
+pub mod timer;
 pub mod tls;
 mod verify;
 

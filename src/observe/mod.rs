@@ -28,6 +28,7 @@ pub use histogram::{BOUNDS_MICROS, Histogram, Reading, Took};
 pub use labels::{Kind, Phase, Pin, Strategy};
 pub use recent::{Refused, Slow};
 pub use statement::{Call, Statement};
+pub use striped::count_alone;
 
 /// Everything that is counted, for the life of the process.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// `N` counters in `S` copies; a thread adds to its own copy, a reader sums all of them. Sums are not a snapshot:
 /// each counter is exact once nobody adds, and never goes down.
 ///
-/// The first half of the copies belong to one thread each, which adds without locking the memory bus; the others are
-/// shared by all threads beyond.
+/// The first half of the copies belong to one thread each that runs sessions ([`count_alone`]), which adds without
+/// locking the memory bus; the others are shared by all threads beyond.
 #[derive(Debug)]
 pub struct Striped<const N: usize, const S: usize> {
     stripes: [Stripe<N>; S],
@@ -19,17 +19,13 @@ pub struct Striped<const N: usize, const S: usize> {
 struct Stripe<const N: usize>([AtomicU64; N]);
 
 thread_local! {
-    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Threads are numbered as they first count something: the few that run sessions have stripes of their own.
-fn thread_number() -> usize {
+/// This thread counts much, from now to the end of the process: it gets a copy of its own, as long as there are some.
+pub fn count_alone() {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    NUMBER.get().unwrap_or_else(|| {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        NUMBER.set(Some(number));
-        number
-    })
+    NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed));
 }
 
 impl<const N: usize, const S: usize> Default for Striped<N, S> {
@@ -44,7 +40,7 @@ impl<const N: usize, const S: usize> Striped<N, S> {
 
     #[inline]
     pub fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
-        let number = thread_number();
+        let number = NUMBER.get();
         if number < Self::ALONE {
             let own = &self.stripes[number].0;
             for (at, amount) in amounts {
@@ -77,8 +73,12 @@ mod tests {
     fn what_several_threads_add_is_all_there() {
         let counters = Striped::<2, 16>::default();
         std::thread::scope(|scope| {
-            for _ in 0..20 {
-                scope.spawn(|| {
+            for thread in 0..20 {
+                let counters = &counters;
+                scope.spawn(move || {
+                    if thread % 2 == 0 {
+                        count_alone();
+                    }
                     for _ in 0..1000 {
                         counters.add([(0, 1), (1, 3)]);
                     }

@@ -9,12 +9,12 @@ mod handover;
 
 use std::time::Duration;
 
+use crate::net::timer::timeout;
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use self::handover::{Handover, Tap};
 use crate::config::{NodeConfig, Secret};

@@ -239,7 +239,7 @@ impl Inner {
     }
 
     async fn wait(&self, turn: oneshot::Receiver<Grant>) -> Result<Grant, LeaseError> {
-        match tokio::time::timeout(self.wait_max, turn).await {
+        match crate::net::timer::timeout(self.wait_max, turn).await {
             Ok(Ok(grant)) => Ok(grant),
             Ok(Err(_)) => Err(self.closed()),
             Err(_) => {

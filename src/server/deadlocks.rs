@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::time::timeout;
+use crate::net::timer::timeout;
 use tokio_postgres::Client;
 
 use super::Shared;
@@ -41,7 +41,7 @@ async fn watch(database: Arc<Database>) {
             looker = None;
             database.waiters.arrived.notified().await;
         }
-        tokio::time::sleep(DEADLOCK_LOOK_EVERY).await;
+        crate::net::timer::sleep(DEADLOCK_LOOK_EVERY).await;
         let waiting = database.waiters.older_than(DEADLOCK_WAIT);
         if waiting.is_empty() {
             continue;
@@ -112,7 +112,7 @@ impl Looker {
             return Ok(());
         }
         // Servers were read one after the other: what is no deadlock has moved on by now.
-        tokio::time::sleep(DEADLOCK_REREAD_AFTER).await;
+        crate::net::timer::sleep(DEADLOCK_REREAD_AFTER).await;
         let second = self.read(database).await?.victims();
         for waiter in waiting.iter().filter(|waiter| first.contains(&waiter.id) && second.contains(&waiter.id)) {
             tracing::info!(processes = ?waiter.processes, "a deadlock over several shards: the youngest gives way");

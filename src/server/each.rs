@@ -30,7 +30,7 @@ pub(super) async fn for_each_database(
         }
         drop(current);
         tokio::select! {
-            () = tokio::time::sleep(CATALOG_RETRY) => {}
+            () = crate::net::timer::sleep(CATALOG_RETRY) => {}
             () = reloaded => {}
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
         }

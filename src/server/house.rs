@@ -293,7 +293,7 @@ impl House for Premises {
                     databases.iter().for_each(|database| database.shed());
                     return Ok(());
                 }
-                tokio::time::sleep(PAUSE_LOOK).await;
+                crate::net::timer::sleep(PAUSE_LOOK).await;
             }
         })
     }
@@ -312,7 +312,7 @@ impl House for Premises {
                     database.reap();
                     return Ok(());
                 }
-                tokio::time::sleep(PAUSE_LOOK).await;
+                crate::net::timer::sleep(PAUSE_LOOK).await;
             }
         }))
     }

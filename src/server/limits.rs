@@ -118,7 +118,7 @@ fn over(client: &Client, (user, database): (ClientLimits, ClientLimits)) -> Opti
 pub(super) async fn watch_limits(shared: Arc<Shared>) {
     let mut told = HashMap::<u32, Instant>::new();
     loop {
-        tokio::time::sleep(LIMITS_INTERVAL).await;
+        crate::net::timer::sleep(LIMITS_INTERVAL).await;
         let current = shared.current.load_full();
         let config = current.admission.config();
         if !has_any(config) {

@@ -66,9 +66,9 @@ async fn watch(shared: Arc<Shared>, name: String, database: Arc<Database>) {
         let interval = database.config.recovery_interval;
         let pause: Duration = if soon { interval.min(RECOVERY_RETRY) } else { interval };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = crate::net::timer::sleep(pause) => {}
             // What a session left needs a moment to be somebody else's business.
-            () = database.recovery.notified() => tokio::time::sleep(RECOVERY_AGE_MIN).await,
+            () = database.recovery.notified() => crate::net::timer::sleep(RECOVERY_AGE_MIN).await,
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::net::timer::{Instant, timeout, timeout_at};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -13,7 +14,6 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::TracesConfig;
 use crate::observe::traces::{Attribute, Span, Tracer};

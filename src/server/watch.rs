@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::net::timer::{Instant, timeout_at};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout_at};
 
 use super::each::for_each_database;
 use super::{Current, Shared};
@@ -39,10 +39,10 @@ async fn watch_catalog(shared: Arc<Shared>, name: String, database: Arc<Database
         watch.look(&current).await;
         if watch.database.config.shards.len() == 1 {
             // Nothing waits for it: a script full of DDL isn't answered by as many looks.
-            tokio::time::sleep(CATALOG_RETRY).await;
+            crate::net::timer::sleep(CATALOG_RETRY).await;
         }
         tokio::select! {
-            () = tokio::time::sleep(watch.pause()) => {}
+            () = crate::net::timer::sleep(watch.pause()) => {}
             () = watch.database.planner.catalog_wanted() => {}
         }
     }

@@ -1,23 +1,25 @@
 //! The threads that run sessions. Each has a runtime of its own: a session, its client's socket and, mostly, the
-//! connections that it uses stay on one thread, so that nothing wakes across threads. The first worker is the
-//! thread that serves; it accepts, and hands each client to the worker that has the fewest.
+//! connections that it uses stay on one thread, so that nothing wakes across threads. The thread that serves is none
+//! of them: it accepts, hands each client to the worker that has the fewest, and keeps the time for all
+//! ([`crate::net::timer`]).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Serving, Shared, greet};
 use crate::net::Stream;
-use crate::observe::clock;
+use crate::observe::{self, clock};
 use crate::pool::worker;
 use crate::types::limits::GREET_WHILE_DRAINING_MAX;
 
 /// How many clients each worker has, and how those on other threads are reached.
 pub(super) struct Workers {
     clients: Vec<AtomicUsize>,
-    others: OnceLock<Vec<UnboundedSender<Message>>>,
+    senders: OnceLock<Vec<UnboundedSender<Message>>>,
 }
 
 enum Message {
@@ -28,7 +30,7 @@ enum Message {
 
 impl Workers {
     pub(super) fn new(count: usize) -> Self {
-        Self { clients: (0..count.max(1)).map(|_| AtomicUsize::new(0)).collect(), others: OnceLock::new() }
+        Self { clients: (0..count.max(1)).map(|_| AtomicUsize::new(0)).collect(), senders: OnceLock::new() }
     }
 
     fn least_busy(&self) -> usize {
@@ -37,35 +39,45 @@ impl Workers {
     }
 }
 
+/// Of the thread that serves.
+///
 /// # Errors
 /// Those of the system.
-pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_unpark(clock::expire).build()
+pub(super) fn serving_runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().on_thread_unpark(clock::expire).build()
 }
 
-/// Starts all workers but the first, which is the calling thread.
+/// Without timers: see [`crate::net::timer`].
+fn worker_runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().on_thread_unpark(clock::expire).build()
+}
+
+/// Starts the workers.
 ///
 /// # Errors
 /// When the system gives no more threads.
 pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
     let (done, ended) = mpsc::channel();
     let mut senders = Vec::new();
-    for number in 1..shared.workers.clients.len() {
+    // What this thread itself borrows from pools is nobody else's.
+    worker::enter(shared.workers.clients.len());
+    for number in 0..shared.workers.clients.len() {
         let (sender, messages) = unbounded_channel();
         senders.push(sender);
-        let (runtime, shared, done) = (runtime()?, Arc::clone(shared), done.clone());
+        let (runtime, shared, done) = (worker_runtime()?, Arc::clone(shared), done.clone());
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             worker::enter(number);
+            observe::count_alone();
             runtime.block_on(work(number, &shared, messages));
             runtime.shutdown_background();
             // Nobody may be there to hear it any more.
             let _ = done.send(());
         })?;
     }
-    let others = senders.clone();
+    let workers = senders.clone();
     // They are set once, here.
-    let _ = shared.workers.others.set(senders);
-    Ok(Threads { others, ended })
+    let _ = shared.workers.senders.set(senders);
+    Ok(Threads { workers, ended })
 }
 
 async fn work(number: usize, shared: &Arc<Shared>, mut messages: UnboundedReceiver<Message>) {
@@ -80,9 +92,8 @@ async fn work(number: usize, shared: &Arc<Shared>, mut messages: UnboundedReceiv
     }
 }
 
-/// The other workers.
 pub(super) struct Threads {
-    others: Vec<UnboundedSender<Message>>,
+    workers: Vec<UnboundedSender<Message>>,
     ended: mpsc::Receiver<()>,
 }
 
@@ -90,11 +101,11 @@ impl Threads {
     /// Ends them, with what their sessions still do; one that hangs doesn't hold the exit up.
     pub(super) fn end(self, within: Duration) {
         let deadline = Instant::now() + within;
-        for worker in &self.others {
+        for worker in &self.workers {
             // One that has ended already needs no telling.
             let _ = worker.send(Message::Stop);
         }
-        for _ in &self.others {
+        for _ in &self.workers {
             if self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
                 return;
             }
@@ -109,14 +120,9 @@ pub(super) fn assign(shared: &Arc<Shared>, stream: Stream) {
     if let Some(own) = shared.workers.clients.get(number) {
         own.fetch_add(1, Ordering::Relaxed);
     }
-    let other = shared.workers.others.get().and_then(|others| others.get(number.checked_sub(1)?));
-    match other {
-        None => attend(shared, number, stream, clients),
-        Some(other) => {
-            if other.send(Message::Client(stream, clients)).is_err() {
-                release(shared, number);
-            }
-        }
+    let worker = shared.workers.senders.get().and_then(|senders| senders.get(number));
+    if worker.is_none_or(|worker| worker.send(Message::Client(stream, clients)).is_err()) {
+        release(shared, number);
     }
 }
 
@@ -136,7 +142,7 @@ fn attend(shared: &Arc<Shared>, number: usize, stream: Stream, clients: usize) {
 async fn greet_unless_draining(shared: &Arc<Shared>, stream: Stream, clients: usize) -> Option<Serving> {
     let drained = async {
         shared.drain.begun().await;
-        tokio::time::sleep(GREET_WHILE_DRAINING_MAX).await;
+        crate::net::timer::sleep(GREET_WHILE_DRAINING_MAX).await;
     };
     tokio::select! {
         session = greet(shared, stream, clients) => session,

@@ -99,7 +99,7 @@ impl Cancellable {
     /// repeated while the session still has a server at work.
     pub async fn insist(self: Arc<Self>) {
         for _ in 0..KILL_REPEATS_MAX {
-            tokio::time::sleep(KILL_REPEAT_AFTER).await;
+            crate::net::timer::sleep(KILL_REPEAT_AFTER).await;
             if self.backends().is_empty() {
                 return;
             }
@@ -165,7 +165,7 @@ impl Cancellable {
         let _under_way = UnderWay(self);
         for target in backends {
             let sent = send_cancel(&target.node.config, target.process_id, &target.secret_key);
-            match tokio::time::timeout(CANCEL_WAIT_MAX, sent).await {
+            match crate::net::timer::timeout(CANCEL_WAIT_MAX, sent).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(node = %target.node.describe(), %error, "cancel was not delivered"),
                 Err(_) => tracing::warn!(node = %target.node.describe(), "cancel took too long"),

@@ -66,7 +66,7 @@ impl Session {
                     .into());
             }
             self.end_agreement("ROLLBACK").await;
-            tokio::time::sleep(pause).await;
+            crate::net::timer::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
         }
     }

@@ -439,7 +439,7 @@ impl Session {
             if !apart.lease.is_at_rest() {
                 let key = Arc::clone(&apart.lease.key);
                 let cancel = crate::pool::connect::send_cancel(&key.node.config, key.process_id, &key.secret_key);
-                let _ = tokio::time::timeout(crate::types::limits::CANCEL_WAIT_MAX, cancel).await;
+                let _ = crate::net::timer::timeout(crate::types::limits::CANCEL_WAIT_MAX, cancel).await;
             }
         }
         let held = self.transaction.take_all();
@@ -457,11 +457,11 @@ impl Session {
                 // Its statement may run on for long: nobody wants the answer any more.
                 let key = Arc::clone(&held.lease.key);
                 let cancel = crate::pool::connect::send_cancel(&key.node.config, key.process_id, &key.secret_key);
-                let _ = tokio::time::timeout(crate::types::limits::CANCEL_WAIT_MAX, cancel).await;
+                let _ = crate::net::timer::timeout(crate::types::limits::CANCEL_WAIT_MAX, cancel).await;
                 continue;
             }
             let clean = own::clean(&mut held.lease);
-            match tokio::time::timeout(crate::types::limits::CLEAN_WAIT_MAX, clean).await {
+            match crate::net::timer::timeout(crate::types::limits::CLEAN_WAIT_MAX, clean).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "connection is closed instead of cleaned"),
                 Err(_) => held.lease.condition = Condition::Broken,

@@ -239,7 +239,7 @@ impl Session {
                 Err(error) if error.state == SqlState::CONNECTION_FAILURE && Instant::now() < deadline => {
                     let Some(_place) = lead.hold() else { return Err(error) };
                     lead.want_look();
-                    tokio::time::sleep(HOLD_RETRY).await;
+                    crate::net::timer::sleep(HOLD_RETRY).await;
                 }
                 outcome => return outcome,
             }

@@ -183,7 +183,7 @@ impl Planner {
                 refreshed.await;
             }
         };
-        if tokio::time::timeout(CATALOG_WAIT_MAX, fresh).await.is_err() {
+        if crate::net::timer::timeout(CATALOG_WAIT_MAX, fresh).await.is_err() {
             tracing::warn!(database = %self.config.name, "planning with a catalog from before the last DDL");
         }
     }
@@ -201,7 +201,7 @@ impl Planner {
         };
         let until = self.created + CATALOG_WAIT_MAX;
         // What is missing then is told by the caller.
-        let _ = tokio::time::timeout_at(until.into(), looked).await;
+        let _ = crate::net::timer::timeout_at(until.into(), looked).await;
     }
 
     pub async fn catalog_wanted(&self) {

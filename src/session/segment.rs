@@ -153,7 +153,7 @@ impl Session {
         else {
             return;
         };
-        let left = tokio::time::timeout(CLEAN_WAIT_MAX, own::run(lease, "ROLLBACK")).await;
+        let left = crate::net::timer::timeout(CLEAN_WAIT_MAX, own::run(lease, "ROLLBACK")).await;
         if !matches!(left, Ok(Ok(_))) || !lease.is_at_rest() {
             lease.condition = Condition::Broken;
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use crate::net::timer::timeout;
 use tracing::{debug, info};
 
 use super::authentication::{Authenticator, Failure, LoginSecrets};

@@ -30,7 +30,7 @@ impl Database {
                 Err(error) if error.state == SqlState::CANNOT_CONNECT && Instant::now() < deadline => {
                     let Some(_place) = lead.hold() else { return Err(error) };
                     lead.want_look();
-                    tokio::time::sleep(HOLD_RETRY).await;
+                    crate::net::timer::sleep(HOLD_RETRY).await;
                 }
                 outcome => return outcome,
             }
@@ -80,7 +80,7 @@ impl Database {
                 },
                 Err(error) => tracing::warn!(%gid, %error, "the anchor can't be asked"),
             }
-            tokio::time::sleep(TWO_PHASE_RETRY).await;
+            crate::net::timer::sleep(TWO_PHASE_RETRY).await;
         }
         Decision::Undecided
     }
@@ -99,7 +99,7 @@ impl Database {
             }
             open = left;
             if !open.is_empty() {
-                tokio::time::sleep(TWO_PHASE_RETRY).await;
+                crate::net::timer::sleep(TWO_PHASE_RETRY).await;
             }
         }
         open.is_empty()

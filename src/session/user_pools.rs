@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use crate::net::timer::{Instant, sleep_until, timeout_at};
 
 use crate::config::{Balance, ReadPolicy};
 use crate::pool::{BackendKey, Lead, Lease, LeaseError, NodePool};
@@ -227,7 +227,7 @@ impl UserPools {
             if Instant::now() >= deadline {
                 return None;
             }
-            tokio::time::sleep(CATCH_UP_LOOK).await;
+            crate::net::timer::sleep(CATCH_UP_LOOK).await;
         }
     }
 

@@ -196,7 +196,7 @@ pub async fn turn_away(mut admitted: Admitted, error: &ClientError) {
 async fn refuse(client: &mut Framed, error: &ClientError) {
     backend::error(&mut client.outbound, Severity::Fatal, error);
     // Whether these words arrive is the client's concern.
-    let _ = tokio::time::timeout(crate::types::limits::FAREWELL_TIMEOUT, client.close()).await;
+    let _ = crate::net::timer::timeout(crate::types::limits::FAREWELL_TIMEOUT, client.close()).await;
 }
 
 /// The start-up packet's settings as a session has them.

@@ -109,7 +109,7 @@ pub async fn pass(point: Point) -> bool {
                 let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
                 std::process::abort();
             }
-            Action::Hold(time) => tokio::time::sleep(time).await,
+            Action::Hold(time) => crate::net::timer::sleep(time).await,
             Action::Lose => loses = true,
         }
     }

@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, house: Arc<dyn House>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed on the admin address");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                crate::net::timer::sleep(Duration::from_millis(50)).await;
             }
         }
     }

@@ -184,7 +184,7 @@ impl<'a> Source<'a> {
         let key = Arc::clone(&self.backend.key);
         let cancel = send_cancel(&key.node.config, key.process_id, &key.secret_key);
         // Uncancelled, it is read to its end all the same.
-        let _ = tokio::time::timeout(CANCEL_WAIT_MAX, cancel).await;
+        let _ = crate::net::timer::timeout(CANCEL_WAIT_MAX, cancel).await;
         let (mut rows, mut notifications, mut amount) = (BytesMut::new(), BytesMut::new(), Amount::default());
         loop {
             match self.consume(&mut rows, &mut notifications, usize::MAX / 2, &mut amount) {

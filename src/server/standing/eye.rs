@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::net::timer::{Instant, sleep, sleep_until, timeout};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::judge::{Details, Seen, Sight};
 use crate::pool::Node;

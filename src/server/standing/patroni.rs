@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use crate::net::timer::{Instant, sleep_until, timeout};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::types::limits::{NODE_LOOK_PAUSE, PATRONI_ANSWER_BYTES_MAX, PATRONI_TIMEOUT};
 
