@@ -17,6 +17,7 @@ use super::scene::{Names, Scene};
 use super::tables;
 use super::template::{Effects, StatementTemplate, Template};
 use super::text::Text;
+use super::transfer;
 use super::writes::How;
 use crate::sql::command::{SessionCommand, TransactionCommand, Verb};
 use crate::sql::parse::Piece;
@@ -337,8 +338,19 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
         Definition::Refused(refusal) => refused(refusal),
         Definition::AsQuery { query, .. } if text.is(query, "execute") => refused(refusal::sql_prepare("EXECUTE")),
         Definition::AsQuery { what, query } => {
-            let inner = query::route(text.range(query..without_data(text)), scene, names);
+            let end = without_data(text);
+            let inner = query::route(text.range(query..end), scene, names);
             match inner.route {
+                Route::Keyed(ref keyed) if what == "CREATE TABLE" && !writes(keyed) => {
+                    // Without rows the columns are all that is wanted, which the home shard knows.
+                    let empty = text.is(end, "with") && text.is(end + 1, "no");
+                    let route = match transfer::create_as(text, query..end, scene, names) {
+                        _ if empty => Route::Home,
+                        Ok(transfer) => Route::Transfer(Arc::new(transfer)),
+                        Err(refusal) => Route::Refused(refusal, Override::Shard),
+                    };
+                    Routed { route, sharded: inner.sharded }
+                }
                 // A copy of a reference table on the home shard is as good as any.
                 Route::Home | Route::Any if what != "CREATE OR REPLACE VIEW" => routed(Route::Home),
                 Route::Refused(..) => inner,

@@ -176,7 +176,10 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
                 true => "of the statement itself".to_owned(),
                 false => format!("gathered from {}", tables.join(", ")),
             };
-            format!("inserts on shards {names} ({how}), rows {read}")
+            match transfer.made {
+                Some(_) => format!("makes {} on shard {names}, rows {read}", transfer.target.display),
+                None => format!("inserts on shards {names} ({how}), rows {read}"),
+            }
         }
         Plan::Batch => "each statement by itself, in one transaction".to_owned(),
         Plan::Touched => "the shards of the transaction".to_owned(),

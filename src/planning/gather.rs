@@ -148,9 +148,15 @@ impl Gather {
     /// The query is a part of a statement, behind `before` other tokens.
     pub(super) fn shift(&mut self, before: usize) {
         self.query = self.query.start + before..self.query.end + before;
-        self.left_out.iter_mut().chain(&mut self.replaced).for_each(|position| *position += before);
-        self.moments.iter_mut().flatten().for_each(|moment| moment.shift(before));
-        self.databases.iter_mut().for_each(|(tokens, _)| *tokens = tokens.start + before..tokens.end + before);
+        self.shift_from(0, before);
+    }
+
+    /// So many other tokens stand before those from this position on.
+    pub(super) fn shift_from(&mut self, from: usize, by: usize) {
+        let shift = |position: &mut usize| *position += if *position >= from { by } else { 0 };
+        self.left_out.iter_mut().chain(&mut self.replaced).for_each(shift);
+        self.moments.iter_mut().flatten().for_each(|moment| moment.shift_from(from, by));
+        self.databases.iter_mut().for_each(|(tokens, _)| moments::shift_range(tokens, from, by));
     }
 }
 

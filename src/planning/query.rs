@@ -52,6 +52,14 @@ fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed 
             _ => {}
         }
     }
+    let is_into = statement.scopes.get(statement.root).is_some_and(|root| root.features.into);
+    if is_into && !as_one && statement.kind == Kind::Select && scene.catalog.is_some() {
+        let route = match transfer::select_into(text, scene, names) {
+            Ok(transfer) => Route::Transfer(Arc::new(transfer)),
+            Err(refusal) => Route::Refused(refusal, Override::Shard),
+        };
+        return Routed { route, sharded };
+    }
     // Parts of one moment are gathered.
     let gathers = as_one || names.atomic;
     let route = match planned(&statement, &locations, scene, (text, names, gathers)) {

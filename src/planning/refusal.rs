@@ -424,7 +424,15 @@ pub fn makes_table(what: &str) -> Refusal {
     Refusal::new(
         format!("{what} is not supported on several shards"),
         "The new table would be on one shard only, its rows on another",
-        "Create the table first, then insert into it.",
+        "Create the table first, then insert into it (INSERT ... SELECT).",
+    )
+}
+
+pub fn made_if_absent() -> Refusal {
+    Refusal::new(
+        "CREATE TABLE IF NOT EXISTS ... AS is not supported when its query reads several shards",
+        "The table is made first and then filled, and one that is there must not be",
+        "Leave IF NOT EXISTS out.",
     )
 }
 

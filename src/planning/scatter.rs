@@ -134,6 +134,9 @@ fn function(statement: &Statement, call: &Call, functions: &Functions<'_>) -> Re
         Class::Harmless => Ok(()),
         // The shards are asked by one role, with the same settings.
         Class::Server if SAME_ON_SHARDS.contains(&&*call.name) => Ok(()),
+        // Outside of a block that is the transaction's moment, unless the shards are asked in another protocol than the
+        // client speaks.
+        Class::Moment if &*call.name == "statement_timestamp" => Err(refusal::function_in_scatter(&call.name)),
         Class::Moment if call.place == Place::Filter && call.scope == statement.root => Ok(()),
         Class::Aggregate => Err(refusal::not_concatenable("an aggregate")),
         Class::Window => Err(refusal::not_concatenable("a window function")),

@@ -2,8 +2,12 @@
 //! [`Transfer`]: the rows are made on the scratch database, by the client's own text and with the types of the target's
 //! columns, and each goes to its shard; or, where each shard's rows stay on it, that every shard runs the statement.
 
+mod made;
+
 use std::ops::Range;
 use std::sync::Arc;
+
+pub use made::{Made, create_as, select_into};
 
 use super::copy::{self, CopyKey, CopyTarget};
 use super::functions::Class;
@@ -45,12 +49,14 @@ pub struct Transfer {
     pub gather: Arc<Gather>,
     /// What its query reads.
     pub uses: Vec<Use>,
+    /// The target is a new table: what makes it.
+    pub made: Option<Made>,
 }
 
 /// Plans are compared in tests only.
 impl PartialEq for Transfer {
     fn eq(&self, other: &Self) -> bool {
-        self.gather == other.gather && self.listed == other.listed
+        self.gather == other.gather && self.listed == other.listed && self.made == other.made
     }
 }
 
@@ -164,6 +170,7 @@ fn transfer(
         fills,
         gather: Arc::new(gather),
         uses,
+        made: None,
     })
 }
 

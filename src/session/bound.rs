@@ -47,6 +47,10 @@ impl Bound {
         self.types.iter().flat_map(|oid| known(oid).to_be_bytes()).collect::<Vec<u8>>().into()
     }
 
+    pub(super) fn has_values(&self) -> bool {
+        !self.values.is_empty()
+    }
+
     /// Of a Query, or of a statement of the proxy's own: without parameters, rows in text.
     pub fn none() -> Self {
         Self { types: Vec::new(), values: Vec::new(), result_formats: Bytes::new() }

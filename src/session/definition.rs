@@ -238,7 +238,7 @@ impl Session {
 
     /// A role that is called as Shardway's schema would create its tables there: the search_path without it, and as
     /// it was.
-    fn evasion(&self) -> Option<(String, String)> {
+    pub(super) fn evasion(&self) -> Option<(String, String)> {
         const OWN: &str = "shardway";
         let path = &self.names().names.search_path;
         if !path.iter().any(|schema| schema == OWN) {

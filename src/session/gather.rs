@@ -44,6 +44,8 @@ pub(super) struct Gathering<'a> {
     pub reads: bool,
     /// It opens a cursor.
     pub declares: bool,
+    /// It came as a Query.
+    pub is_query: bool,
     /// Makes what the text needs besides its tables.
     definitions: String,
     /// Of the client's block, if the text or a view asks for it.
@@ -69,6 +71,7 @@ impl<'a> Gathering<'a> {
             types,
             reads: !is(|command| *command == Command::Ordinary(Verb::Explain { analyze: false })),
             declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { .. }))),
+            is_query: false,
             definitions: String::new(),
             moment: None,
             target: String::new(),
@@ -100,6 +103,7 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         use bytes::Buf;
         self.client.inbound.advance(len);
+        gathering.is_query = true;
         match self.gather(&mut gathering, super::simple::access_of(template)).await {
             Ok(gathered) => {
                 let (scratch, whole) = (gathered.scratch, gathering.spliced.whole);
@@ -224,7 +228,12 @@ impl Session {
     /// Within a block `now()` is when that began, wherever it is asked for.
     async fn tell_moment(&mut self, gathering: &mut Gathering<'_>) -> Result<(), Failure> {
         let names = moment_names(gathering.gather);
-        if !self.transaction.in_block() || names.is_empty() {
+        if !self.transaction.in_block() {
+            let of_statement = names.iter().filter(|name| name.is_of_statement());
+            gathering.definitions.extend(of_statement.map(|name| name.of_query(gathering.is_query)));
+            return Ok(());
+        }
+        if names.is_empty() {
             return Ok(());
         }
         let first = gathering.pulls.iter().flatten().next().copied().unwrap_or(self.database.config.home);

@@ -14,7 +14,7 @@ use crate::execute::copy_in::{Copied, Division, copy_in};
 use crate::execute::divide::Divider;
 use crate::execute::gather::answer;
 use crate::planning::copy::{self, RawKey, RowPlace};
-use crate::planning::transfer::{TARGET, Transfer};
+use crate::planning::transfer::{Made, TARGET, Transfer};
 use crate::planning::{Access, Template};
 use crate::pool::Condition;
 use crate::protocol::backend::{self, tag};
@@ -22,6 +22,9 @@ use crate::protocol::frame;
 use crate::protocol::frontend::encode;
 use crate::types::limits::FRAME_BYTES_MAX;
 use crate::types::{ClientError, ShardId, SqlState};
+
+/// Where a table is made whose name has no schema.
+const CREATION_SCHEMA: &str = "SELECT pg_catalog.quote_ident(pg_catalog.current_schema())";
 
 /// What a column's default says that was taken to be given.
 const LEFT_OUT: &str = "shardway: a column is left out";
@@ -50,9 +53,13 @@ impl Session {
         for &shard in &transfer.target.shards {
             self.admit_write(shard, template).await?;
         }
+        if let Some(made) = &transfer.made {
+            return self.make_table(transfer, made, pulls, template, (sql, bind)).await;
+        }
         let types = bind.map(|(bound, _)| bound.declared()).unwrap_or_default();
         let spliced = self.splice(sql, &transfer.gather);
         let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), types), template);
+        gathering.is_query = bind.is_none();
         gathering.target = self.target_of(transfer).await?;
         let gathered = match self.gather(&mut gathering, Access::Write).await {
             Ok(gathered) => gathered,
@@ -64,11 +71,69 @@ impl Session {
             self.drop_scratch(scratch);
             return Err(undone);
         }
-        let copied = self.copy_rows(transfer, scratch).await;
+        let quote = crate::catalog::scratch::quote_name;
+        let columns: Vec<String> = transfer.copied().map(quote).collect();
+        let columns = columns.join(", ");
+        let table = format!("{}.{} ({columns})", quote(&transfer.schema), quote(&transfer.name));
+        let rows = format!("pg_temp.{} ({columns})", quote(TARGET));
+        let copied = self.copy_rows(transfer, scratch, (&rows, &table)).await;
         if copied.is_err() {
             self.drop_scratch(scratch);
         }
         copied
+    }
+
+    /// The home shard makes the table, and the query's rows are copied into it.
+    async fn make_table(
+        &mut self,
+        transfer: &Transfer,
+        made: &Made,
+        pulls: &[Vec<ShardId>],
+        template: &Template,
+        (sql, bind): (&Bytes, Option<(&Bound, Until)>),
+    ) -> Result<Told, Undone> {
+        if bind.is_some_and(|(bound, _)| bound.has_values()) {
+            let text = "a new table of rows of several shards is not supported with parameters";
+            return Err(ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
+                .detail("Two statements make it, on two databases.")
+                .hint("Write the values into the text.")
+                .into());
+        }
+        self.changed_catalog = true;
+        self.changed_within = true;
+        self.database.statements.renew();
+        let spliced = self.splice(sql, &transfer.gather);
+        let query = String::from_utf8_lossy(&spliced.query).into_owned();
+        let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), Bytes::new()), template);
+        gathering.is_query = bind.is_none();
+        let gathered = self.gather(&mut gathering, Access::Write).await.map_err(undone)?;
+        let home = self.database.config.home;
+        let created = self.create_made(made, home, sql).await;
+        let copied = match created {
+            Ok(table) => {
+                // Its rows are made first, so that what fails on them is told before any of them is sent.
+                let quote = crate::catalog::scratch::quote_name;
+                let names: Vec<String> = (1..=gathered.columns.len()).map(|at| format!("c{at}")).collect();
+                let names = if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
+                let rows = format!("pg_temp.{}", quote(TARGET));
+                let make = format!("CREATE TEMPORARY TABLE {rows} {names} ON COMMIT DROP AS {query}");
+                match self.make_rows(gathered.scratch, make.into(), None).await {
+                    Ok(()) => self.copy_rows(transfer, gathered.scratch, (&rows, &table)).await,
+                    Err(undone) => Err(undone),
+                }
+            }
+            Err(undone) => Err(undone),
+        };
+        match copied {
+            Ok(told) => {
+                let rows = told.tag.rsplit(' ').next().unwrap_or("0").to_owned();
+                Ok(Told { tag: format!("SELECT {rows}"), ..told })
+            }
+            Err(undone) => {
+                self.drop_scratch(gathered.scratch);
+                Err(undone)
+            }
+        }
     }
 
     fn drop_scratch(&mut self, scratch: ShardId) {
@@ -132,16 +197,37 @@ impl Session {
         }
     }
 
-    /// Copies each row to its shard.
-    async fn copy_rows(&mut self, transfer: &Transfer, scratch: ShardId) -> Result<Told, Undone> {
-        let quote = crate::catalog::scratch::quote_name;
-        let columns: Vec<String> = transfer.copied().map(quote).collect();
-        let columns = columns.join(", ");
-        let into = format!(
-            "COPY {}.{} ({columns}) FROM STDIN (FORMAT binary)",
-            quote(&transfer.schema),
-            quote(&transfer.name)
-        );
+    /// Makes the table; gives its name as COPY is to know it.
+    async fn create_made(&mut self, made: &Made, home: ShardId, sql: &Bytes) -> Result<String, Undone> {
+        let options = self.lex_options();
+        let name = made.name(sql, &options);
+        let (evade, restore) = self.evasion().unzip();
+        if let Some(evade) = evade {
+            self.ask_one(home, &evade).await?;
+        }
+        self.ask_one(home, &made.definition(sql, &options)).await?;
+        let table = if made.is_qualified {
+            name
+        } else if made.is_temporary {
+            format!("pg_temp.{name}")
+        } else {
+            let answer = self.ask_one(home, CREATION_SCHEMA).await?;
+            format!("{}.{name}", answer.row(0).and_then(backend::first_text).unwrap_or_default())
+        };
+        if let Some(restore) = restore {
+            self.ask_one(home, &restore).await?;
+        }
+        Ok(table)
+    }
+
+    /// Copies each row to its shard. `from`: what the scratch database copies; `into`: the table, perhaps with columns.
+    async fn copy_rows(
+        &mut self,
+        transfer: &Transfer,
+        scratch: ShardId,
+        (from, into): (&str, &str),
+    ) -> Result<Told, Undone> {
+        let into = format!("COPY {into} FROM STDIN (FORMAT binary)");
         let options = copy::options(into.as_bytes(), &self.lex_options(), None).map_err(ClientError::from)?;
         let utf8 = self.copy_encoding(&options)?;
         for &shard in &transfer.target.shards {
@@ -151,7 +237,7 @@ impl Session {
         let Some(mut apart) = self.transaction.take_apart(scratch) else {
             return Err(ClientError::new(SqlState::INTERNAL_ERROR, "the scratch connection is held").into());
         };
-        let out_of = format!("COPY pg_temp.{} ({columns}) TO STDOUT (FORMAT binary)", quote(TARGET));
+        let out_of = format!("COPY {from} TO STDOUT (FORMAT binary)");
         encode::query(&mut apart.lease.framed.outbound, out_of.as_bytes());
         apart.lease.unanswered += 1;
         if let Err(reason) = begin_copy(&mut apart.lease).await {

@@ -44,11 +44,15 @@ pub(super) fn of(text: Text<'_>, wanted: usize) -> Option<Vec<MomentName>> {
         let at = if text.punct(call.tokens.start + 1, b'.') { call.tokens.start + 2 } else { call.tokens.start };
         Some(MomentName { call: call.clone(), name: text.name(at)? })
     };
-    // When a statement began is never asked before it has.
-    calls.iter().filter(|call| call.kind != MomentKind::Statement).map(name).collect()
+    calls.iter().map(name).collect()
 }
 
 impl MomentName {
+    /// If it is the moment of the statement, which outside of a block is that of its transaction.
+    pub fn is_of_statement(&self) -> bool {
+        self.call.kind == MomentKind::Statement
+    }
+
     pub(super) fn tokens(&self) -> &Range<usize> {
         &self.call.tokens
     }
@@ -57,10 +61,9 @@ impl MomentName {
         self.call.precision.as_ref()
     }
 
-    pub(super) fn shift(&mut self, before: usize) {
-        let shift = |range: &mut Range<usize>| *range = range.start + before..range.end + before;
-        shift(&mut self.call.tokens);
-        self.call.precision.iter_mut().for_each(shift);
+    pub(super) fn shift_from(&mut self, from: usize, by: usize) {
+        shift_range(&mut self.call.tokens, from, by);
+        self.call.precision.iter_mut().for_each(|range| shift_range(range, from, by));
     }
 
     fn type_name(&self) -> &'static str {
@@ -87,11 +90,29 @@ impl MomentName {
     pub fn definition(&self, moment: &Moment) -> String {
         let mut value = Vec::new();
         self.call.kind.write(moment, b"", &mut value);
+        self.function(&value)
+    }
+
+    /// Makes statement_timestamp() where no block is. In a Query it is the transaction's moment, but the scratch
+    /// connection's transaction began before the client's text runs there; between Parse and Execute time passes on any
+    /// server.
+    pub fn of_query(&self, is_query: bool) -> String {
+        self.function(if is_query { b"pg_catalog.now()" } else { b"pg_catalog.statement_timestamp()" })
+    }
+
+    fn function(&self, value: &[u8]) -> String {
         format!(
             "CREATE OR REPLACE FUNCTION pg_temp.\"{}\"() RETURNS {} LANGUAGE sql STABLE PARALLEL SAFE AS $moment$SELECT {}$moment$;",
             self.name,
             self.type_name(),
-            String::from_utf8_lossy(&value)
+            String::from_utf8_lossy(value)
         )
+    }
+}
+
+/// Tokens of one call are moved together.
+pub(super) fn shift_range(range: &mut Range<usize>, from: usize, by: usize) {
+    if range.start >= from {
+        *range = range.start + by..range.end + by;
     }
 }

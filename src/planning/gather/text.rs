@@ -83,8 +83,9 @@ pub struct Spliced {
     pub query: Vec<u8>,
 }
 
-/// The client's own bytes without the tokens that are left out. The text has one statement. With a moment its calls
-/// of now() and its like call functions that [`MomentName::definition`] makes.
+/// The client's own bytes without the tokens that are left out. The text has one statement. Its calls of
+/// statement_timestamp(), and with a moment those of now() and its like, call functions that [`MomentName::definition`]
+/// makes.
 pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<&Moment>) -> Spliced {
     let mut lexed = Lexed::default();
     // The text was lexed before, without an error.
@@ -97,7 +98,7 @@ pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<
         let mut out = Vec::with_capacity(last.token.span.end.saturating_sub(first.token.span.start));
         let mut at = first.token.span.start;
         let mut owed = 0;
-        let named = gather.moments.iter().flatten().filter(|_| moment.is_some());
+        let named = gather.moments.iter().flatten().filter(|name| moment.is_some() || name.is_of_statement());
         let named: Vec<_> = named.collect();
         for (position, piece) in pieces.iter().enumerate() {
             let span = &piece.token.span;

@@ -1,0 +1,157 @@
+//! CREATE TABLE ... AS and SELECT ... INTO that read other shards than the home shard, where the new table is. In: the
+//! statement's tokens. Out: a [`Transfer`] whose table is made first, from the query's own columns.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{CopyTarget, Transfer};
+use crate::planning::plan::Refusal;
+use crate::planning::query::{self, Gathered};
+use crate::planning::refusal;
+use crate::planning::scene::{Names, Scene};
+use crate::planning::tables;
+use crate::planning::text::Text;
+use crate::planning::{build, ddl};
+use crate::sql::LexOptions;
+use crate::sql::parse::Piece;
+
+/// What makes the table, by positions of tokens in the statement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    name: Range<usize>,
+    pub is_qualified: bool,
+    pub is_temporary: bool,
+    how: How,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum How {
+    /// CREATE TABLE: the query's end.
+    Create(usize),
+    /// SELECT INTO: the words between INTO and the name.
+    Into(Range<usize>),
+}
+
+/// `CREATE TABLE name AS query`, of which the query is these tokens.
+///
+/// # Errors
+/// Why it can't be done.
+pub fn create_as(text: Text<'_>, query: Range<usize>, scene: &Scene, names: &Names) -> Result<Transfer, Refusal> {
+    let mut at = 1;
+    while text.is_any(at, &["global", "local", "temp", "temporary", "unlogged"]) {
+        at += 1;
+    }
+    let is_temporary = (1..at).any(|at| text.is_any(at, &["temp", "temporary"]));
+    let at = at + 1;
+    if text.is(at, "if") {
+        return Err(refusal::made_if_absent());
+    }
+    let (table, behind) = ddl::table_name(text, at).ok_or_else(refusal::not_parsed)?;
+    let made = Made {
+        name: at..behind,
+        is_qualified: table.schema.is_some(),
+        is_temporary: is_temporary || table.schema.as_deref() == Some("pg_temp"),
+        how: How::Create(query.end),
+    };
+    let Gathered { mut gather, uses } = query::gathered(text.range(query.clone()), scene, names)?;
+    gather.shift(query.start);
+    Ok(transfer(made, (gather, uses), &table.name, scene))
+}
+
+/// `SELECT ... INTO name ...`.
+///
+/// # Errors
+/// Why it can't be done.
+pub fn select_into(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Transfer, Refusal> {
+    let mut depth = 0_usize;
+    let into = (0..text.pieces.len()).find(|at| {
+        depth = if text.punct(*at, b'(') { depth + 1 } else { depth - usize::from(depth > 0 && text.punct(*at, b')')) };
+        depth == 0 && text.is(*at, "into")
+    });
+    let into = into.ok_or_else(|| refusal::makes_table("SELECT INTO"))?;
+    let mut at = into + 1;
+    while text.is_any(at, &["global", "local", "temp", "temporary", "unlogged"]) {
+        at += 1;
+    }
+    let words = into + 1..at;
+    at += usize::from(text.is(at, "table"));
+    let (table, behind) = ddl::table_name(text, at).ok_or_else(refusal::not_parsed)?;
+    let is_temporary = words.clone().any(|at| text.is_any(at, &["temp", "temporary"]));
+    if tables::find(scene, names, &table).stands_for.is_some() {
+        return Err(refusal::makes_table("SELECT INTO"));
+    }
+    let made = Made {
+        name: at..behind,
+        is_qualified: table.schema.is_some(),
+        is_temporary: is_temporary || table.schema.as_deref() == Some("pg_temp"),
+        how: How::Into(words),
+    };
+    let cut = into..behind;
+    let rest: Vec<Piece> =
+        text.pieces.iter().enumerate().filter(|(at, _)| !cut.contains(at)).map(|(_, piece)| piece.clone()).collect();
+    let Gathered { mut gather, uses } = query::gathered(Text { sql: text.sql, pieces: &rest }, scene, names)?;
+    gather.shift_from(cut.start, cut.len());
+    gather.query = 0..text.pieces.len();
+    gather.left_out.extend(cut);
+    Ok(transfer(made, (gather, uses), &table.name, scene))
+}
+
+fn transfer(
+    made: Made,
+    (gather, uses): (crate::planning::gather::Gather, Vec<crate::planning::route::Use>),
+    name: &str,
+    scene: &Scene,
+) -> Transfer {
+    Transfer {
+        target: CopyTarget { display: name.to_owned(), shards: vec![scene.map.home()], key: None },
+        schema: String::new(),
+        name: name.to_owned(),
+        columns: Vec::new(),
+        listed: Vec::new(),
+        is_whole: false,
+        fills: Vec::new(),
+        gather: Arc::new(gather),
+        uses,
+        made: Some(made),
+    }
+}
+
+impl Made {
+    /// The name as the client wrote it.
+    pub fn name(&self, sql: &[u8], options: &LexOptions) -> String {
+        let (pieces, span) = pieces(sql, options);
+        let pieces = build::within(&pieces, &span);
+        bytes_of(sql, pieces, self.name.clone())
+    }
+
+    /// What makes the table without rows, on a server that has all tables.
+    pub fn definition(&self, sql: &[u8], options: &LexOptions) -> String {
+        let (pieces, span) = pieces(sql, options);
+        let pieces = build::within(&pieces, &span);
+        match &self.how {
+            How::Create(end) => format!("{} WITH NO DATA", bytes_of(sql, pieces, 0..*end)),
+            How::Into(words) => {
+                let before = bytes_of(sql, pieces, 0..words.start.saturating_sub(1));
+                let behind = bytes_of(sql, pieces, self.name.end..pieces.len());
+                let words = bytes_of(sql, pieces, words.clone());
+                let name = bytes_of(sql, pieces, self.name.clone());
+                format!("CREATE {words} TABLE {name} AS {before} {behind} WITH NO DATA")
+            }
+        }
+    }
+}
+
+fn pieces(sql: &[u8], options: &LexOptions) -> (Vec<Piece>, Range<usize>) {
+    let mut lexed = crate::sql::Lexed::default();
+    // The text was lexed before, without an error.
+    let _ = crate::sql::lex(sql, options, &mut lexed);
+    let span = lexed.statements.first().cloned().unwrap_or(0..sql.len());
+    (build::pieces(sql, options), span)
+}
+
+fn bytes_of(sql: &[u8], pieces: &[Piece], range: Range<usize>) -> String {
+    let pieces = pieces.get(range).unwrap_or_default();
+    let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return String::new() };
+    let bytes = sql.get(first.token.span.start..last.token.span.end).unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
