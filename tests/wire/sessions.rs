@@ -455,7 +455,6 @@ fn notifications_are_heard_whatever_runs_and_name_their_sender() {
         "UPDATE items SET v = v || '!' WHERE id > 9000",
         "DELETE FROM items WHERE id > 9000",
         "SELECT 1 FROM notes",
-        "SHOW shardway.key",
     ];
     let mut told = 0;
     for round in 0..10 {
