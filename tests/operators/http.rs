@@ -12,7 +12,7 @@ use super::wire::Messages;
 use super::{becomes, cluster, config, connect};
 
 /// A proxy with pages there.
-fn start(address: &str, more: &str) -> (Proxy, SocketAddr) {
+pub fn start(address: &str, more: &str) -> (Proxy, SocketAddr) {
     let address: SocketAddr = format!("{address}:{}", free_port()).parse().expect("it is one");
     let proxy = Proxy::start(cluster(), &config(&format!("admin = \"{address}\""), more));
     (proxy, SocketAddr::from(([127, 0, 0, 1], address.port())))

@@ -3,6 +3,7 @@
 mod console;
 mod http;
 mod power;
+mod programs;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;

@@ -5,18 +5,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User, chown};
 use rand::RngExt;
-use shardway::devcluster::{Cluster, Companion, on_path};
+use shardway::devcluster::{Cluster, Companion};
 
-use super::support::{expect_success, psql};
-
-const PACKAGES: [&str; 2] = ["patroni", "etcd-server"];
+use super::support::{expect_success, provide, psql};
 
 /// A loaded machine may take long to initialise, to elect and to follow.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -49,25 +47,6 @@ pub struct Member {
     killed: AtomicBool,
 }
 
-/// Installs what is missing if it may, or says how.
-fn provide() {
-    if ["patroni", "patronictl", "etcd"].iter().all(|program| on_path(program).is_some()) {
-        return;
-    }
-    let install = format!("apt-get install --yes --no-install-recommends {}", PACKAGES.join(" "));
-    assert!(
-        Uid::effective().is_root() && on_path("apt-get").is_some(),
-        "this test needs Patroni and etcd; on Debian and Ubuntu: sudo {install}"
-    );
-    for command in ["apt-get update", &install] {
-        let mut words = command.split(' ');
-        let mut apt = Command::new(words.next().expect("it has a program"));
-        // Only the programs are wanted, not running services.
-        apt.args(words).stdin(Stdio::null()).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
-        expect_success(command, &apt.output().expect("it is there"));
-    }
-}
-
 /// PostgreSQL doesn't run as root: whoever runs the servers of the development clusters runs these.
 fn account() -> Option<User> {
     let find = |name| User::from_name(name).ok().flatten();
@@ -90,7 +69,7 @@ fn spawn(cluster: &Cluster, name: &str, command: &mut Command) -> Companion {
 impl<'c> Ensemble<'c> {
     /// Members of one scope, the first of which leads; the second one streams from it, synchronously.
     pub fn start(cluster: &'c Cluster, names: &[&str]) -> Self {
-        provide();
+        provide(&["patroni", "patronictl", "etcd"], &["patroni", "etcd-server"]);
         let directory = cluster.directory().join("etcd");
         std::fs::create_dir(&directory).expect("the cluster's directory can be written to");
         own(&directory);

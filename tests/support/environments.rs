@@ -37,10 +37,17 @@ impl PythonEnv {
         Self { python: directory.join("bin/python") }
     }
 
+    /// A script of the repository, to be run.
+    pub fn command(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg("-B").arg(repository_file(script));
+        command
+    }
+
     /// Runs a script of the repository with arguments (a URL, as a rule).
     pub fn output(&self, script: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(&self.python);
-        command.arg("-B").arg(repository_file(script)).args(arguments);
+        let mut command = self.command(script);
+        command.args(arguments);
         command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 

@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod environments;
+mod programs;
 mod proxy;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::process::{Command, Output};
 use shardway::devcluster::{Cluster, ClusterBuilder, Installation};
 
 pub use environments::{NodeEnv, PythonEnv};
+pub use programs::provide;
 pub use proxy::{Proxy, free_port};
 
 /// The tables of the driver tests. `users` and `orders` are sharded by the user's id, `countries` is a reference

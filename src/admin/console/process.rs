@@ -65,5 +65,10 @@ fn settings(config: &Config) -> Vec<(&'static str, String, &'static str)> {
         ("max_connects", pool.connects_max.to_string(), "8"),
         ("max_prepared_statements", pool.prepared_statements_max.to_string(), "500"),
         ("log_level", config.log.level.clone(), "info"),
+        // As PgBouncer calls them, for its exporters.
+        ("max_client_conn", server.clients_max.to_string(), "1000"),
+        ("default_pool_size", pool.size.to_string(), "20"),
+        ("max_user_connections", "0".to_owned(), "0"),
+        ("pool_mode", "transaction".to_owned(), "transaction"),
     ]
 }

@@ -16,8 +16,9 @@ const SHOWN: usize = 20;
 pub(super) fn state(house: &dyn House) -> String {
     let observed = house.observed();
     let bounds: Vec<f64> = BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6).collect();
-    let databases: Vec<Value> = house
-        .databases()
+    let mut databases = house.databases();
+    databases.sort_by(|one, other| one.name.cmp(&other.name));
+    let databases: Vec<Value> = databases
         .into_iter()
         .map(|database| {
             let figures = observed.database(&database.name);

@@ -6,6 +6,7 @@ const EVERY = 2000;
 const KEPT = 60;
 const by = (id) => document.getElementById(id);
 let before = null;
+let latest = null;
 let bucketsAtStart = null;
 let bucketsNow = null;
 const history = new Map();
@@ -60,9 +61,11 @@ function quantile(counts, bounds, share) {
 const minus = (now, then) => now.map((count, at) => Math.max(0, count - (then?.[at] ?? 0)));
 const nodeName = (node) => `${node.database}/${node.shard}/${node.role}/${node.address}`;
 
-function remember(name, value) {
+function remember(name, state, value) {
   const values = history.get(name) ?? [];
-  values.push(value);
+  // The same answer may be shown twice.
+  if (values.of !== state) values.push(value);
+  values.of = state;
   if (values.length > KEPT) values.shift();
   history.set(name, values);
   return values;
@@ -114,7 +117,7 @@ function shards(database, state, then, seconds) {
       element("div", { text: `${rate(perSecond)} requests a second` }),
       element("div", { text: `median ${millis(quantile(counts, state.bounds, 0.5))}, 99 % ${millis(quantile(counts, state.bounds, 0.99))}` }),
       element("div", { text: down ? `${down} of ${nodes.length} nodes down` : `${nodes.length} nodes up`, kind: down ? "bad" : "good" }));
-    card.append(line(remember(`${database.name}/${shard}`, perSecond)));
+    card.append(line(remember(`${database.name}/${shard}`, state, perSecond)));
     return card;
   }));
 }
@@ -225,7 +228,6 @@ function render(state) {
       element("p", { text: one.detail, kind: "note" }),
       element("p", { text: one.hint, kind: "good" }),
       element("code", { text: one.statement })))));
-  before = state;
 }
 
 async function ask(path) {
@@ -241,13 +243,15 @@ async function look() {
       bucketsNow = await ask("api/buckets");
       bucketsAtStart ??= bucketsNow;
     }
-    render(await ask("api/state"));
+    const state = await ask("api/state");
+    [before, latest] = [latest, state];
+    render(state);
   } catch (error) {
     by("state").textContent = `not reachable: ${error.message}`;
     by("state").className = "bad";
   }
 }
 
-by("database").onchange = () => before && render(before);
+by("database").onchange = () => latest && render(latest);
 look();
 setInterval(look, EVERY);
