@@ -34,7 +34,6 @@ pub struct UserPools {
     zone: Option<String>,
     /// What a server reports to a session, by the hash of its start-up settings.
     pub greetings: Mutex<HashMap<u64, Arc<super::welcome::Greeting>>>,
-    next: AtomicUsize,
 }
 
 impl std::fmt::Debug for UserPools {
@@ -50,11 +49,20 @@ pub(super) struct ShardPools {
     nodes: Vec<NodePool>,
     /// Who waits for a primary; the lock is fair.
     queue: tokio::sync::Mutex<()>,
+    /// Counts the reads of replicas: whose turn it is. One for each shard, since a statement on two would otherwise take
+    /// two turns.
+    next: AtomicUsize,
 }
 
 impl ShardPools {
     pub(super) fn new(lead: Arc<Lead>, nodes: Vec<NodePool>) -> Self {
-        Self { lead, nodes, queue: tokio::sync::Mutex::default() }
+        Self { lead, nodes, queue: tokio::sync::Mutex::default(), next: AtomicUsize::new(0) }
+    }
+
+    /// The next statement is another replica's. Who only looks for a free connection and finds none takes no turn: the one
+    /// whose turn it is would be passed over each time, and never get its first connection.
+    fn take_turn(&self) {
+        self.next.fetch_add(1, Ordering::Relaxed);
     }
 
     #[inline]
@@ -141,7 +149,7 @@ impl ShardPools {
 
 impl UserPools {
     pub(super) fn new(shards: Vec<ShardPools>, balance: Balance, zone: Option<String>) -> Self {
-        Self { shards, balance, zone, greetings: Mutex::new(HashMap::new()), next: AtomicUsize::new(0) }
+        Self { shards, balance, zone, greetings: Mutex::new(HashMap::new()) }
     }
 
     pub fn each(&self, act: impl FnMut(&NodePool)) {
@@ -189,6 +197,7 @@ impl UserPools {
         // Each that fails is left alone for a while: the next one is another.
         for _ in 0..pools.nodes.len() {
             let Some(replica) = self.choose(pools, want) else { break };
+            pools.take_turn();
             match replica.lease().await {
                 Err(error @ LeaseError::Unreachable { .. }) => {
                     tracing::debug!(%error, "another node reads instead");
@@ -248,14 +257,16 @@ impl UserPools {
     pub fn lease_now(&self, shard: ShardId, want: Want) -> Option<Lease> {
         let pools = self.shards.get(shard.index())?;
         if want.policy != ReadPolicy::Primary {
-            return self.choose(pools, want)?.lease_now();
+            let lease = self.choose(pools, want)?.lease_now()?;
+            pools.take_turn();
+            return Some(lease);
         }
         pools.primary()?.lease_now()
     }
 
     /// A replica that may be read, of this proxy's zone if there is one.
     fn choose<'a>(&self, pools: &'a ShardPools, want: Want) -> Option<&'a NodePool> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let turn = pools.next.load(Ordering::Relaxed);
         let may = |pool: &&NodePool| pool.node().may_be_read(want.floor, want.staleness_max);
         if let Some(zone) = &self.zone {
             let near = |pool: &&NodePool| pool.node().config.preference.zone.as_ref() == Some(zone);
@@ -273,19 +284,24 @@ impl UserPools {
         pools: &'a ShardPools,
         may: impl Fn(&&'a NodePool) -> bool,
     ) -> Option<&'a NodePool> {
-        let count = pools.nodes.len();
         // One that has just come back gets a growing share, if there is another.
         let settled = |pool: &&NodePool| pool.node().is_due(turn);
-        let rotated =
-            || (0..count).filter_map(|offset| pools.nodes.get((turn + offset) % count)).filter(|pool| may(pool));
-        let least = |pools: &mut dyn Iterator<Item = &'a NodePool>| pools.min_by_key(|pool| pool.node().leased());
+        let fit = || pools.nodes.iter().filter(|pool| may(pool));
         match self.balance {
             // Of replicas that are equally busy each gets its turn.
-            Balance::LeastBusy => least(&mut rotated().filter(settled)).or_else(|| least(&mut rotated())),
+            Balance::LeastBusy => {
+                let count = fit().count();
+                let first = turn.checked_rem(count)?;
+                let behind = |at: usize| if at < first { at + count } else { at };
+                let least = |pools: &mut dyn Iterator<Item = (usize, &'a NodePool)>| {
+                    pools.min_by_key(|(at, pool)| (pool.node().leased(), behind(*at))).map(|(_, pool)| pool)
+                };
+                let numbered = || fit().enumerate();
+                least(&mut numbered().filter(|(_, pool)| settled(pool))).or_else(|| least(&mut numbered()))
+            }
             Balance::RoundRobin | Balance::Weighted => {
                 let weigh = self.balance == Balance::Weighted;
                 let weight = |pool: &NodePool| if weigh { pool.node().config.preference.weight as usize } else { 1 };
-                let fit = || pools.nodes.iter().filter(|pool| may(pool));
                 let of = |all: &mut dyn Iterator<Item = &'a NodePool>, total: usize| {
                     let mut left = turn.checked_rem(total)?;
                     for pool in all {

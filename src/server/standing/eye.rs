@@ -85,6 +85,10 @@ impl Eye {
                     let text = error.to_string();
                     if refused { Sight::Closed(text) } else { Sight::Away(text) }
                 })?;
+                // It was away and is back, though no client has tried it since.
+                if self.node.failure().is_some_and(|(at, _)| at < began) {
+                    self.node.note_success();
+                }
                 &mut none.insert(connected).0
             }
         };
