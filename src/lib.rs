@@ -24,5 +24,6 @@ pub mod session;
 pub mod setup;
 pub mod sql;
 pub mod survey;
+pub mod top;
 pub mod transaction;
 pub mod types;

@@ -25,6 +25,8 @@ enum Verb {
     Check(shardway::check::CheckOptions),
     /// Look at one PostgreSQL and propose how to shard it.
     Advise(shardway::advise::AdviseOptions),
+    /// Watch what a running proxy does, in the terminal.
+    Top(shardway::top::TopOptions),
     /// Create the schema shardway on each shard, and record the placement in it.
     Setup {
         #[arg(long, short, value_name = "FILE")]
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let outcome = match (arguments.verb, arguments.config) {
         (Some(Verb::Check(options)), _) => return shardway::check::run(&options),
         (Some(Verb::Advise(options)), _) => shardway::advise::run(&options),
+        (Some(Verb::Top(options)), _) => shardway::top::run(&options),
         (Some(Verb::Setup { config }), _) => shardway::setup::run(&config),
         (Some(Verb::Plan { config, database, sql }), _) => plan(&config, database.as_deref(), &sql),
         (Some(Verb::Demo(options)), _) => shardway::demo::run(&options).map_err(|error| error.to_string()),

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 9] = [
     &["execute", "reshard"],
     &["admin"],
     &["session"],
-    &["server", "advise", "check", "setup", "demo"],
+    &["server", "advise", "check", "setup", "top", "demo"],
 ];
 
 /// Stands beside the house; these rooms may use it, and it uses none.

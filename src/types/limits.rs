@@ -285,6 +285,9 @@ pub const PATRONI_TIMEOUT: Duration = Duration::from_secs(2);
 /// See [`PATRONI_TIMEOUT`].
 pub const PATRONI_ANSWER_BYTES_MAX: usize = 1 << 20;
 
+/// What `shardway top` reads at once: a proxy with a hundred nodes and a thousand databases says less.
+pub const TOP_ANSWER_BYTES_MAX: usize = 16 << 20;
+
 /// Statements that may be configured to wait for a primary, for each shard.
 pub const FAILOVER_QUEUE_MAX: usize = 100_000;
 

@@ -1,13 +1,13 @@
 //! What others have written and operators use: a browser on the dashboard, an exporter for PgBouncer on the console.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shardway::devcluster::on_path;
 
 use super::http::{get, start};
-use super::support::{NodeEnv, PythonEnv, free_port, provide, target_directory};
+use super::support::{NodeEnv, PythonEnv, expect_success, free_port, provide, target_directory};
 use super::{becomes, cluster, connect, proxy};
 
 /// The exporter as it is published, with newer versions of what it needs: its own need a compiler.
@@ -110,4 +110,44 @@ fn the_dashboard_in_a_browser_while_load_runs() {
     ] {
         assert!(shown.contains(wanted), "{wanted} is not in\n{shown}");
     }
+}
+
+#[test]
+fn top_shows_what_happens_in_a_terminal_and_as_text() {
+    let other = cluster().database_toml("other");
+    let (proxy, address) = start("127.0.0.1", &format!("[log]\nslow_statement = \"100ms\"\n{other}"));
+    becomes("it is ready", || get(address, "/ready").0 == 200);
+    let url = format!("http://{address}");
+    let stop = AtomicBool::new(false);
+    let shown = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut app = connect(&proxy, "app", "shop");
+            app.rows("SELECT pg_sleep(0.15)");
+            while !stop.load(Ordering::Relaxed) {
+                app.rows("SELECT name FROM users WHERE id = 3");
+            }
+        });
+        let program = env!("CARGO_BIN_EXE_shardway");
+        let once = Command::new(program).args(["top", "--url", &url, "--database", "shop", "--once"]).output();
+        let terminal = PythonEnv::get().output("tests/operators/terminal.py", &[program, &url]);
+        stop.store(true, Ordering::Relaxed);
+        expect_success("top in a terminal", &terminal);
+        expect_success("top --once", &once.expect("it starts"))
+    });
+    for wanted in
+        ["database shop", "a (home)", "replica", "select name from users where id=?", "select pg_sleep(?)", "app"]
+    {
+        assert!(shown.contains(wanted), "{wanted} is not in\n{shown}");
+    }
+    let rate = shown.lines().find_map(|line| line.split_once(" requests/s")?.0.parse::<f64>().ok());
+    assert!(rate.is_some_and(|rate| rate > 1.0), "{shown}");
+
+    // Who may not look is told how to.
+    let (_closed, address) = start("0.0.0.0", "");
+    let top = |url: &str| Command::new(env!("CARGO_BIN_EXE_shardway")).args(["top", "--once", "--url", url]).output();
+    let refused = top(&format!("http://{address}")).expect("it starts");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("admin = true or stats = true"), "{said}");
+    let admitted = top(&format!("http://watch:watch-secret@{address}")).expect("it starts");
+    assert!(expect_success("top of a user", &admitted).contains("requests/s"));
 }
