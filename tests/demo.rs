@@ -131,3 +131,84 @@ fn the_demo_says_that_its_port_is_taken() {
     assert!(!output.status.success());
     assert!(message.contains(&port) && message.contains("--port"), "{message}");
 }
+
+/// The blocks of code of a document, as their language and their text.
+fn blocks(document: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(support::repository_file(document)).expect("it is there");
+    let mut all = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines() {
+        match (line.trim().strip_prefix("```"), &mut open) {
+            (Some(_), Some(_)) => all.extend(open.take()),
+            (Some(language), None) => open = Some((language.to_owned(), String::new())),
+            (None, Some((_, body))) => {
+                body.push_str(line.trim());
+                body.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    all
+}
+
+/// A line without what differs between runs: ports, costs, and how wide psql makes its columns.
+fn plain(line: &str) -> String {
+    let cut = |text: &str, mark: &str, end: &[char]| match text.split_once(mark) {
+        Some((before, rest)) => {
+            let rest = rest.find(end).map_or("", |at| &rest[at..]);
+            format!("{before}{mark}*{rest}")
+        }
+        None => text.to_owned(),
+    };
+    let line = cut(&cut(line, "127.0.0.1:", &[' ', '/']), "(cost=", &[')']);
+    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    words.iter_mut().filter(|word| word.trim_matches(['-', '+']).is_empty()).for_each(|word| *word = "-".to_owned());
+    words.join(" ")
+}
+
+/// If these lines are as shown; `...` stands for any number of them.
+fn matches(shown: &[String], lines: &[String]) -> bool {
+    match shown.split_first() {
+        None => lines.is_empty(),
+        Some((dots, rest)) if dots == "..." => (0..=lines.len()).any(|at| matches(rest, &lines[at..])),
+        Some((line, rest)) => lines.first() == Some(line) && matches(rest, &lines[1..]),
+    }
+}
+
+fn run(demo: &Demo, command: &str) -> String {
+    let programs = Installation::find().expect("the demo has found one").programs().to_owned();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("there is one"));
+    let url = format!("postgres://shop:shop@127.0.0.1:{}/shop", demo.port);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{command} 2>&1")]).env("PATH", path).env("URL", url).env("PSQL_PAGER", "");
+    let output = shell.output().expect("there is a shell");
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+#[test]
+fn the_readme_shows_what_the_demo_answers() {
+    let demo = Demo::start(&["--shards", "2", "--replicas", "1"]);
+    let mut ran = 0;
+    for (language, body) in blocks("README.md") {
+        if language == "sh" {
+            for command in body.lines().filter(|line| line.starts_with("psql $URL ")) {
+                let answer = run(&demo, command);
+                assert!(!answer.is_empty() && !answer.contains("ERROR"), "{command}:\n{answer}");
+                ran += 1;
+            }
+        }
+        for example in body.split("$ psql $URL ").skip(1).filter(|_| language == "console") {
+            let (arguments, shown) = example.split_once('\n').expect("a command and what it shows");
+            let answer = run(&demo, &format!("psql $URL {arguments}"));
+            let lines = |text: &str| text.lines().map(plain).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+            let mut shown = lines(shown);
+            // Where the head of the table is left out, it is as everywhere.
+            if !shown.contains(&"-".to_owned()) && !answer.starts_with("ERROR") {
+                shown.insert(0, "...".to_owned());
+            }
+            assert!(matches(&shown, &lines(&answer)), "{arguments}:\n{answer}");
+            ran += 1;
+        }
+    }
+    assert!(ran >= 8, "{ran} commands");
+}

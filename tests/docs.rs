@@ -83,6 +83,68 @@ fn the_kubernetes_example_has_a_configuration_that_loads() {
     assert!(grace.is_some_and(|seconds| seconds > 30));
 }
 
+/// The documents of users.
+fn documents() -> Vec<String> {
+    let documents = file("docs").read_dir().expect("there are documents").flatten();
+    let mut all: Vec<String> = documents.map(|entry| format!("docs/{}", entry.file_name().to_string_lossy())).collect();
+    all.push("README.md".to_owned());
+    all
+}
+
+#[test]
+fn configurations_in_the_documents_load() {
+    let mut loaded = 0;
+    for document in documents() {
+        let text = read(&document);
+        for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let path = tempfile("documents").join("shardway.toml");
+            let mut block = block.replace("{ env = \"SHOP_PASSWORD\" }", "\"x\"");
+            if !block.contains("[[user]]") {
+                block.push_str("\n[[user]]\nname = \"shop\"\npassword = \"x\"\n");
+            }
+            std::fs::write(&path, &block).expect("target/ can be written to");
+            Config::load(&path).unwrap_or_else(|error| panic!("{document}: {error}\n{block}"));
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 2, "{loaded}");
+}
+
+/// Each `shardway VERB --option` that a document names is one.
+#[test]
+fn commands_in_the_documents_exist() {
+    let help = |verb: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_shardway"));
+        let output = command.args((!verb.is_empty()).then_some(verb)).arg("--help").output().expect("it starts");
+        assert!(output.status.success(), "there is no shardway {verb}");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let general = help("");
+    let verbs: Vec<&str> = general
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .map_while(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .collect();
+    assert!(verbs.contains(&"check") && verbs.len() > 5, "{verbs:?}");
+    let mut seen = BTreeSet::new();
+    for document in documents() {
+        for line in read(&document).lines() {
+            for rest in line.split("shardway ").skip(1) {
+                let command = rest.split(['`', ')', ';']).next().unwrap_or_default();
+                let mut words = command.split_whitespace().peekable();
+                let verb = words.next_if(|word| verbs.contains(word)).unwrap_or("");
+                for option in words.filter(|word| word.starts_with("--")) {
+                    let option = option.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+                    assert!(help(verb).contains(option), "{document}: shardway {verb} has no {option}");
+                    seen.insert(format!("{verb} {option}"));
+                }
+            }
+        }
+    }
+    assert!(seen.len() >= 7, "{seen:?}");
+}
+
 #[test]
 fn the_systemd_unit_drains_and_reloads() {
     let unit = read("config/shardway.service");
