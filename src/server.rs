@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ use crate::config::{Config, ServerConfig};
 use crate::net::{Stream, connect::tune};
 use crate::observe::Observed;
 use crate::observe::traces::Tracer;
+use crate::protocol::startup::SSL_REQUEST;
 use crate::session::authentication::LoginSecrets;
 use crate::session::cancel::CancelKeys;
 use crate::session::database::Databases;
@@ -28,9 +29,10 @@ use crate::session::startup::{
 };
 use crate::session::turn::Drain;
 use crate::session::welcome::{enrol, welcome};
-use crate::types::limits::{REAP_INTERVAL, TRACE_END_TIMEOUT};
+use crate::types::limits::{FIRST_BYTES_WAIT_MAX, REAP_INTERVAL, TRACE_END_TIMEOUT};
 use crate::types::{ClientError, SqlState};
 
+mod balance;
 mod deadlocks;
 mod each;
 mod house;
@@ -38,6 +40,7 @@ mod limits;
 mod recovery;
 mod settings;
 mod standing;
+mod thread_clock;
 mod traces;
 mod watch;
 mod workers;
@@ -132,6 +135,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     background.spawn(deadlocks::watch_waits(Arc::clone(&shared)));
     background.spawn(standing::watch_nodes(Arc::clone(&shared)));
     background.spawn(limits::watch_limits(Arc::clone(&shared)));
+    background.spawn(balance::balance_workers(Arc::clone(&shared)));
     background.spawn(reap(Arc::clone(&shared)));
     if let Some(listener) = admin {
         tracing::info!(address = ?listener.local_addr().ok(), "listening for operators");
@@ -200,7 +204,7 @@ impl Listeners {
                             if let Err(error) = tune(&socket) {
                                 tracing::debug!(%peer, %error, "socket options");
                             }
-                            assign(&shared, Stream::Tcp(socket));
+                            arrive(&shared, socket);
                         }
                         Err(error) => accept_failed(&error).await,
                     }
@@ -213,7 +217,7 @@ impl Listeners {
                 let _unlink = Unlink(path);
                 loop {
                     match listener.accept().await {
-                        Ok((socket, _)) => assign(&shared, Stream::Unix(socket)),
+                        Ok((socket, _)) => assign(&shared, Stream::Unix(socket), false),
                         Err(error) => accept_failed(&error).await,
                     }
                 }
@@ -221,6 +225,22 @@ impl Listeners {
         }
         tasks
     }
+}
+
+/// Sessions in TLS can't go from one worker to another: which they are has to be known before they get one.
+fn arrive(shared: &Arc<Shared>, socket: TcpStream) {
+    let may_ask_for_tls = shared.current.load().admission.config().server.tls.is_some();
+    if !may_ask_for_tls || shared.workers.all().len() == 1 {
+        return assign(shared, Stream::Tcp(socket), false);
+    }
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let mut first = [0; SSL_REQUEST.len()];
+        let seen = crate::net::timer::timeout(FIRST_BYTES_WAIT_MAX, socket.peek(&mut first)).await;
+        let asks =
+            matches!(seen, Ok(Ok(count)) if first.get(..count).is_some_and(|first| SSL_REQUEST.starts_with(first)));
+        assign(&shared, Stream::Tcp(socket), asks);
+    });
 }
 
 /// Removes the socket's file when nobody listens on it any more.

@@ -168,6 +168,36 @@ fn a_storm_of_clients_is_served_by_few_connections() {
 }
 
 #[test]
+fn sessions_that_go_from_worker_to_worker_lose_nothing() {
+    let text = config("size = 3\n", cluster().user(), "", "workers = 3\n") + "[log]\nlevel = \"shardway=debug\"\n";
+    let proxy = Proxy::start_with(cluster(), &text, &[("SHARDWAY_FAILPOINT", "moves_sessions")]);
+    let began = Instant::now();
+    let moved = || proxy.log().matches("goes to another worker").count();
+    let talk = |number: i32| {
+        let mut client = client(&proxy);
+        client.rows(&format!("SET application_name = 'number {number}'"));
+        let named = Messages::default().parse("named", "SELECT $1::int", &[23]).sync();
+        assert_eq!(code(client.turn(named)), "");
+        for round in 0_i32.. {
+            let asked = (number * 10_000 + round).to_string();
+            assert_eq!(client.rows(&format!("SELECT {asked}, current_setting('application_name')"))[0][0], asked);
+            let bound =
+                Messages::default().bind("named", &[(0, Some(asked.clone().into_bytes()))], 0).execute(0).sync();
+            assert_eq!(wire::texts(&client.turn(bound).expect("answered"), "named"), [[asked.clone()]]);
+            let block = ["BEGIN", "SELECT current_setting('application_name')", "SELECT count(*) FROM users", "COMMIT"];
+            let told: Vec<_> = block.into_iter().map(|sql| client.rows(sql)).collect();
+            assert_eq!(told[1], [[format!("number {number}")]]);
+            assert_eq!(told[2], [["100"]]);
+            if round % 20 == 19 && moved() > 200 {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "only {} have moved", moved());
+        }
+    };
+    std::thread::scope(|scope| (0..6).for_each(|number| drop(scope.spawn(move || talk(number)))));
+}
+
+#[test]
 fn a_backend_keeps_a_bounded_number_of_prepared_statements() {
     let proxy = Proxy::start(cluster(), &config("size = 1\nmax_prepared_statements = 20\n", role("preparer"), "", ""));
     let mut client = client(&proxy);

@@ -235,6 +235,15 @@ impl Framed {
         Ok((Self { stream, ..self }, moved))
     }
 
+    /// The same where the stream stays in its place.
+    ///
+    /// # Errors
+    /// Those of the system; nothing has changed then.
+    pub fn take_over_here(&mut self) -> io::Result<bool> {
+        self.watched = false;
+        self.stream.take_over_here()
+    }
+
     /// Sends what is queued and the end of the stream (TLS: close_notify).
     ///
     /// # Errors

@@ -104,6 +104,26 @@ impl Stream {
         })
     }
 
+    /// The same where the stream can't be taken out of its place: another handle on the socket takes over. False for
+    /// TLS.
+    ///
+    /// # Errors
+    /// Those of the system; the stream is as it was then.
+    pub fn take_over_here(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Tcp(inner) => {
+                let handle: std::net::TcpStream = inner.as_fd().try_clone_to_owned()?.into();
+                *inner = TcpStream::from_std(handle)?;
+            }
+            Self::Unix(inner) => {
+                let handle: std::os::unix::net::UnixStream = inner.as_fd().try_clone_to_owned()?.into();
+                *inner = UnixStream::from_std(handle)?;
+            }
+            Self::TlsServer(_) | Self::TlsClient(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+
     pub fn peer_is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))
     }

@@ -14,6 +14,9 @@ const CANCEL_CODE: u32 = 1234 << 16 | 5678;
 const SSL_CODE: u32 = 1234 << 16 | 5679;
 const GSSENC_CODE: u32 = 1234 << 16 | 5680;
 
+/// The whole of an SSLRequest.
+pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
 /// The newest minor version of protocol 3 that is spoken here; 3.1 was never published.
 const MINOR_NEWEST: u16 = 2;
 

@@ -1,41 +1,94 @@
 //! The threads that run sessions. Each has a runtime of its own: a session, its client's socket and, mostly, the
 //! connections that it uses stay on one thread, so that nothing wakes across threads. The thread that serves is none
-//! of them: it accepts, hands each client to the worker that has the fewest, and keeps the time for all
-//! ([`crate::net::timer`]).
+//! of them: it accepts, hands each client to the worker that has the fewest of those in use ([`super::balance`]), and
+//! keeps the time for all ([`crate::net::timer`]).
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::thread_clock::ThreadClock;
 use super::{Serving, Shared, greet};
 use crate::net::Stream;
 use crate::observe::{self, clock};
-use crate::pool::worker;
+use crate::pool::worker::{self, Desk};
 use crate::types::limits::GREET_WHILE_DRAINING_MAX;
 
-/// How many clients each worker has, and how those on other threads are reached.
 pub(super) struct Workers {
-    clients: Vec<AtomicUsize>,
-    senders: OnceLock<Vec<UnboundedSender<Message>>>,
+    all: Vec<Worker>,
+    /// The first so many are in use.
+    in_use: AtomicUsize,
+}
+
+/// One of them, as the other threads see it.
+#[derive(Default)]
+pub(super) struct Worker {
+    clients: AtomicUsize,
+    started: OnceLock<Started>,
+    pub desk: Arc<Desk>,
+}
+
+struct Started {
+    sender: UnboundedSender<Message>,
+    clock: ThreadClock,
 }
 
 enum Message {
     /// With the number of clients that there are with it.
     Client(Stream, usize),
+    /// One that has left another worker.
+    Session(Serving, Counted),
     Stop,
 }
 
 impl Workers {
     pub(super) fn new(count: usize) -> Self {
-        Self { clients: (0..count.max(1)).map(|_| AtomicUsize::new(0)).collect(), senders: OnceLock::new() }
+        let all = (0..count.max(1)).map(|_| Worker::default()).collect();
+        Self { all, in_use: AtomicUsize::new(1) }
     }
 
-    fn least_busy(&self) -> usize {
-        let loads = self.clients.iter().map(|clients| clients.load(Ordering::Relaxed)).enumerate();
-        loads.min_by_key(|&(_, load)| load).map_or(0, |(number, _)| number)
+    pub(super) fn all(&self) -> &[Worker] {
+        &self.all
+    }
+
+    pub(super) fn use_first(&self, count: usize) {
+        self.in_use.store(count, Ordering::Relaxed);
+    }
+
+    /// Of the first so many the one that has the fewest clients, leaving one out.
+    fn least_busy(&self, among: usize, but: Option<usize>) -> usize {
+        let all = self.all.iter().take(among).enumerate();
+        let loads = all.map(|(number, worker)| (number, worker.clients.load(Ordering::Relaxed)));
+        loads.filter(|(number, _)| Some(*number) != but).min_by_key(|(_, load)| *load).map_or(0, |(number, _)| number)
+    }
+
+    fn send(&self, number: usize, message: Message) -> Result<(), Message> {
+        match self.all.get(number).and_then(|worker| worker.started.get()) {
+            Some(started) => started.sender.send(message).map_err(|unsent| unsent.0),
+            None => Err(message),
+        }
+    }
+
+    fn count(&self, number: usize, came: bool) {
+        if let Some(worker) = self.all.get(number) {
+            let _ = if came {
+                worker.clients.fetch_add(1, Ordering::Relaxed)
+            } else {
+                worker.clients.fetch_sub(1, Ordering::Relaxed)
+            };
+        }
+    }
+}
+
+impl Worker {
+    /// CPU time that it has used.
+    pub(super) fn used(&self) -> Duration {
+        self.started.get().map_or(Duration::ZERO, |started| started.clock.used())
     }
 }
 
@@ -60,13 +113,19 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
     let (done, ended) = mpsc::channel();
     let mut senders = Vec::new();
     // What this thread itself borrows from pools is nobody else's.
-    worker::enter(shared.workers.clients.len());
-    for number in 0..shared.workers.clients.len() {
+    worker::enter(shared.workers.all.len(), None);
+    for (number, own) in shared.workers.all.iter().enumerate() {
         let (sender, messages) = unbounded_channel();
-        senders.push(sender);
-        let (runtime, shared, done) = (worker_runtime()?, Arc::clone(shared), done.clone());
+        let (runtime, desk) = (worker_runtime()?, Arc::clone(&own.desk));
+        let clock = ThreadClock::new(runtime.metrics());
+        let thread = clock.thread();
+        senders.push(sender.clone());
+        // It is set once, here.
+        let _ = own.started.set(Started { sender, clock });
+        let (shared, done) = (Arc::clone(shared), done.clone());
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            worker::enter(number);
+            thread.enter();
+            worker::enter(number, Some(desk));
             observe::count_alone();
             runtime.block_on(work(number, &shared, messages));
             runtime.shutdown_background();
@@ -74,20 +133,21 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
             let _ = done.send(());
         })?;
     }
-    let workers = senders.clone();
-    // They are set once, here.
-    let _ = shared.workers.senders.set(senders);
-    Ok(Threads { workers, ended })
+    Ok(Threads { workers: senders, ended })
 }
 
 async fn work(number: usize, shared: &Arc<Shared>, mut messages: UnboundedReceiver<Message>) {
-    while let Some(Message::Client(stream, clients)) = messages.recv().await {
-        match stream.move_here() {
-            Ok((stream, _)) => attend(shared, number, stream, clients),
-            Err(error) => {
-                tracing::warn!(%error, "a client could not be handed to its worker");
-                release(shared, number);
-            }
+    loop {
+        match messages.recv().await {
+            Some(Message::Client(stream, clients)) => match stream.move_here() {
+                Ok((stream, _)) => attend(shared, number, stream, clients),
+                Err(error) => {
+                    tracing::warn!(%error, "a client could not be handed to its worker");
+                    release(shared, number);
+                }
+            },
+            Some(Message::Session(session, counted)) => drop(tokio::spawn(reside(session, counted))),
+            Some(Message::Stop) | None => return,
         }
     }
 }
@@ -113,15 +173,14 @@ impl Threads {
     }
 }
 
-/// A client has come: it goes to the worker that has the fewest.
-pub(super) fn assign(shared: &Arc<Shared>, stream: Stream) {
-    let number = shared.workers.least_busy();
+/// A client has come: it goes to the worker that has the fewest. One that will speak TLS stays there for good.
+pub(super) fn assign(shared: &Arc<Shared>, stream: Stream, stays: bool) {
+    let workers = &shared.workers;
+    let among = if stays { workers.all.len() } else { workers.in_use.load(Ordering::Relaxed) };
+    let number = workers.least_busy(among, None);
     let clients = shared.clients.fetch_add(1, Ordering::AcqRel) + 1;
-    if let Some(own) = shared.workers.clients.get(number) {
-        own.fetch_add(1, Ordering::Relaxed);
-    }
-    let worker = shared.workers.senders.get().and_then(|senders| senders.get(number));
-    if worker.is_none_or(|worker| worker.send(Message::Client(stream, clients)).is_err()) {
+    workers.count(number, true);
+    if workers.send(number, Message::Client(stream, clients)).is_err() {
         release(shared, number);
     }
 }
@@ -130,11 +189,36 @@ pub(super) fn assign(shared: &Arc<Shared>, stream: Stream) {
 fn attend(shared: &Arc<Shared>, number: usize, stream: Stream, clients: usize) {
     let counted = Counted { shared: Arc::clone(shared), number };
     tokio::spawn(async move {
-        let shared = &counted.shared;
-        if let Some(session) = Box::pin(greet_unless_draining(shared, stream, clients)).await {
-            session.await;
+        let session = Box::pin(greet_unless_draining(&counted.shared, stream, clients)).await;
+        if let Some(session) = session {
+            reside(session, counted).await;
         }
     });
+}
+
+/// Until it ends, or goes on on another worker.
+async fn reside(mut session: Serving, mut counted: Counted) {
+    loop {
+        let leaves = poll_fn(|cx| match session.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending if worker::has_left() => Poll::Ready(true),
+            Poll::Pending => Poll::Pending,
+        });
+        if !leaves.await {
+            return;
+        }
+        let shared = Arc::clone(&counted.shared);
+        let here = counted.number;
+        let there = shared.workers.least_busy(shared.workers.in_use.load(Ordering::Relaxed), Some(here));
+        tracing::debug!(from = here, to = there, "a client goes to another worker");
+        counted.move_to(there);
+        match shared.workers.send(there, Message::Session(session, counted)) {
+            Err(Message::Session(own, count)) => (session, counted) = (own, count),
+            _ => return,
+        }
+        // That one is about to end: everything is.
+        counted.move_to(here);
+    }
 }
 
 /// A drain waits for sessions, not for those who are on their way in, or who were refused and don't hang up:
@@ -156,6 +240,14 @@ struct Counted {
     number: usize,
 }
 
+impl Counted {
+    fn move_to(&mut self, number: usize) {
+        self.shared.workers.count(self.number, false);
+        self.shared.workers.count(number, true);
+        self.number = number;
+    }
+}
+
 impl Drop for Counted {
     fn drop(&mut self) {
         release(&self.shared, self.number);
@@ -163,9 +255,7 @@ impl Drop for Counted {
 }
 
 fn release(shared: &Shared, number: usize) {
-    if let Some(clients) = shared.workers.clients.get(number) {
-        clients.fetch_sub(1, Ordering::Relaxed);
-    }
+    shared.workers.count(number, false);
     shared.clients.fetch_sub(1, Ordering::AcqRel);
     shared.client_left.notify_waiters();
 }
@@ -178,11 +268,13 @@ mod tests {
     fn clients_are_spread() {
         let workers = Workers::new(3);
         for expected in [0, 1, 2, 0] {
-            let number = workers.least_busy();
+            let number = workers.least_busy(3, None);
             assert_eq!(number, expected);
-            workers.clients[number].fetch_add(1, Ordering::Relaxed);
+            workers.count(number, true);
         }
-        workers.clients[1].fetch_sub(1, Ordering::Relaxed);
-        assert_eq!(workers.least_busy(), 1);
+        assert_eq!(workers.least_busy(1, None), 0);
+        assert_eq!(workers.least_busy(3, Some(1)), 2);
+        workers.count(1, false);
+        assert_eq!(workers.least_busy(3, None), 1);
     }
 }

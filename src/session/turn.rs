@@ -20,6 +20,7 @@ use super::state::SessionState;
 use crate::execute::brief::brief;
 use crate::execute::{Expect, RelayError};
 use crate::net::Framed;
+use crate::pool::worker;
 use crate::protocol::backend::{self, Severity, Status};
 use crate::protocol::frame::{self, FrameError, Header};
 use crate::protocol::frontend::tag;
@@ -107,6 +108,8 @@ pub struct Session {
     /// The connection that last used a sequence for this client.
     pub(super) sequences: Option<Arc<crate::pool::BackendKey>>,
     pub(super) notes: super::noting::Notes,
+    /// When this session was last counted as active: see [`worker::is_crowded`].
+    pub(super) counted: u32,
     /// What [`Cancellable`] knows to wake this session by.
     pub(super) resting: Option<Waker>,
     /// The statement that is about to be refused, for those who look at refusals.
@@ -269,6 +272,9 @@ impl Session {
         if self.cancel.is_ending() {
             self.cancel.begin_rest();
         }
+        if worker::is_crowded(&mut self.counted) {
+            Box::pin(self.move_over()).await?;
+        }
         let read = loop {
             let may_end = self.transaction.status() == Status::Idle
                 && self.segment.is_none()
@@ -305,6 +311,23 @@ impl Session {
             Ok(0) => Err(SessionEnd::Left),
             Ok(_) => Ok(()),
             Err(error) => Err(SessionEnd::Lost(error)),
+        }
+    }
+
+    /// Goes on on another worker, if nothing is held that this one's runtime watches.
+    async fn move_over(&mut self) -> Result<(), SessionEnd> {
+        let holds_nothing = self.is_free() && self.client.inbound.is_empty() && self.client.outbound.is_empty();
+        if !holds_nothing || self.reserved.is_some() || self.client.stream.is_tls() {
+            return Ok(());
+        }
+        worker::leave().await;
+        match self.client.take_over_here() {
+            Ok(_) => Ok(()),
+            // The old handle is good, only slower: each wake-up crosses threads.
+            Err(error) => {
+                tracing::warn!(%error, "a client's socket could not be taken over from another worker");
+                Ok(())
+            }
         }
     }
 

@@ -152,6 +152,7 @@ pub async fn welcome(
         number: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
         sequences: None,
         notes: super::noting::Notes::new(entered, observed.tracer.get()),
+        counted: 0,
         resting: None,
         refused: None,
         observed: Arc::clone(observed),

@@ -96,6 +96,12 @@ pub fn lacks_fence() -> bool {
     *LACKS.get_or_init(|| std::env::var("SHARDWAY_FAILPOINT").is_ok_and(|text| text.contains("without_fence")))
 }
 
+/// For tests of sessions that go from worker to worker: each does whenever it rests.
+pub fn moves_sessions() -> bool {
+    static MOVES: OnceLock<bool> = OnceLock::new();
+    *MOVES.get_or_init(|| std::env::var("SHARDWAY_FAILPOINT").is_ok_and(|text| text.contains("moves_sessions")))
+}
+
 /// Does what is set there. True: the answer that has come is to be taken as lost.
 pub async fn pass(point: Point) -> bool {
     let mut loses = false;

@@ -389,6 +389,17 @@ pub const STATEMENTS_FILE_BYTES_MAX: u64 = 1 << 30;
 /// How often clients are looked at that have limits of time: so much longer may a statement take.
 pub const LIMITS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How often workers are looked at that may be too few or too many: a worker that has too much to do has it for no
+/// longer than a few of these.
+pub const BALANCE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Intervals in a row in which one worker less would have done before it is given up: moving clients to and fro costs
+/// more than it saves.
+pub const CALM_INTERVALS: u32 = 50;
+
+/// How long it is waited for a client's first bytes before it is given to a worker without knowing if it wants TLS.
+pub const FIRST_BYTES_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// A statement that was cancelled for its time and still runs is cancelled again after this: the first request may have
 /// found nothing to cancel.
 pub const TIME_OUT_RETRY: Duration = Duration::from_secs(1);
