@@ -300,11 +300,11 @@ impl Session {
                 self.state.set(settings);
             }
             Change::ResetAll => {
-                self.freshness.reset(None);
+                self.reset_own(None);
                 self.reset_all();
             }
             Change::DiscardAll => {
-                self.freshness.reset(None);
+                self.reset_own(None);
                 self.change_backends(|_| Settings::none());
                 let baseline = self.state.baseline().clone();
                 self.state.set(baseline);
@@ -353,6 +353,7 @@ impl Session {
     }
 
     fn apply_transaction(&mut self, command: &TransactionCommand) {
+        self.follow_own(command);
         match command {
             TransactionCommand::Begin => self.state.begin(),
             TransactionCommand::Commit { chain } => {

@@ -408,6 +408,9 @@ impl Session {
         } else {
             let all =
                 effects::changes(&statement.sql, &statement.lexed, template, Some(parameters), &self.lex_options());
+            if let Some(error) = super::own::set_by_call(template, &all) {
+                return Err(error.into());
+            }
             all.into_iter().map(|(_, change)| self.as_it_will_end(change)).collect()
         };
         Ok((plan, changes))

@@ -5,14 +5,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::own_settings::invalid;
 use super::turn::Session;
 use super::user_pools::Want;
-use crate::config::{DatabaseConfig, ReadPolicy, parse_duration};
+use crate::config::{DatabaseConfig, ReadPolicy};
 use crate::execute::own;
 use crate::planning::{Access, Hint};
 use crate::pool::Lead;
 use crate::sql::Lexed;
-use crate::types::limits::TIMEOUT_MAX;
 use crate::types::{ClientError, ShardId, SqlState};
 
 #[derive(Debug, Default)]
@@ -98,47 +98,20 @@ impl Freshness {
         parts.join(",")
     }
 
-    /// A setting of this kind; `None`: it is none. An empty value takes it back.
+    /// `SET shardway.token`.
     ///
     /// # Errors
-    /// What is wrong with the value.
-    pub(super) fn set(&mut self, name: &str, value: &str, config: &DatabaseConfig) -> Option<Result<(), ClientError>> {
-        let wrong = |hint: &str| {
-            let text = format!("invalid value for parameter \"{name}\": \"{value}\"");
-            Err(ClientError::new(SqlState::INVALID_PARAMETER_VALUE, text).hint(hint))
-        };
-        Some(match name {
-            "shardway.read" => match (value, ReadPolicy::of_session(value)) {
-                ("", _) => {
-                    self.reads = None;
-                    Ok(())
-                }
-                (_, Some(policy)) => {
-                    self.reads = Some(policy);
-                    Ok(())
-                }
-                (_, None) => wrong("Available values: primary, replica, any."),
-            },
-            "shardway.max_staleness" => match (value, parse_duration(value)) {
-                ("" | "off" | "0", _) => {
-                    self.staleness_max = None;
-                    Ok(())
-                }
-                (_, Some(limit)) if limit <= TIMEOUT_MAX => {
-                    self.staleness_max = Some(limit);
-                    Ok(())
-                }
-                _ => wrong("Write a whole number and its unit, as in 500ms or 5s, or off."),
-            },
-            "shardway.token" => match read_token(value, config) {
-                Some(token) => {
-                    self.adopt(&token);
-                    Ok(())
-                }
-                None => wrong("It is what SHOW shardway.token says on another connection to this database."),
-            },
-            _ => return None,
-        })
+    /// It is no token of this database.
+    pub(super) fn set_token(&mut self, value: &str, config: &DatabaseConfig) -> Result<(), ClientError> {
+        let token = read_token(value, config).ok_or_else(|| {
+            invalid(
+                "shardway.token",
+                value,
+                "It is what SHOW shardway.token says on another connection to this database.",
+            )
+        })?;
+        self.adopt(&token);
+        Ok(())
     }
 
     /// What SHOW says of such a setting.
@@ -154,16 +127,6 @@ impl Freshness {
             "shardway.token" => self.shown.take().unwrap_or_else(|| Ok(self.token(config))),
             _ => return None,
         })
-    }
-
-    /// As the session began, but for what it has written.
-    pub(super) fn reset(&mut self, name: Option<&str>) {
-        if name.is_none_or(|name| name == "shardway.read") {
-            self.reads = None;
-        }
-        if name.is_none_or(|name| name == "shardway.max_staleness") {
-            self.staleness_max = None;
-        }
     }
 }
 

@@ -27,6 +27,7 @@ mod moving;
 mod noting;
 mod numbering;
 mod own;
+mod own_settings;
 mod parts;
 pub mod planner;
 pub mod prepared;

@@ -7,7 +7,7 @@ use bytes::Buf;
 
 use super::effects::Change;
 use super::turn::{Session, SessionEnd};
-use crate::planning::Hint;
+use crate::planning::{Hint, Template};
 use crate::pool::SettingValue;
 use crate::protocol::backend::{self, rename_sender, tag};
 use crate::protocol::frame;
@@ -24,20 +24,53 @@ pub(super) fn shown_setting(command: &Command) -> Option<&str> {
     }
 }
 
+/// SET, RESET or SHOW of a setting that no server knows.
+pub(super) fn is_of_own_setting(command: &Command) -> bool {
+    let name = match command {
+        Command::Session(SessionCommand::Set { setting, .. }) => &setting.name,
+        Command::Session(SessionCommand::Reset { name, .. } | SessionCommand::Show { name }) => name,
+        _ => return false,
+    };
+    name.starts_with("shardway.")
+}
+
+/// A server would take such a setting, and nothing would come of it.
+pub(super) fn set_by_call(template: &Template, changes: &[(usize, Change)]) -> Option<ClientError> {
+    let is_call = |at: &usize| {
+        let statement = template.statements.get(*at);
+        statement.is_some_and(|statement| matches!(statement.command, Command::Ordinary(_)))
+    };
+    changes.iter().find_map(|(at, change)| match change {
+        Change::Set { name, .. } if name.starts_with("shardway.") && is_call(at) => {
+            let error =
+                ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("set_config() of {name} is not supported"));
+            Some(
+                error
+                    .detail("A server would take it, but Shardway wouldn't go by it.")
+                    .hint(format!("Use SET {name}.")),
+            )
+        }
+        _ => None,
+    })
+}
+
+pub(super) fn unknown_own(name: &str) -> ClientError {
+    let text = format!("unrecognized configuration parameter \"{name}\"");
+    ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint(
+        "Shardway has shardway.key, shardway.shard, shardway.consistency, shardway.read, shardway.max_staleness and shardway.token.",
+    )
+}
+
 impl Session {
     /// Commands that no server is asked: those on settings that only Shardway has, transaction commands where
     /// it keeps the block, and DEALLOCATE of a statement that it keeps for the client.
     pub(super) fn is_own_command(&self, command: &Command) -> bool {
         match command {
             Command::Transaction(command) => self.keeps_block(command),
-            Command::Session(SessionCommand::Set { setting, .. }) => setting.name.starts_with("shardway."),
-            Command::Session(SessionCommand::Reset { name, .. } | SessionCommand::Show { name }) => {
-                name.starts_with("shardway.")
-            }
             Command::Session(SessionCommand::Deallocate { name: Some(name) }) => {
                 self.statements.contains_key(name.as_bytes())
             }
-            _ => false,
+            command => is_of_own_setting(command),
         }
     }
 
@@ -49,23 +82,15 @@ impl Session {
             return;
         }
         match command {
-            SessionCommand::Set { setting, .. } => {
+            SessionCommand::Set { local, setting } => {
                 let value = changes.iter().find_map(|change| match change {
                     Change::Set { value: Some(SettingValue::List(values)), .. } => values.first().cloned(),
                     _ => None,
                 });
-                self.set_own(&setting.name, value);
-            }
-            SessionCommand::Reset { name, .. } if name == "shardway.consistency" => {
-                self.reads_atomic = false;
-                self.refresh_names();
-                backend::command_complete(&mut self.client.outbound, "RESET");
+                self.set_own(&setting.name, value.as_deref().unwrap_or_default(), *local);
             }
             SessionCommand::Reset { name, .. } => {
-                if matches!(name.as_str(), "shardway.key" | "shardway.shard") {
-                    self.hint = None;
-                }
-                self.freshness.reset(Some(name));
+                self.reset_own(Some(name));
                 backend::command_complete(&mut self.client.outbound, "RESET");
             }
             SessionCommand::Deallocate { name: Some(name) } => {
@@ -82,7 +107,7 @@ impl Session {
                     _ => match self.freshness.show(name, &self.database.config) {
                         Some(Ok(value)) => value,
                         Some(Err(error)) => return self.say_error(&error),
-                        None => return self.unknown_own(name),
+                        None => return self.say_error(&unknown_own(name)),
                     },
                 };
                 if describes {
@@ -95,55 +120,22 @@ impl Session {
         }
     }
 
-    fn unknown_own(&mut self, name: &str) {
-        let text = format!("unrecognized configuration parameter \"{name}\"");
-        self.say_error(&ClientError::new(SqlState::UNDEFINED_OBJECT, text).hint(
-            "Shardway has shardway.key, shardway.shard, shardway.consistency, shardway.read, shardway.max_staleness and shardway.token.",
-        ));
-    }
-
-    /// If reads from several shards are to be of one moment.
-    fn set_consistency(&mut self, value: Option<&str>) {
-        self.reads_atomic = match value.map(str::to_ascii_lowercase).as_deref() {
-            Some("atomic") => true,
-            None | Some("" | "default") => false,
-            Some(other) => {
-                let text = format!("invalid value for parameter \"shardway.consistency\": \"{other}\"");
-                self.say_error(
-                    &ClientError::new(SqlState::INVALID_PARAMETER_VALUE, text).hint("It is 'atomic' or 'default'."),
-                );
-                return;
-            }
+    fn set_own(&mut self, name: &str, value: &str, local: bool) {
+        let before = self.own_settings();
+        let mut now = before.clone();
+        let set = match name {
+            "shardway.token" => self.freshness.set_token(value, &self.database.config),
+            name => now.set(name, value, &self.database.config),
         };
-        self.refresh_names();
-        backend::command_complete(&mut self.client.outbound, "SET");
-    }
-
-    fn set_own(&mut self, name: &str, value: Option<String>) {
-        if name == "shardway.consistency" {
-            return self.set_consistency(value.as_deref());
+        if let Err(error) = set {
+            return self.say_error(&error);
         }
-        let written = value.as_deref().unwrap_or_default();
-        match self.freshness.set(name, written, &self.database.config) {
-            Some(Ok(())) => return backend::command_complete(&mut self.client.outbound, "SET"),
-            Some(Err(error)) => return self.say_error(&error),
-            None => {}
+        if local && !self.state.in_block() {
+            // PostgreSQL says the same.
+            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
         }
-        let hint = match (name, value) {
-            (_, None) => None,
-            (_, Some(value)) if value.is_empty() => None,
-            ("shardway.key", Some(value)) => Some(Hint::Key(value)),
-            ("shardway.shard", Some(value)) if self.database.config.shard_by_name(&value).is_none() => {
-                let names: Vec<&str> = self.database.config.shards.iter().map(|shard| shard.name.as_str()).collect();
-                let text = format!("invalid value for parameter \"shardway.shard\": \"{value}\"");
-                let hint = format!("The shards of this database are: {}.", names.join(", "));
-                self.say_error(&ClientError::new(SqlState::INVALID_PARAMETER_VALUE, text).hint(hint));
-                return;
-            }
-            ("shardway.shard", Some(value)) => Some(Hint::Shard(value)),
-            (other, _) => return self.unknown_own(other),
-        };
-        self.hint = hint;
+        self.adopt_own(now);
+        self.note_own(name, before, local);
         backend::command_complete(&mut self.client.outbound, "SET");
     }
 

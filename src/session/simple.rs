@@ -137,6 +137,11 @@ impl Session {
                     let all = effects::changes(sql, lexed, &template, None, &self.lex_options());
                     all.into_iter().map(|(at, change)| (at, self.as_it_will_end(change))).collect()
                 };
+                if let Some(error) = super::own::set_by_call(&template, &changes) {
+                    return Ok(Err(error));
+                }
+                let owns = template.statements.iter().any(|one| super::own::is_of_own_setting(&one.command));
+                let plan = if owns && template.statements.len() > 1 { Plan::Batch } else { plan };
                 Ok(Ok(Planned { template, plan, changes }))
             }
             Err(refusal) => {

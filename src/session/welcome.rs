@@ -14,7 +14,6 @@ use super::user_pools::Want;
 use crate::execute::own;
 use crate::net::Framed;
 use crate::observe::{Entered, Introduction, Observed};
-use crate::planning::Hint;
 use crate::pool::{Lease, SettingValue, Settings};
 use crate::protocol::backend::{self, Severity, Status};
 use crate::transaction::Transaction;
@@ -73,10 +72,15 @@ pub async fn welcome(
 ) -> Option<(Session, KeyGuard)> {
     let Admitted { framed: mut client, user, settings, protocol_minor, .. } = admitted;
     let pools = database.pools(&user);
-    let (baseline, hint, own) = baseline(settings);
+    let (baseline, own) = baseline(settings);
+    let mut own_settings = super::own_settings::OwnSettings::default();
     let mut freshness = super::freshness::Freshness::default();
     for (name, value) in own {
-        if let Some(Err(error)) = freshness.set(&name, &value, &database.config) {
+        let set = match name.as_str() {
+            "shardway.token" => freshness.set_token(&value, &database.config),
+            name => own_settings.set(name, &value, &database.config),
+        };
+        if let Err(error) = set {
             refuse(&mut client, &error).await;
             return None;
         }
@@ -135,10 +139,11 @@ pub async fn welcome(
         undo: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),
-        hint,
+        hint: None,
         again: super::again::Again::default(),
         freshness,
         reads_atomic: false,
+        own_history: super::own_settings::OwnHistory::of(own_settings.clone()),
         temporary: Vec::new(),
         names: super::planner::default_names(),
         greeting: Arc::clone(&greeting),
@@ -157,6 +162,7 @@ pub async fn welcome(
         refused: None,
         observed: Arc::clone(observed),
     };
+    session.adopt_own(own_settings);
     session.refresh_names();
     Some((session, guard))
 }
@@ -201,16 +207,13 @@ async fn refuse(client: &mut Framed, error: &ClientError) {
 }
 
 /// The start-up packet's settings as a session has them.
-fn baseline(settings: Vec<(String, String)>) -> (Settings, Option<Hint>, Vec<(String, String)>) {
+fn baseline(settings: Vec<(String, String)>) -> (Settings, Vec<(String, String)>) {
     let mut values = BTreeMap::new();
-    let mut hint = None;
     let mut own = Vec::new();
     for (name, value) in settings {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
-            "shardway.key" => hint = Some(Hint::Key(value)),
-            "shardway.shard" => hint = Some(Hint::Shard(value)),
-            "shardway.read" | "shardway.max_staleness" | "shardway.token" => own.push((name, value)),
+            own_name if own_name.starts_with("shardway.") => own.push((name, value)),
             // What every connection to a server has already.
             "client_encoding" if is_utf8(&value) => {
                 values.remove(&name);
@@ -220,7 +223,7 @@ fn baseline(settings: Vec<(String, String)>) -> (Settings, Option<Hint>, Vec<(St
             }
         }
     }
-    (Settings::from_values(values), hint, own)
+    (Settings::from_values(values), own)
 }
 
 fn is_utf8(encoding: &str) -> bool {

@@ -482,3 +482,58 @@ fn notifications_are_heard_whatever_runs_and_name_their_sender() {
     let heard: Vec<_> = frames.iter().filter(|frame| frame.tag == b'A').map(notification).collect();
     assert_eq!(heard, [(a.process_id, "news/own/".to_owned())]);
 }
+
+#[test]
+fn settings_of_the_proxys_own_end_with_what_they_were_set_in() {
+    let proxy = proxy(two(), 2, "");
+    let mut a = ready(&proxy);
+    let on_home = |wire: &mut Wire| wire.value("SHOW shardway.shard");
+    a.run("BEGIN; SET LOCAL shardway.shard = 'b'");
+    assert_eq!(on_home(&mut a), "b");
+    a.run("COMMIT");
+    assert_eq!(on_home(&mut a), "", "SET LOCAL ends with its block");
+    a.run("SET shardway.shard = 'a'");
+    for (script, holds) in [
+        ("BEGIN; SET shardway.shard = 'b'; ROLLBACK", "a"),
+        ("BEGIN; SET shardway.shard = 'b'; COMMIT", "b"),
+        ("BEGIN; SAVEPOINT s; SET shardway.shard = 'a'; ROLLBACK TO s; COMMIT", "b"),
+        ("BEGIN; RESET shardway.shard; ROLLBACK", "b"),
+        ("BEGIN; SET LOCAL shardway.shard = 'a'; SET shardway.consistency = 'atomic'; COMMIT", "b"),
+    ] {
+        for statement in script.split("; ") {
+            a.run(statement);
+        }
+        assert_eq!(on_home(&mut a), holds, "{script}");
+    }
+    assert_eq!(a.value("SHOW shardway.consistency"), "atomic");
+    let frames = a.query("SET LOCAL shardway.shard = 'a'");
+    assert!(frames.iter().any(|frame| frame.tag == b'N') && on_home(&mut a) == "b", "{frames:?}");
+    a.ask(&[once("BEGIN"), once("SET LOCAL shardway.shard = 'a'"), sync()].concat());
+    assert_eq!(on_home(&mut a), "a");
+    a.ask(&[once("ROLLBACK"), sync()].concat());
+    assert_eq!(on_home(&mut a), "b");
+    a.run("RESET ALL");
+    assert_eq!((on_home(&mut a), a.value("SHOW shardway.consistency")), (String::new(), "default".to_owned()));
+
+    // Several statements of one Query, and what a server would take without an effect.
+    a.run("SET shardway.shard = 'b'; SELECT 1 FROM items; SHOW shardway.shard");
+    assert_eq!(on_home(&mut a), "b");
+    a.run("DISCARD ALL");
+    assert_eq!(on_home(&mut a), "");
+    assert_eq!(a.fails("SELECT set_config('shardway.shard', 'b', false)"), "0A000");
+    let call = [parse("", "SELECT set_config($1, 'b', false)", &[]), bind("", "", &[Some("shardway.shard")]), sync()];
+    assert_eq!(sqlstate(&a.ask(&call.concat())).as_deref(), Some("0A000"));
+
+    // What the session began with.
+    let begins = |options: &str| Wire::with(proxy.address(), &[("options", options)]);
+    let mut b = begins("-c shardway.shard=b -c shardway.consistency=atomic").unwrap();
+    b.run("SET shardway.shard = 'a'");
+    b.run("RESET shardway.shard");
+    assert_eq!((on_home(&mut b), b.value("SHOW shardway.consistency")), ("b".to_owned(), "atomic".to_owned()));
+    for (wrong, state) in
+        [("shardway.shard=z", "22023"), ("shardway.consistency=x", "22023"), ("shardway.what=1", "42704")]
+    {
+        let refused = begins(&format!("-c {wrong}")).err().unwrap_or_else(|| panic!("{wrong} is taken"));
+        assert_eq!(sqlstate(&[refused]).as_deref(), Some(state), "{wrong}");
+    }
+}
