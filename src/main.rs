@@ -32,6 +32,11 @@ enum Verb {
         #[arg(long, short, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Columns that are kept unique over all shards.
+    Unique {
+        #[command(subcommand)]
+        verb: shardway::setup::unique::UniqueVerb,
+    },
     /// Print where a statement would go, without any server.
     Plan {
         #[arg(long, short, value_name = "FILE")]
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         (Some(Verb::Advise(options)), _) => shardway::advise::run(&options),
         (Some(Verb::Top(options)), _) => shardway::top::run(&options),
         (Some(Verb::Setup { config }), _) => shardway::setup::run(&config),
+        (Some(Verb::Unique { verb }), _) => shardway::setup::unique::run(&verb),
         (Some(Verb::Plan { config, database, sql }), _) => plan(&config, database.as_deref(), &sql),
         (Some(Verb::Demo(options)), _) => shardway::demo::run(&options).map_err(|error| error.to_string()),
         (None, Some(config)) => serve(&config),

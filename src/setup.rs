@@ -3,6 +3,7 @@
 
 mod scratch;
 mod transactions;
+pub mod unique;
 
 use std::path::Path;
 

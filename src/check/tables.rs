@@ -3,9 +3,10 @@
 
 use super::Findings;
 use super::ask::Catalogs;
-use crate::catalog::{Catalog, Column, ForeignKey, Relation, RelationKind};
+use crate::catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, UniqueIndex};
 use crate::config::{DatabaseConfig, TableConfig, TableKind};
-use crate::routing::{MapError, ShardMap};
+use crate::routing::{MapError, ShardMap, Unique};
+use crate::types::KeyType;
 
 /// What the file says of a relation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +24,7 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
             continue;
         };
         kind(table, relation, findings);
-        let TableKind::Sharded { key, .. } = &table.kind else {
+        let TableKind::Sharded { key, unique, .. } = &table.kind else {
             continue;
         };
         let Some(column) = relation.column(key) else {
@@ -33,7 +34,8 @@ pub(super) fn judge(database: &DatabaseConfig, catalogs: &Catalogs<'_>, findings
         };
         key_column(table, column, findings);
         if database.shards.len() > 1 {
-            uniqueness(table, relation, key, findings);
+            uniqueness(table, relation, (key, unique), findings);
+            kept_unique(table, relation, (key, unique), catalogs, findings);
             side_effects(table, relation, findings);
         }
     }
@@ -137,17 +139,91 @@ fn why_not(column: &Column) -> &'static str {
     }
 }
 
-fn uniqueness(table: &TableConfig, relation: &Relation, key: &str, findings: &mut Findings) {
+fn uniqueness(
+    table: &TableConfig,
+    relation: &Relation,
+    (key, unique): (&str, &[Vec<String>]),
+    findings: &mut Findings,
+) {
     let has_key = |columns: &[String]| columns.iter().any(|column| column == key);
-    for index in relation.unique_indexes.iter().filter(|index| !has_key(&index.columns)) {
+    let is_kept = |index: &UniqueIndex| {
+        let named =
+            |columns: &Vec<String>| Unique::new(&table.schema, &table.name, columns, key).has_columns(&index.columns);
+        !index.has_expressions && unique.iter().any(named)
+    };
+    for index in relation.unique_indexes.iter().filter(|index| !has_key(&index.columns) && !is_kept(index)) {
         let kind = if index.is_primary { "the primary key" } else { "the unique index" };
         let what = format!("{kind} {} lacks the shard key {key}: it holds only within each shard", index.name);
-        let remedy = format!("add {key} to it, or make its values unique otherwise, as uuids are");
+        let remedy = match index.has_expressions || index.is_partial {
+            false => format!(
+                "write unique = [\"{}\"] to have it kept over all shards, add {key} to it, or make its values unique otherwise, as uuids are",
+                index.columns.join(", ")
+            ),
+            true => format!("add {key} to it, or make its values unique otherwise, as uuids are"),
+        };
         findings.warning(place(table), what, remedy);
     }
     if relation.unique_indexes.is_empty() {
         let what = format!("the shard key {key} is in no primary key or unique index");
         findings.warning(place(table), what, format!("give the table a primary key that contains {key}"));
+    }
+}
+
+/// What the file says is to be unique over all shards.
+fn kept_unique(
+    table: &TableConfig,
+    relation: &Relation,
+    (key, unique): (&str, &[Vec<String>]),
+    catalogs: &Catalogs<'_>,
+    findings: &mut Findings,
+) {
+    for columns in unique {
+        for name in columns {
+            let claimable = [KeyType::Int2, KeyType::Int4, KeyType::Int8, KeyType::Text, KeyType::Uuid];
+            match relation.column(name) {
+                None => {
+                    let what = format!("has no column {name:?}, which is to be unique");
+                    findings.error(place(table), what, "write the name of one of its columns in `unique`");
+                }
+                Some(column) if !column.key_type.is_some_and(|kind| claimable.contains(&kind)) => {
+                    let what = format!(
+                        "{name} is to be unique over all shards and has type {}{}",
+                        column.type_name,
+                        why_not(column)
+                    );
+                    findings.error(place(table), what, "use smallint, integer, bigint, text, varchar or uuid");
+                }
+                Some(_) => {}
+            }
+        }
+        let kept = Unique::new(&table.schema, &table.name, columns, key);
+        if relation.kind == RelationKind::PartitionedTable {
+            let what = format!("{} is to be unique over all shards, and the table is partitioned", columns.join(", "));
+            findings.error(place(table), what, "remove it from `unique`");
+        }
+        let plain = |index: &UniqueIndex| {
+            !index.has_expressions && !index.is_partial && !index.nulls_not_distinct && kept.has_columns(&index.columns)
+        };
+        if !relation.unique_indexes.iter().any(plain) {
+            let what = format!(
+                "{} is kept unique over all shards, and has no unique index on each of them",
+                columns.join(", ")
+            );
+            findings.warning(
+                place(table),
+                what,
+                format!("CREATE UNIQUE INDEX through Shardway on {}", columns.join(", ")),
+            );
+        }
+        let without = |catalog: &Catalog| catalog.relation("shardway", &kept.claims).is_none();
+        if catalogs.all.iter().any(|(_, contents)| without(&contents.catalog)) {
+            let what = format!("{} is not kept unique yet: the claims are not there", columns.join(", "));
+            findings.warning(
+                place(table),
+                what,
+                "run shardway unique backfill, or write through Shardway while the table is empty",
+            );
+        }
     }
 }
 

@@ -138,6 +138,7 @@ pub(super) const TABLE: SectionKind = SectionKind {
         key("colocate", "colocate = \"users\""),
         key("range", "range = [ { until = \"2026-01-01\", shard = \"a\" }, { shard = \"b\" } ]"),
         key("list", "list = [ { values = [\"eu\", \"uk\"], shard = \"a\" }, { values = [\"us\"], shard = \"b\" } ]"),
+        key("unique", "unique = [\"email\"]"),
         key("reference", "reference = true"),
     ],
 };

@@ -308,6 +308,8 @@ pub enum TableKind {
         /// `tables` of the table that the others name with `colocate` (its own, if none does).
         group: usize,
         placement: PlacementConfig,
+        /// Columns, or lists of columns, whose values are kept unique over all shards.
+        unique: Vec<Vec<String>>,
     },
     Reference,
 }

@@ -147,6 +147,7 @@ pub(super) struct RawTable<'t> {
     pub(super) colocate: Text,
     pub(super) range: Option<Placed<Vec<RawRange<'t>>>>,
     pub(super) list: Option<Placed<Vec<RawList<'t>>>>,
+    pub(super) unique: Option<Placed<Vec<Placed<String>>>>,
     pub(super) reference: Option<Placed<bool>>,
 }
 
@@ -328,6 +329,7 @@ fn table<'t>(base: &str, name: Placed<String>, table: &'t DeTable<'t>, notes: &m
         colocate: section.string("colocate", notes),
         range,
         list,
+        unique: section.strings("unique", true, notes),
         reference: section.boolean("reference", notes),
         section,
         name,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::evaluate::Call;
+use super::evaluate::{Call, Claimed};
 use super::gather::{self, Gather, Source};
 use super::merge::Amounts;
 use super::plan::{Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
@@ -12,9 +12,10 @@ use super::scene::Hint;
 use super::template::{Parameters, Template};
 use super::transfer::Transfer;
 use super::writes::{Copies, How, Moves, Several};
+use crate::routing::Unique;
 use crate::routing::key;
 use crate::sql::{Command, Lexed};
-use crate::types::{KeyType, ShardId, ShardSet};
+use crate::types::{KeyType, KeyValue, ShardId, ShardSet};
 
 pub fn bind(
     template: &Template,
@@ -22,8 +23,50 @@ pub fn bind(
     lexed: &Lexed,
     parameters: Option<Parameters<'_>>,
     session_hint: Option<&Hint>,
+    claimed: &Claimed,
 ) -> Result<Plan, Refusal> {
-    let binding = Binding { template, call: Call { sql, lexed, parameters, occurrences: &template.occurrences } };
+    let plan = chosen(template, sql, lexed, parameters, session_hint, claimed)?;
+    Ok(watched(template, plan))
+}
+
+/// A statement that may change what is kept unique over all shards isn't simply passed on: its shard is asked what it has
+/// changed.
+fn watched(template: &Template, plan: Plan) -> Plan {
+    if template.routes.iter().all(|routed| routed.watched.is_empty()) {
+        return plan;
+    }
+    match plan {
+        Plan::Single { shard, why } if !matches!(why, Why::OnlyShard | Why::NoRows) => match &*template.routes {
+            [_] => Plan::WriteAll { shards: ShardSet::one(shard), moments: Arc::default() },
+            _ => Plan::Batch,
+        },
+        other => other,
+    }
+}
+
+/// What is to be looked up before this call is bound: for each of the statement's lookups.
+pub fn lookups(
+    template: &Template,
+    sql: &[u8],
+    lexed: &Lexed,
+    parameters: Option<Parameters<'_>>,
+) -> Vec<(Arc<Unique>, Option<Option<Vec<KeyValue>>>)> {
+    let [routed] = &*template.routes else { return Vec::new() };
+    let claimed = Claimed::default();
+    let call = Call { sql, lexed, parameters, occurrences: &template.occurrences, claimed: &claimed };
+    routed.lookups.iter().map(|lookup| (Arc::clone(&lookup.unique), lookup.wanted(&call))).collect()
+}
+
+fn chosen(
+    template: &Template,
+    sql: &[u8],
+    lexed: &Lexed,
+    parameters: Option<Parameters<'_>>,
+    session_hint: Option<&Hint>,
+    claimed: &Claimed,
+) -> Result<Plan, Refusal> {
+    let call = Call { sql, lexed, parameters, occurrences: &template.occurrences, claimed };
+    let binding = Binding { template, call };
     let written;
     let hint = match &lexed.hint {
         None => session_hint,
@@ -210,6 +253,11 @@ impl Binding<'_> {
             // Nothing can be found on any shard, which one of them may say.
             None => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
             Some(shards) => match (shards.single(), &keyed.spread) {
+                (Some(_), Spread::Write(several @ Several { how: How::Rows(layout), .. }))
+                    if !layout.conflicts.is_empty() =>
+                {
+                    self.several(keyed, several, shards)
+                }
                 (Some(shard), _) => Ok(Plan::Single { shard, why: why.unwrap_or(Why::NoRows) }),
                 (None, Spread::Write(several)) => self.several(keyed, several, shards),
                 (None, spread) => self.spread(spread, shards, &reached_by),
@@ -365,7 +413,9 @@ impl Binding<'_> {
             let share = position.and_then(|position| shares.get_mut(position));
             share.ok_or_else(|| refusal::several_shards("INSERT"))?.1.push(row);
         }
-        Ok(Plan::InsertByShard(Arc::new(RowsByShard { layout: Arc::clone(layout), shares, keys: values })))
+        let wanted = layout.conflicts.iter().map(|conflicts| conflicts.wanted(&self.call));
+        let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+        Ok(Plan::InsertByShard(Arc::new(RowsByShard { layout: Arc::clone(layout), shares, keys: values, wanted })))
     }
 
     /// All statements of a text go to one shard, and those that don't mind go along; or each goes by itself.

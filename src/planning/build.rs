@@ -213,7 +213,7 @@ fn batch(statements: &[StatementTemplate]) -> Option<Refusal> {
 }
 
 pub(super) fn routed(route: Route) -> Routed {
-    Routed { route, sharded: Vec::new() }
+    Routed::new(route, Vec::new())
 }
 
 pub(super) fn refused(refusal: Refusal) -> Routed {
@@ -349,18 +349,18 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                         Ok(transfer) => Route::Transfer(Arc::new(transfer)),
                         Err(refusal) => Route::Refused(refusal, Override::Shard),
                     };
-                    Routed { route, sharded: inner.sharded }
+                    Routed::new(route, inner.sharded)
                 }
                 // A copy of a reference table on the home shard is as good as any.
                 Route::Home | Route::Any if what != "CREATE OR REPLACE VIEW" => routed(Route::Home),
                 Route::Refused(..) => inner,
                 // Every shard has what it reads, or only the home shard does.
                 Route::Keyed(keyed) if what == "CREATE OR REPLACE VIEW" && !keyed.home && !writes(&keyed) => {
-                    Routed { route: everywhere(Way::Together), sharded: inner.sharded }
+                    Routed::new(everywhere(Way::Together), inner.sharded)
                 }
                 Route::Keyed(keyed) if what == "CREATE VIEW" && !is_temporary(text) && !writes(&keyed) => {
                     let route = if keyed.home { Route::Home } else { everywhere(Way::Together) };
-                    Routed { route, sharded: inner.sharded }
+                    Routed::new(route, inner.sharded)
                 }
                 Route::Home
                 | Route::Any
@@ -369,10 +369,9 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 | Route::Copies(_)
                 | Route::Everywhere(..)
                 | Route::Transfer(_)
-                | Route::CopyIn(_) => Routed {
-                    route: Route::Refused(refusal::makes_table(what), Override::Shard),
-                    sharded: inner.sharded,
-                },
+                | Route::CopyIn(_) => {
+                    Routed::new(Route::Refused(refusal::makes_table(what), Override::Shard), inner.sharded)
+                }
             }
         }
     }
@@ -432,6 +431,9 @@ fn explain(text: Text<'_>, scene: &Scene, names: &Names, wrappers: usize) -> Rou
 
 /// A write is explained by each shard for itself; to run it takes more than its text.
 fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
+    if !(0..text.pieces.len()).any(|at| text.is_any(at, &["analyze", "analyse"])) {
+        inner.watched.clear();
+    }
     if let Route::Keyed(keyed) = &mut inner.route
         && let Spread::Write(several) = &keyed.spread
     {

@@ -16,7 +16,7 @@ use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
 use super::text::Text;
 use crate::catalog::{Column, Relation};
-use crate::routing::{NoPlace, Sharded, key};
+use crate::routing::{NoPlace, Sharded, Unique, key};
 use crate::sql::LexOptions;
 use crate::sql::command::CopyDirection;
 use crate::types::{KeyType, KeyValue, ShardId};
@@ -31,6 +31,8 @@ pub struct CopyTarget {
     pub shards: Vec<ShardId>,
     /// `None`: a reference table, all of whose rows go to every shard.
     pub key: Option<CopyKey>,
+    /// What is kept unique over all shards and may change by it.
+    pub watched: Vec<Arc<Unique>>,
 }
 
 #[derive(Debug)]
@@ -169,10 +171,8 @@ fn condition(text: Text<'_>, behind: usize) -> Text<'_> {
 
 fn out_of(found: &Found, sharded: &Sharded) -> Routed {
     let all = Use::of_all(&found.display, sharded);
-    Routed {
-        route: Route::Keyed(Keyed { uses: vec![all], home: false, spread: Spread::Concatenate }),
-        sharded: vec![(found.display.clone(), sharded.clone())],
-    }
+    let route = Route::Keyed(Keyed { uses: vec![all], home: false, spread: Spread::Concatenate });
+    Routed::new(route, vec![(found.display.clone(), sharded.clone())])
 }
 
 fn into(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Routed {
@@ -185,7 +185,7 @@ fn into(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Routed {
         Ok(target) => Route::CopyIn(Arc::new(target)),
         Err(refusal) => Route::Refused(refusal, who),
     };
-    Routed { route, sharded }
+    Routed::new(route, sharded)
 }
 
 fn target(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Result<CopyTarget, Refusal> {
@@ -207,7 +207,7 @@ fn target(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Result
     let Location::Sharded(sharded) = &found.location else {
         left_out.filter(|column| !column.generated).try_for_each(|column| same_everywhere(found, column))?;
         let shards = scene.map.shard_ids().collect();
-        return Ok(CopyTarget { display: found.display.clone(), shards, key: None });
+        return Ok(CopyTarget { display: found.display.clone(), shards, key: None, watched: Vec::new() });
     };
     left_out.filter(|column| !column.generated).try_for_each(|column| fills_itself(found, column, scene))?;
     let position = listed.iter().position(|name| *name == sharded.key);
@@ -216,6 +216,7 @@ fn target(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Result
         display: found.display.clone(),
         shards: sharded.placement.shards().to_vec(),
         key: Some(CopyKey::of(found, sharded, relation, position)?),
+        watched: super::writes::watch::watched(scene, &found.schema, &found.name),
     })
 }
 

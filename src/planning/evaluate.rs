@@ -19,6 +19,15 @@ pub struct Call<'a> {
     pub parameters: Option<Parameters<'a>>,
     /// How often each parameter occurs in the text, by its number from 0.
     pub occurrences: &'a [u32],
+    /// The keys of rows by what is unique, as far as they were looked up: of [`super::keys::Keys::lookups`].
+    pub claimed: &'a Claimed,
+}
+
+/// What was looked up for one call.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Claimed {
+    /// For each lookup the key of the row that has the values, and `Some(None)` if none has; `None`: it isn't known.
+    pub found: Vec<Option<Option<KeyValue>>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

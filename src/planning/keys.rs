@@ -10,8 +10,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::resolve::{Reached, Resolver};
+use super::scene::Scene;
 use super::tables::{Found, Location};
-use crate::routing::Sharded;
+use crate::routing::{Sharded, Unique};
 use crate::sql::statement::{Column, Constant, Limit, Operand, Predicate, Scope, Statement};
 use crate::types::KeyType;
 
@@ -26,6 +27,17 @@ pub enum Test {
     },
     /// One of these conjunctions.
     Either(Vec<Vec<Test>>),
+    /// The key is that of the row which has a claim: of [`Keys::lookups`].
+    Claimed(usize),
+}
+
+/// Values of columns that are kept unique over all shards: at most one row has them.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    pub unique: Arc<Unique>,
+    /// One for each of its columns, in their order.
+    pub values: Vec<Constant>,
+    pub types: Vec<KeyType>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +78,7 @@ pub struct Link {
 pub struct Keys {
     pub nodes: Vec<Node>,
     pub links: Vec<Link>,
+    pub lookups: Vec<Lookup>,
 }
 
 /// A node, and the relation through which a condition reaches it.
@@ -75,8 +88,18 @@ type Tested = (usize, Place);
 pub type Locations = Vec<Vec<Option<Found>>>;
 
 impl Keys {
+    /// As [`Keys::of`], with what follows from columns that are kept unique.
+    pub fn with_lookups(statement: &Statement, locations: &Locations, scene: &Scene) -> Self {
+        let lookups = if scene.map.uniques().is_empty() { Vec::new() } else { lookups(statement, locations, scene) };
+        Self::built(statement, locations, lookups)
+    }
+
     pub fn of(statement: &Statement, locations: &Locations) -> Self {
-        let mut keys = Self { nodes: Vec::new(), links: Vec::new() };
+        Self::built(statement, locations, Vec::new())
+    }
+
+    fn built(statement: &Statement, locations: &Locations, lookups: Vec<(Place, Lookup)>) -> Self {
+        let mut keys = Self { nodes: Vec::new(), links: Vec::new(), lookups: Vec::new() };
         for (scope, found) in locations.iter().enumerate() {
             for (relation, found) in found.iter().enumerate() {
                 let Some(Found { location: Location::Sharded(sharded), display, .. }) = found else {
@@ -95,6 +118,12 @@ impl Keys {
         for (scope, this) in statement.scopes.iter().enumerate() {
             for (filter, _) in this.filters.iter().enumerate() {
                 keys.filter(&resolver, scope, this, filter);
+            }
+        }
+        for (place, lookup) in lookups {
+            if let Some(node) = keys.nodes.iter_mut().find(|node| node.place == place) {
+                node.tests.push(Arc::new(Test::Claimed(keys.lookups.len())));
+                keys.lookups.push(lookup);
             }
         }
         keys.carry();
@@ -290,6 +319,61 @@ impl Keys {
             }
         }
     }
+}
+
+/// For each relation whose rows that matter have known values in all columns of a unique list.
+fn lookups(statement: &Statement, locations: &Locations, scene: &Scene) -> Vec<(Place, Lookup)> {
+    let Some(catalog) = &scene.catalog else { return Vec::new() };
+    let mut all = Vec::new();
+    for (scope, this) in statement.scopes.iter().enumerate() {
+        for (relation, found) in locations.get(scope).into_iter().flatten().enumerate() {
+            let Some(found) = found.as_ref().filter(|found| matches!(found.location, Location::Sharded(_))) else {
+                continue;
+            };
+            let Some(known) = catalog.relation(&found.schema, &found.name) else { continue };
+            for unique in scene.map.uniques_of(&found.schema, &found.name) {
+                let value = |column: &String| {
+                    let key_type = known.column(column)?.key_type?;
+                    Some((value_of(this, relation, column)?, key_type))
+                };
+                let Some(values) = unique.columns.iter().map(value).collect::<Option<Vec<_>>>() else { continue };
+                let (values, types) = values.into_iter().unzip();
+                all.push((Place { scope, relation }, Lookup { unique: Arc::clone(unique), values, types }));
+            }
+        }
+    }
+    all
+}
+
+/// The constant that a column of a relation equals in every row that matters.
+fn value_of(scope: &Scope, relation: usize, name: &str) -> Option<Constant> {
+    let this = scope.relations.get(relation).filter(|this| !this.renamed)?;
+    // Without a qualifier it may be any relation's.
+    let is_it = |column: &Column| {
+        *column.name == *name
+            && match &column.qualifier {
+                Some(qualifier) => {
+                    this.may_be_called(qualifier)
+                        && scope.relations.iter().filter(|other| other.may_be_called(qualifier)).count() == 1
+                }
+                None => scope.relations.len() == 1 && !scope.natural && scope.merged.is_empty(),
+            }
+    };
+    scope.filters.iter().filter(|filter| filter.restricts.contains(&relation)).find_map(|filter| {
+        match &filter.predicate {
+            Predicate::Equal(Operand::Column(column), Operand::Constant(value))
+            | Predicate::Equal(Operand::Constant(value), Operand::Column(column))
+                if is_it(column) =>
+            {
+                Some(value.clone())
+            }
+            Predicate::OneOf(column, values) if is_it(column) => match values.as_slice() {
+                [only] => Some(only.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    })
 }
 
 fn bound(limit: &Limit) -> Bound {

@@ -38,6 +38,7 @@ pub mod writes;
 mod tests;
 
 pub use cache::TemplateCache;
+pub use evaluate::Claimed;
 pub use ids::Filling;
 pub use plan::{Absent, Access, Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
 pub use record::{record_differences, record_of};

@@ -125,6 +125,8 @@ pub struct RowsByShard {
     pub shares: Vec<(ShardId, Vec<usize>)>,
     /// The key of each row; `None` for one without, which is an error.
     pub keys: Vec<Option<KeyValue>>,
+    /// Values that a row on another shard may have: each row goes where that row is, if there is one.
+    pub wanted: Vec<super::writes::watch::Wanted>,
 }
 
 impl RowsByShard {

@@ -36,11 +36,11 @@ pub fn route_as_one(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
 fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed {
     let Ok(mut statement) = parse::parse(text.sql, text.pieces) else {
         if Suspects::new(scene, names).provably_home(text) {
-            return Routed { route: Route::Home, sharded: Vec::new() };
+            return Routed::new(Route::Home, Vec::new());
         }
         let gathered = gather::route_unparsed(text, scene, names);
         return gathered
-            .unwrap_or(Routed { route: Route::Refused(refusal::not_parsed(), Override::Shard), sharded: Vec::new() });
+            .unwrap_or_else(|| Routed::new(Route::Refused(refusal::not_parsed(), Override::Shard), Vec::new()));
     };
     let locations = locations(&statement, scene, names);
     calls_of_attributes(&mut statement, &locations, scene);
@@ -58,7 +58,7 @@ fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed 
             Ok(transfer) => Route::Transfer(Arc::new(transfer)),
             Err(refusal) => Route::Refused(refusal, Override::Shard),
         };
-        return Routed { route, sharded };
+        return Routed::new(route, sharded);
     }
     // Parts of one moment are gathered.
     let gathers = as_one || names.atomic;
@@ -67,7 +67,13 @@ fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed 
         Err((refusal, who)) => Route::Refused(refusal, who),
     };
     let route = if as_one { route } else { transferred(route, text, &statement, &locations, (scene, names)) };
-    Routed { route, sharded }
+    let targets = statement.writes.iter().filter_map(|write| target(write, &locations));
+    let watched = targets.flat_map(|found| writes::watch::watched(scene, &found.schema, &found.name)).collect();
+    let lookups = match &route {
+        Route::Keyed(_) => Keys::with_lookups(&statement, &locations, scene).lookups.into(),
+        _ => Arc::default(),
+    };
+    Routed { watched, lookups, ..Routed::new(route, sharded) }
 }
 
 /// An INSERT of a query's rows that can't be run where they are: the rows are taken to where they belong.
@@ -325,7 +331,7 @@ fn keyed(
     written: Written<'_>,
     apart: Option<Refusal>,
 ) -> Planned<Keyed> {
-    let keys = Keys::of(statement, locations);
+    let keys = Keys::with_lookups(statement, locations, scene);
     if keys.nodes.len() > USES_MAX {
         return Err((refusal::too_many_relations(), Override::Shard));
     }
@@ -361,6 +367,8 @@ fn keyed(
             Ok(several) => Spread::Write(several),
             // Not even on one shard: nobody knows where its rows belong then.
             Err(refusal) if table.computes_key(write) => return Err((refusal, Override::Never)),
+            // A row that conflicts may be on any shard.
+            Err(refusal) if writes::conflicts_elsewhere(&table, written.0) => return Err((refusal, Override::Never)),
             Err(refusal) => Spread::Refused(refusal),
         };
     }

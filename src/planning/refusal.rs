@@ -388,6 +388,16 @@ pub fn conflict_target(table: &str, key: &str) -> Refusal {
     )
 }
 
+pub fn conflict_value(table: &str, columns: &str) -> Refusal {
+    Refusal::new(
+        format!("ON CONFLICT of an INSERT into {table} on {columns} needs their values as constants or parameters"),
+        "They are kept unique over all shards, and each row goes to the shard of the row that has its values, which has to be known before",
+        format!(
+            "Write VALUES with constants or parameters for {columns}, without RETURNING of more than the statement's own rows."
+        ),
+    )
+}
+
 pub fn insert_query(table: &str, key: &str) -> Refusal {
     Refusal::new(
         format!("INSERT into {table} from a query is not supported unless its rows stay on one shard"),
@@ -457,7 +467,7 @@ pub fn unique_without_key(table: &str, key: &str) -> Refusal {
         format!("a unique constraint of the sharded table {table} must contain its shard key {key}"),
         "Each shard would hold it for its own rows only, so that two shards could have the same value",
         format!(
-            "Add {key} to its columns, or make it of one serial or identity column, whose values don't repeat. To have it on each shard all the same, run it on each with /* shardway: shard=NAME */ in front."
+            "Have Shardway keep it: unique = [\"COLUMN\"] in the table's section of the configuration. Or add {key} to its columns, or make it of one serial or identity column, whose values don't repeat. To have it on each shard all the same, run it on each with /* shardway: shard=NAME */ in front."
         ),
     )
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::evaluate::{Call, Value};
 use super::gather::Gather;
-use super::keys::{self, Test};
+use super::keys::{self, Lookup, Test};
 use super::merge::Merge;
 use super::plan::{Absent, Refusal, Way, Why};
 use super::refusal;
 use super::writes::{Copies, How, Several};
-use crate::routing::{NoPlace, Sharded};
+use crate::routing::{NoPlace, Sharded, Unique};
 use crate::sql::statement::Constant;
 use crate::types::{KeyValue, ShardId};
 
@@ -21,6 +21,16 @@ pub struct Routed {
     pub route: Route,
     /// The sharded tables that a hint's key is for, each with its name.
     pub sharded: Vec<(String, Sharded)>,
+    /// What is kept unique over all shards and may change by it.
+    pub watched: Vec<Arc<Unique>>,
+    /// What is known of rows by such columns.
+    pub lookups: Arc<[Lookup]>,
+}
+
+impl Routed {
+    pub fn new(route: Route, sharded: Vec<(String, Sharded)>) -> Self {
+        Self { route, sharded, watched: Vec::new(), lookups: Arc::default() }
+    }
 }
 
 #[derive(Debug)]
@@ -233,6 +243,17 @@ impl Use {
                 };
                 self.sharded.placement.shards_between(low.as_ref(), high.as_ref())
             }
+            Test::Claimed(lookup) => match call.claimed.found.get(*lookup) {
+                Some(Some(None)) => Vec::new(),
+                Some(Some(Some(value))) => {
+                    let mut shards = Vec::new();
+                    match self.add(value.clone(), &mut shards, key) {
+                        Some(()) => shards,
+                        None => all(),
+                    }
+                }
+                _ => all(),
+            },
             Test::Either(branches) => {
                 let mut shards = Vec::new();
                 for branch in branches {

@@ -5,14 +5,16 @@ use std::sync::{Arc, OnceLock};
 
 use super::bind;
 use super::build;
+use super::evaluate::Claimed;
 use super::ids::Filling;
 use super::plan::{Access, Plan, Refusal};
 use super::route::Routed;
 use super::scene::{Hint, Names, Scene};
 use crate::observe::{Kind, Statement};
-use crate::routing::ShardMap;
+use crate::routing::{ShardMap, Unique};
 use crate::sql::command::{CopyDirection, SessionCommand, Verb};
 use crate::sql::{Command, Lexed, readable};
+use crate::types::KeyValue;
 
 /// One Query or Parse text: usually one statement, sometimes several.
 #[derive(Debug)]
@@ -132,7 +134,59 @@ impl Template {
         parameters: Option<Parameters<'_>>,
         session_hint: Option<&Hint>,
     ) -> Result<Plan, Refusal> {
-        bind::bind(self, sql, lexed, parameters, session_hint)
+        bind::bind(self, sql, lexed, parameters, session_hint, &Claimed::default())
+    }
+
+    /// As [`Template::bind_hinted`], with what was looked up.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when no plan gives the answer that one PostgreSQL would give.
+    pub fn bind_claimed(
+        &self,
+        sql: &[u8],
+        lexed: &Lexed,
+        parameters: Option<Parameters<'_>>,
+        session_hint: Option<&Hint>,
+        claimed: &Claimed,
+    ) -> Result<Plan, Refusal> {
+        bind::bind(self, sql, lexed, parameters, session_hint, claimed)
+    }
+
+    /// If rows of it can be looked up by what is unique.
+    pub fn has_lookups(&self) -> bool {
+        matches!(&*self.routes, [routed] if !routed.lookups.is_empty())
+    }
+
+    /// What would have to be looked up: for each its values, `Some(None)` where one of them is NULL, `None` where they
+    /// aren't known.
+    pub fn lookups(
+        &self,
+        sql: &[u8],
+        lexed: &Lexed,
+        parameters: Option<Parameters<'_>>,
+    ) -> Vec<(Arc<Unique>, Option<Option<Vec<KeyValue>>>)> {
+        bind::lookups(self, sql, lexed, parameters)
+    }
+
+    /// What is kept unique over all shards and may be changed by a statement.
+    pub fn watched(&self) -> impl Iterator<Item = &Arc<Unique>> {
+        self.routes.iter().flat_map(|routed| &routed.watched)
+    }
+
+    /// If a statement may change what is kept unique over all shards though nothing of it says so: functions do what they
+    /// like, and definitions empty tables.
+    pub fn may_leave_notes(&self) -> bool {
+        let known = |statement: &StatementTemplate| {
+            use Verb::{Copy, Delete, Insert, Merge, Select, Update};
+            statement.access == Access::Read
+                || !statement.effects.unknown
+                    && match &statement.command {
+                        Command::Ordinary(verb) => matches!(verb, Select | Insert | Update | Delete | Merge | Copy(_)),
+                        Command::Session(SessionCommand::Execute { .. }) => false,
+                        Command::Session(_) | Command::Transaction(_) | Command::Empty => true,
+                    }
+        };
+        !self.map.uniques().is_empty() && !self.statements.iter().all(known)
     }
 
     /// If this is the template of that text: not only of its hash.

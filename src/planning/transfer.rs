@@ -22,6 +22,7 @@ use super::scatter;
 use super::scene::{Names, Scene};
 use super::tables::{Found, Location};
 use super::text::Text;
+use super::writes::watch::watched;
 use super::writes::{Fill, MomentCall, Target, moment_calls, moments_wanted, rows_fill};
 use super::{build, ddl};
 use crate::catalog::Relation;
@@ -196,14 +197,18 @@ fn target(
             let position = listed.iter().position(|name| *name == sharded.key);
             let position = position.ok_or_else(|| refusal::key_left_out(&found.display, &sharded.key))?;
             let key = CopyKey::of(found, sharded, relation, position)?;
-            Ok((CopyTarget { display, shards: sharded.placement.shards().to_vec(), key: Some(key) }, fills))
+            let (shards, watched) = (sharded.placement.shards().to_vec(), watched(scene, &found.schema, &found.name));
+            Ok((CopyTarget { display, shards, key: Some(key), watched }, fills))
         }
         Location::Reference => {
             left_out().try_for_each(|column| copy::same_everywhere(found, column))?;
-            Ok((CopyTarget { display, shards: scene.map.shard_ids().collect(), key: None }, Vec::new()))
+            Ok((
+                CopyTarget { display, shards: scene.map.shard_ids().collect(), key: None, watched: Vec::new() },
+                Vec::new(),
+            ))
         }
         Location::Home if !found.schema.starts_with("pg_temp") => {
-            Ok((CopyTarget { display, shards: vec![scene.map.home()], key: None }, Vec::new()))
+            Ok((CopyTarget { display, shards: vec![scene.map.home()], key: None, watched: Vec::new() }, Vec::new()))
         }
         Location::Home | Location::System | Location::Viewed => Err(refusal::not_transferred("such a target")),
     }

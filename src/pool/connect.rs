@@ -107,17 +107,39 @@ pub async fn connect(
     application: &str,
     limit: Duration,
 ) -> Result<Connected, ConnectError> {
-    // Boxed: the handshake's state is large, and callers' futures hold this one.
-    within(limit, Box::pin(handshake(node, login, application))).await
+    connect_with(node, login, (application, None), limit).await
 }
 
-async fn handshake(node: &NodeConfig, login: &Login, application: &str) -> Result<Connected, ConnectError> {
+/// As [`connect`], with command-line options for the server.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect_with(
+    node: &NodeConfig,
+    login: &Login,
+    (application, options): (&str, Option<&str>),
+    limit: Duration,
+) -> Result<Connected, ConnectError> {
+    // Boxed: the handshake's state is large, and callers' futures hold this one.
+    within(limit, Box::pin(handshake(node, login, application, options))).await
+}
+
+async fn handshake(
+    node: &NodeConfig,
+    login: &Login,
+    application: &str,
+    options: Option<&str>,
+) -> Result<Connected, ConnectError> {
     let mut stream = connect_stream(node).await?;
     let mut received = BytesMut::new();
     let handover = Handover::of(&stream);
     let tap = Tap::new(&mut stream, &mut received, HANDSHAKE_BYTES_MAX);
     // Dropping what it made sends nothing: 'X' goes out only when the connection is polled.
-    let outcome = startup(node, login, application).connect_raw(tap, handover).await.map(drop);
+    let mut config = startup(node, login, application);
+    if let Some(options) = options {
+        config.options(options);
+    }
+    let outcome = config.connect_raw(tap, handover).await.map(drop);
     match (outcome, read_handshake(&mut received)) {
         (Ok(()), Ok(Some(read))) => {
             let mut framed = Framed::new(stream);

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use bytes::BytesMut;
 
 use super::backend::{Backend, BackendKey, Condition, Open, SequenceOwner};
-use super::connect::{ConnectError, Connected, Login, connect};
+use super::connect::{ConnectError, Connected, Login, connect_with};
 use super::node::{Node, NodeRole};
 use super::prepared::Prepared;
 use super::settings::Settings;
@@ -271,7 +271,8 @@ impl Inner {
         // The semaphore is never closed, so an error can't come; waiting for a turn is bounded by the
         // time-outs of those ahead.
         let _turn = self.node.connects.acquire().await;
-        let connected = connect(&self.node.config, &self.login, "", self.connect_timeout).await?;
+        let connected =
+            connect_with(&self.node.config, &self.login, ("", self.node.options), self.connect_timeout).await?;
         self.node.note_success();
         let Connected { framed, process_id, secret_key, parameters } = connected;
         let is_tls = framed.stream.is_tls();

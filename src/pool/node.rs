@@ -42,6 +42,8 @@ pub struct Node {
     pub config: NodeConfig,
     /// Has the shard's nodes looked at, if it has several.
     watchers: Option<watch::Sender<()>>,
+    /// What data connections are started with.
+    pub options: Option<&'static str>,
     /// Limits connects under way at once.
     pub(super) connects: Semaphore,
     /// Leases out, for "least busy".
@@ -124,6 +126,7 @@ impl Node {
             role: AtomicU8::new(role as u8),
             config,
             watchers: None,
+            options: None,
             connects: Semaphore::new(connects_max.max(1)),
             leased: AtomicUsize::new(0),
             failed: AtomicBool::new(false),

@@ -8,9 +8,10 @@ use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::KeyError;
-use super::placement::Placement;
+use super::placement::{NoPlace, Placement};
+use super::unique::Unique;
 use crate::config::DatabaseConfig;
-use crate::types::{KeyType, ShardId};
+use crate::types::{KeyType, KeyValue, ShardId};
 
 mod build;
 
@@ -21,6 +22,10 @@ pub struct ShardMap {
     /// Names by [`ShardId`].
     shards: Vec<String>,
     tables: Tables,
+    /// What is kept unique over all shards.
+    uniques: Vec<Arc<Unique>>,
+    /// Where claims are: by the hash of the first column's value.
+    hash: Arc<Placement>,
     version: u64,
 }
 
@@ -94,9 +99,10 @@ impl ShardMap {
     /// # Errors
     /// Every mistake that was found.
     pub fn new(database: &DatabaseConfig, key_types: KeyTypes<'_>) -> Result<Self, Vec<MapError>> {
-        let tables = build::tables(database, key_types)?;
+        let (tables, hash) = build::tables(database, key_types)?;
+        let uniques = super::unique::of(database);
         let shards = database.shards.iter().map(|shard| shard.name.clone()).collect();
-        let mut map = Self { home: database.home, shards, tables, version: 0 };
+        let mut map = Self { home: database.home, shards, tables, uniques, hash, version: 0 };
         map.version = map.fingerprint();
         Ok(map)
     }
@@ -144,6 +150,24 @@ impl ShardMap {
         })
     }
 
+    /// What is kept unique over all shards, of all tables.
+    pub fn uniques(&self) -> &[Arc<Unique>] {
+        &self.uniques
+    }
+
+    /// The same of one table.
+    pub fn uniques_of<'a>(&'a self, schema: &'a str, name: &'a str) -> impl Iterator<Item = &'a Arc<Unique>> {
+        self.uniques.iter().filter(move |unique| unique.schema == schema && unique.table == name)
+    }
+
+    /// Where the claim to a value is, by that of its first column.
+    ///
+    /// # Errors
+    /// For a value of a type that isn't hashed.
+    pub fn shard_of_claim(&self, value: &KeyValue) -> Result<ShardId, NoPlace> {
+        self.hash.shard_of(value)
+    }
+
     /// Differs between maps that route anything differently, and is the same for equal ones.
     pub fn version(&self) -> u64 {
         self.version
@@ -157,7 +181,8 @@ impl ShardMap {
                 TableRoute::Reference => None,
             };
             let placement = self.describe_placement(schema, name);
-            text.push_str(&format!("\n{schema:?} {name:?} {details:?} {placement:?}"));
+            let uniques: Vec<&Vec<String>> = self.uniques_of(schema, name).map(|unique| &unique.columns).collect();
+            text.push_str(&format!("\n{schema:?} {name:?} {details:?} {placement:?} {uniques:?}"));
         }
         xxh3_64(text.as_bytes())
     }

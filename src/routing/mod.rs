@@ -8,8 +8,10 @@ pub mod hash;
 pub mod key;
 mod map;
 mod placement;
+mod unique;
 
 pub use describe::{differing_buckets, placement_differences};
 pub use key::{KeyError, compare};
 pub use map::{MapError, ShardMap, Sharded, TableRoute};
 pub use placement::{HashPlacement, ListPlacement, NoPlace, Placement, RangePlacement};
+pub use unique::Unique;

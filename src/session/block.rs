@@ -62,6 +62,10 @@ impl Session {
             // Only where the server was lost under the block.
             return self.transaction.in_block();
         }
+        if self.leaves_notes && self.transaction.in_block() && matches!(command, TransactionCommand::Commit { .. }) {
+            // Its shards are asked first what was changed.
+            return true;
+        }
         if self.segment.as_ref().is_some_and(|segment| segment.writes) && !self.transaction.in_block() {
             // What was written since the last Sync is in the same transaction: that server's.
             return false;

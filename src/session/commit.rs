@@ -8,11 +8,13 @@
 use std::collections::BTreeMap;
 
 use super::block::Ended;
+use super::parts::Undone;
 use super::turn::Session;
 use crate::execute::own::{self, Answer, OwnError};
 use crate::execute::replies::lost;
 use crate::pool::{Condition, Lease};
 use crate::protocol::backend::Status;
+use crate::transaction::Transaction;
 use crate::transaction::failpoint::{self, Point};
 use crate::transaction::gid::Gid;
 use crate::transaction::records::{self, Decision};
@@ -28,6 +30,11 @@ enum Failure {
     Proxy(ClientError),
     /// The server says that the transaction had failed before.
     Failed,
+}
+
+/// The shards that a transaction is open on.
+fn takes_part(transaction: &Transaction) -> impl Fn(&ShardId) -> bool {
+    |shard| transaction.held().iter().any(|held| held.shard == *shard && held.lease.status != Status::Idle)
 }
 
 impl Session {
@@ -147,10 +154,23 @@ impl Session {
 
     /// Commits all shards in the transaction; with one that was written at most, without a second phase.
     pub(super) async fn commit_held(&mut self) -> Ended {
-        let takes_part = |shard: &ShardId| {
-            self.transaction.held().iter().any(|held| held.shard == *shard && held.lease.status != Status::Idle)
+        let writers: Vec<ShardId> =
+            self.transaction.writers().iter().copied().filter(takes_part(&self.transaction)).collect();
+        let writers = if std::mem::take(&mut self.leaves_notes) && !writers.is_empty() {
+            // What functions or definitions have changed.
+            if let Err(undone) = Box::pin(self.settle_left_claims(&writers)).await {
+                let failure = match undone {
+                    Undone::Server { frame, .. } => Failure::Server(frame),
+                    Undone::Proxy(error) => Failure::Proxy(error),
+                    Undone::Lost(shard, error) => Failure::Proxy(self.lost_ahead(shard, error)),
+                    Undone::Told | Undone::Ended(_) => Failure::Failed,
+                };
+                return self.give_up(failure).await;
+            }
+            self.transaction.writers().iter().copied().filter(takes_part(&self.transaction)).collect()
+        } else {
+            writers
         };
-        let writers: Vec<ShardId> = self.transaction.writers().iter().copied().filter(takes_part).collect();
         if writers.len() < 2 {
             return self.commit_plainly(writers.first().copied()).await;
         }

@@ -68,6 +68,9 @@ impl Session {
             Ok(utf8) => utf8,
             Err(error) => return Ok(self.fail_copy(&error).await),
         };
+        if let Err(error) = self.admit_watched(&target.watched).await {
+            return Ok(self.fail_copy(&error).await);
+        }
         if let Err(error) = self.begin_spread(&target.shards).await {
             return Ok(self.fail_copy(&error).await);
         }
@@ -124,6 +127,13 @@ impl Session {
         let order: Vec<ShardId> = backends.iter().map(|(shard, _)| *shard).collect();
         match copy_in(&mut self.client, backends, sql, division).await {
             Ok(Copied::Rows(rows)) => {
+                if !target.watched.is_empty()
+                    && let Err(undone) = Box::pin(self.settle_claims(&target.shards, false, &[])).await
+                {
+                    self.undo_write(undone).await?;
+                    self.complete(Vec::new(), 0, true);
+                    return Ok(false);
+                }
                 let committed = self.end_spread(false).await;
                 if committed {
                     backend::command_complete(&mut self.client.outbound, &format!("COPY {rows}"));

@@ -46,6 +46,8 @@ pub struct Database {
     pub recovery: tokio::sync::Notify,
     in_doubt: arc_swap::ArcSwap<Vec<InDoubt>>,
     pub waiters: Arc<super::waits::Waiters>,
+    /// What is known of columns that are kept unique.
+    pub claims: super::uniques::KnownClaims,
 }
 
 /// Numbers nodes over the life of the process.
@@ -60,6 +62,10 @@ impl Database {
         gate: Arc<Gate>,
     ) -> Self {
         let mut node_figures = Vec::new();
+        let has_uniques = config
+            .tables
+            .iter()
+            .any(|table| matches!(&table.kind, crate::config::TableKind::Sharded { unique, .. } if !unique.is_empty()));
         let mut node = |shard: usize, name: &str, role: NodeRole, config: &crate::config::NodeConfig| {
             let place = u16::try_from(node_figures.len()).unwrap_or(u16::MAX);
             let counts = figures.node(name, &format!("{}:{}", config.host, config.port));
@@ -74,7 +80,10 @@ impl Database {
             let watchers = tokio::sync::watch::Sender::new(());
             let roles = std::iter::once(NodeRole::Primary).chain(std::iter::repeat(NodeRole::Replica));
             let nodes = std::iter::once(&shard.primary).chain(&shard.replicas).zip(roles).map(|(place, role)| {
-                let node = node(position, &shard.name, role, place);
+                let mut node = node(position, &shard.name, role, place);
+                if has_uniques {
+                    node.options = Some(crate::transaction::claims::MARK);
+                }
                 if config.shards.len() > 1 && position != config.home.index() {
                     // Until its types were compared nothing of it is taken for known.
                     node.set_numbering(Some(Arc::default()));
@@ -110,6 +119,7 @@ impl Database {
             recovery: tokio::sync::Notify::new(),
             in_doubt: arc_swap::ArcSwap::default(),
             waiters: Arc::default(),
+            claims: super::uniques::KnownClaims::default(),
         }
     }
 

@@ -25,6 +25,26 @@ use crate::sql::{Command, Lexed};
 use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
 
+fn values_of<'a>(message: &Bind<'a>) -> Vec<ParameterValue<'a>> {
+    let value = |value| match value {
+        BindValue::Null => ParameterValue::Null,
+        BindValue::Text(bytes) => ParameterValue::Text(bytes),
+        BindValue::Binary(bytes) => ParameterValue::Binary(bytes),
+    };
+    message.values().map(value).collect()
+}
+
+/// The types of a statement's parameters, and whether a server has said so.
+fn types_of(statement: &ClientStatement) -> (Vec<u32>, bool) {
+    match statement.types.get() {
+        Some(types) => (types.to_vec(), true),
+        None => {
+            let declared = statement.declared.as_chunks::<4>().0.iter();
+            (declared.map(|oid| u32::from_be_bytes(*oid)).collect(), false)
+        }
+    }
+}
+
 impl Session {
     /// Reads and answers messages up to a Sync or Flush, or to one that isn't of the extended protocol.
     pub(super) async fn extended_turn(&mut self) -> Result<(), SessionEnd> {
@@ -220,6 +240,9 @@ impl Session {
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         self.notes.look(&statement.sql);
         let (plan, changes) = match self.plan_bind(&statement, &message) {
+            Ok((plan, changes)) if statement.template.has_lookups() => {
+                (Box::pin(self.look_up_bind(plan, &statement, len)).await?, changes)
+            }
             Ok(planned) => planned,
             Err(failure) => {
                 self.refused = Some(Arc::clone(&statement.template));
@@ -383,14 +406,7 @@ impl Session {
         if template.statements.is_empty() {
             return Ok((Plan::Touched, Vec::new()));
         }
-        let values: Vec<ParameterValue<'_>> = message
-            .values()
-            .map(|value| match value {
-                BindValue::Null => ParameterValue::Null,
-                BindValue::Text(bytes) => ParameterValue::Text(bytes),
-                BindValue::Binary(bytes) => ParameterValue::Binary(bytes),
-            })
-            .collect();
+        let values = values_of(message);
         let declared: Vec<u32>;
         let (types, certain): (&[u32], bool) = match statement.types.get() {
             Some(types) => (types, true),
@@ -414,6 +430,22 @@ impl Session {
             all.into_iter().map(|(_, change)| self.as_it_will_end(change)).collect()
         };
         Ok((plan, changes))
+    }
+
+    /// The plan of a call whose rows can be looked up.
+    async fn look_up_bind(&mut self, plan: Plan, statement: &ClientStatement, len: usize) -> Result<Plan, Failure> {
+        self.leave_segment().await?;
+        let frame = Bytes::copy_from_slice(self.client.inbound.get(..len).unwrap_or_default());
+        let message = Bind::decode(&frame)?;
+        let values = values_of(&message);
+        let (types, certain) = types_of(statement);
+        let parameters = Parameters { types: &types, types_are_certain: certain, values: &values };
+        let looked =
+            self.look_up(plan, &statement.template, (&statement.sql, &statement.lexed), Some(parameters)).await;
+        looked.map_err(|undone| match self.look_up_failed(undone) {
+            Ok(error) => error.into(),
+            Err(end) => Failure::End(end),
+        })
     }
 
     /// A command that the proxy carries out when it is executed. What is queued before it is answered first.

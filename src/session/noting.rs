@@ -153,6 +153,7 @@ impl Session {
 
     pub(super) fn note_plan(&mut self, template: Arc<Template>, plan: &Plan) {
         self.note_key(plan);
+        self.leaves_notes |= template.may_leave_notes();
         let (strategy, shards) = plan.strategy();
         let shards = if strategy == Strategy::Definition { self.database.config.shards.len() } else { shards };
         self.notes.planned(template, strategy, shards);

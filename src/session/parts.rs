@@ -203,7 +203,7 @@ impl Prepared {
         for answer in answers.iter_mut() {
             keys.push(answer.cut_keys().ok_or_else(broken)?);
         }
-        if !counts {
+        if !counts || answers.len() == 1 {
             return Ok(Order::Parts);
         }
         returned::order(rows, &keys)

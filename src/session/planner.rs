@@ -255,6 +255,11 @@ impl Planner {
         }
     }
 
+    /// What is planned by now.
+    pub fn scene(&self) -> Option<Scene> {
+        self.current.load().as_ref().map(|current| current.scene.clone())
+    }
+
     /// Where tables are, as it is planned by now.
     pub fn map(&self) -> Option<Arc<ShardMap>> {
         self.current.load().as_ref().map(|current| Arc::clone(&current.scene.map))

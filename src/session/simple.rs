@@ -116,7 +116,19 @@ impl Session {
             return Ok(Ok(Planned { template, plan: Plan::Touched, changes: Vec::new() }));
         }
         self.notes.look(sql);
-        match template.bind_hinted(sql, lexed, None, self.hint.as_ref()) {
+        let bound = template.bind_hinted(sql, lexed, None, self.hint.as_ref());
+        let bound = match bound {
+            Ok(plan) if template.has_lookups() => {
+                let sql = bytes::Bytes::copy_from_slice(sql);
+                match Box::pin(self.look_up(plan, &template, (&sql, lexed), None)).await {
+                    Ok(plan) => Ok(plan),
+                    Err(undone) => return Ok(Err(self.look_up_failed(undone)?)),
+                }
+            }
+            other => other,
+        };
+        let sql = self.client.inbound.get(text.clone()).unwrap_or_default();
+        match bound {
             Ok(plan) => {
                 if sql.len() < QUICK_STATEMENT_BYTES_MAX && super::quick::is_ordinary(&template) {
                     self.remember(sql, lexed, &template);

@@ -58,6 +58,8 @@ pub struct Session {
     pub(super) defining: bool,
     /// What this client last got from a sequence was served by the proxy.
     pub(super) served_last: bool,
+    /// A statement may have changed what is kept unique over all shards, and its shards were not asked yet.
+    pub(super) leaves_notes: bool,
     /// A statement since the transaction's beginning may set sequences.
     pub(super) unsteady: Option<super::ids::Unsteady>,
     /// All that a statement lacks for the short way is a connection there.

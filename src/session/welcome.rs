@@ -130,6 +130,7 @@ pub async fn welcome(
         numbers_within: None,
         defining: false,
         served_last: false,
+        leaves_notes: false,
         unsteady: None,
         wanted: None,
         reserved: None,

@@ -104,6 +104,33 @@ impl Session {
         (sql, span): (&Bytes, &std::ops::Range<usize>),
         bind: Option<(&Bound, Until)>,
     ) -> Result<Told, Undone> {
+        let watched: Vec<_> = template.watched().cloned().collect();
+        if watched.is_empty() || bind.is_some_and(|(_, until)| until == Until::Described) {
+            return self.write_plan(plan, template, (sql, span), bind).await;
+        }
+        self.admit_watched(&watched).await?;
+        if let Plan::InsertByShard(rows) = plan
+            && !rows.wanted.is_empty()
+        {
+            let (rows, reserved) = self.reserve_rows(rows).await?;
+            let shards: Vec<ShardId> = rows.shards().collect();
+            let told = self.write_plan(&Plan::InsertByShard(rows), template, (sql, span), bind).await?;
+            self.settle_claims(&shards, false, &reserved).await?;
+            return Ok(told);
+        }
+        let shards = Self::written_by(plan).unwrap_or_default();
+        let told = self.write_plan(plan, template, (sql, span), bind).await?;
+        self.settle_claims(&shards, matches!(plan, Plan::Move { .. }), &[]).await?;
+        Ok(told)
+    }
+
+    async fn write_plan(
+        &mut self,
+        plan: &Plan,
+        template: &Template,
+        (sql, span): (&Bytes, &std::ops::Range<usize>),
+        bind: Option<(&Bound, Until)>,
+    ) -> Result<Told, Undone> {
         if let Plan::Transfer { transfer, pulls } = plan {
             return self.transfer(transfer, pulls, template, sql, bind).await;
         }
@@ -305,6 +332,7 @@ impl Session {
 
 fn order_of(rows: &Arc<RowsByShard>) -> Order {
     match rows.layout.returns {
+        _ if rows.shares.len() == 1 && rows.layout.returns != Returns::Some => return Order::Parts,
         Returns::Nothing => return Order::Parts,
         Returns::Some => return Order::Keyed(Arc::clone(rows)),
         Returns::Each => {}

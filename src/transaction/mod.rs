@@ -1,6 +1,7 @@
 //! Who is in a client's transaction: the connections it holds, what a shard that joins later must be
 //! told first, and which shard was written. Pure bookkeeping; `session` does the talking.
 
+pub mod claims;
 pub mod consistency;
 pub mod deadlock;
 pub mod failpoint;

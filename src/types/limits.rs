@@ -55,6 +55,26 @@ pub const PREPARED_STATEMENTS_MAX: usize = 100_000;
 /// Shards of a database: with more than there are buckets some would get no rows.
 pub const SHARDS_MAX: usize = crate::types::Bucket::COUNT as usize;
 
+/// Columns that are kept unique together over all shards: what a note of a changed row has places for.
+pub const UNIQUE_COLUMNS_MAX: usize = 4;
+
+/// How long what was found missing of columns that are kept unique is believed: backfills take longer.
+pub const CLAIMS_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Rows that a backfill locks at a time: some milliseconds of work.
+pub const BACKFILL_ROWS: usize = 500;
+
+/// How often a backfill tries again to lock rows, or the table, that clients have locked, and how long it waits between.
+pub const BACKFILL_RETRIES_MAX: u64 = 60;
+pub const BACKFILL_RETRY: Duration = Duration::from_millis(500);
+
+/// Differences between claims and rows that are looked at again: what is being written meanwhile differs for a moment.
+pub const CLAIMS_DIFFERENCES_MAX: usize = 10_000;
+
+/// How often, and how long after, such a difference is looked at again before it is believed.
+pub const CLAIMS_RECHECKS: usize = 5;
+pub const CLAIMS_RECHECK: Duration = Duration::from_secs(1);
+
 /// Bytes of a name: PostgreSQL cuts longer ones (NAMEDATALEN - 1), so that they could never match.
 pub const NAME_BYTES_MAX: usize = 63;
 

@@ -71,6 +71,8 @@ pub const TABLES: &[Table] = &[
     hash("guarded", "id", "int8", ""),
     hash("ruled", "id", "int8", ""),
     hash("stamped", "id", "int8", ""),
+    hash("profiles", "id", "int8", ""),
+    hash("passports", "id", "int8", "profiles"),
     unsharded("children"),
     Table { name: "products", home: Home::Reference },
     Table { name: "countries", home: Home::Reference },
@@ -146,6 +148,9 @@ pub fn tables_toml(shards: usize) -> String {
         let body = match table.home {
             Home::Unsharded => continue,
             Home::Reference => "reference = true".to_owned(),
+            Home::Hash { key, with: "", .. } if table.name == "profiles" => {
+                format!("key = \"{key}\"\nunique = [\"email\", \"tenant, number\"]")
+            }
             Home::Hash { key, with: "", .. } => format!("key = \"{key}\""),
             Home::Hash { key, with, .. } => format!("key = \"{key}\"\ncolocate = \"{with}\""),
             Home::Range { key } => {

@@ -45,6 +45,12 @@ CREATE TABLE guarded (id bigint PRIMARY KEY, v text);
 CREATE TABLE ruled (id bigint PRIMARY KEY, v text);
 CREATE TABLE stamped (id bigint PRIMARY KEY, half bigint GENERATED ALWAYS AS (id / 2) STORED, price numeric DEFAULT 1.50);
 
+CREATE TABLE profiles (
+    id bigint PRIMARY KEY, email varchar(60) CONSTRAINT profiles_email UNIQUE, tenant int, number int NOT NULL DEFAULT 0, name text,
+    UNIQUE (tenant, number)
+);
+CREATE TABLE passports (id bigint PRIMARY KEY REFERENCES profiles ON DELETE CASCADE ON UPDATE CASCADE, code text);
+
 CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(10,2));
 CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);
 

@@ -45,6 +45,10 @@ key = "id"
 [database.shop.table.tickets]
 key = "member_id"
 
+[database.shop.table.people]
+key = "id"
+unique = ["email", "team, number"]
+
 [database.shop.table.products]
 reference = true
 
@@ -212,6 +216,7 @@ fn catalog() -> Catalog {
         Relation::table("public", "members").with_column(served("id", "members_id_seq", true)).with("name", Text),
         table("tickets", &[("member_id", Int8)]).with_column(served("id", "tickets_id_seq", false)).with("title", Text),
         Relation::new("public", "free_seq", RelationKind::Sequence),
+        table("people", &[("id", Int8), ("email", Text), ("team", Int4), ("number", Int4), ("name", Text)]),
         table("products", &[("id", Int4), ("name", Text)]),
         table("countries", &[("id", Int4), ("name", Text)]),
         table("events", &[("created_at", Date), ("kind", Text)]),
@@ -350,7 +355,13 @@ pub fn render(case: &Case, sql: &str) -> String {
     let mut out = match template.bind_hinted(sql.as_bytes(), &lexed, parameters, case.hint.as_ref()) {
         Ok(plan) => {
             let access = if template.is_read_only() { ", read only" } else { "" };
-            format!("{}{access}\n", explain::plan(&plan, &scene.map))
+            let wanted = template.lookups(sql.as_bytes(), &lexed, parameters);
+            let by = |(unique, values): &(Arc<shardway::routing::Unique>, _)| {
+                let known = matches!(values, Some(Some(_)));
+                if known { format!(", looked up by {}", unique.columns.join(", ")) } else { String::new() }
+            };
+            let looked_up: String = wanted.iter().map(by).collect();
+            format!("{}{access}{looked_up}\n", explain::plan(&plan, &scene.map))
         }
         Err(refusal) => format!("refused {}: {}\n", refusal.state, refusal.message),
     };

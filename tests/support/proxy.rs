@@ -107,6 +107,11 @@ impl Proxy {
         std::fs::write(&self.config, with_port(config, self.address.port())).expect("the file can be written to");
     }
 
+    /// The file of the configuration, with its port.
+    pub fn config_file(&self) -> &std::path::Path {
+        &self.config
+    }
+
     /// The configuration as given, with `{port}` in it.
     pub fn config(&self) -> &str {
         &self.template

@@ -2,12 +2,13 @@
 //! that came after PostgreSQL 14 are read through `to_jsonb`, which gives NULL where they aren't.
 
 /// oid, schema, name, kind, row security, rules, triggers, BEFORE row triggers (bits ROW = 1 and
-/// BEFORE = 2 of pg_trigger.tgtype), extension, functions of the triggers as schema and name, unlogged, the type of its
+/// BEFORE = 2 of pg_trigger.tgtype; Shardway's own triggers are left out), extension, functions of the triggers as schema and name, unlogged, the type of its
 /// rows and that of arrays of them.
 pub(super) const RELATIONS: &str = r"
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
        EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
-       EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+       EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+               AND t.tgname !~ '^shardway_uq_'),
        EXISTS (SELECT FROM pg_catalog.pg_trigger t
                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3),
        (SELECT e.extname::text FROM pg_catalog.pg_depend d
@@ -16,9 +17,9 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurit
           AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1),
        ARRAY(SELECT f.nspname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
              JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
-             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal ORDER BY t.oid),
+             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname !~ '^shardway_uq_' ORDER BY t.oid),
        ARRAY(SELECT p.proname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal ORDER BY t.oid),
+             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname !~ '^shardway_uq_' ORDER BY t.oid),
        c.relpersistence = 'u', c.reltype,
        COALESCE((SELECT t.typarray FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), 0)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

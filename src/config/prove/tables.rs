@@ -9,6 +9,7 @@ use crate::config::raw::RawTable;
 use crate::config::reader::{Placed, quoted_list};
 use crate::config::{PlacementConfig, TableConfig, TableKind};
 use crate::types::KeyType;
+use crate::types::limits::UNIQUE_COLUMNS_MAX;
 
 const TYPES: &[(&str, KeyType)] = &[
     ("int2", KeyType::Int2),
@@ -85,6 +86,7 @@ fn settle(draft: &Draft<'_, '_>, group: usize, drafts: &[Draft<'_, '_>], notes: 
         key_type: draft.key_type,
         group,
         placement: root.and_then(|root| root.placement.clone()).unwrap_or(PlacementConfig::Hash),
+        unique: uniques(draft.raw, notes),
     };
     TableConfig { schema, name, kind }
 }
@@ -191,8 +193,45 @@ fn key_type(raw: &RawTable<'_>, notes: &mut Notes<'_>) -> Option<KeyType> {
     found.map(|(_, key_type)| *key_type)
 }
 
+/// `unique = ["email", "tenant, number"]`.
+fn uniques(raw: &RawTable<'_>, notes: &mut Notes<'_>) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let key = raw.key.as_ref().map(|key| key.get_ref().as_str());
+    for written in raw.unique.iter().flat_map(|listed| listed.get_ref()) {
+        let columns: Vec<String> = written.get_ref().split(',').map(|name| name.trim().to_owned()).collect();
+        let mut distinct = columns.clone();
+        distinct.sort();
+        distinct.dedup();
+        let mistake = if columns.iter().any(String::is_empty) || distinct.len() < columns.len() {
+            Some((
+                format!("{:?} is not a list of columns", written.get_ref()),
+                "write it as in \"email\" or \"tenant, number\"",
+            ))
+        } else if columns.len() > UNIQUE_COLUMNS_MAX {
+            Some((
+                format!("{:?} has too many columns", written.get_ref()),
+                "four columns are kept unique together at most",
+            ))
+        } else if columns.iter().any(|column| Some(column.as_str()) == key) {
+            Some((
+                format!("{:?} has the shard key in it", written.get_ref()),
+                "remove it: a unique index with the shard key holds by itself",
+            ))
+        } else if found.contains(&columns) {
+            Some((format!("{:?} is there twice", written.get_ref()), "remove one of them"))
+        } else {
+            None
+        };
+        match mistake {
+            Some((what, remedy)) => notes.mistake(&written.span(), what, remedy),
+            None => found.push(columns),
+        }
+    }
+    found
+}
+
 fn reference_alone(raw: &RawTable<'_>, notes: &mut Notes<'_>) {
-    for name in ["key", "type", "colocate", "range", "list"] {
+    for name in ["key", "type", "colocate", "range", "list", "unique"] {
         if raw.section.value(name).is_some() {
             let what = format!("a reference table has no `{name}`: every shard has all of its rows");
             notes.mistake(&raw.section.place_of(name), what, format!("remove `{name}`, or remove `reference`"));

@@ -159,7 +159,12 @@ impl Defined<'_> {
 
     /// A server sees all rows of one key; ids that are served don't repeat.
     pub fn is_unique_over_shards(&self, columns: &[String], key: &str) -> bool {
-        columns.iter().any(|column| column == key || self.is_served(column))
+        columns.iter().any(|column| column == key || self.is_served(column)) || self.is_kept_unique(columns)
+    }
+
+    /// The configuration says so.
+    fn is_kept_unique(&self, columns: &[String]) -> bool {
+        self.eyes.scene.map.uniques_of(&self.table.schema, &self.table.name).any(|unique| unique.has_columns(columns))
     }
 
     fn is_served(&self, column: &str) -> bool {

@@ -48,7 +48,7 @@ pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Option<Routed> {
         return Some(refused(refusal, sharded));
     }
     Some(match keyed(text, &reads, scene) {
-        Ok(keyed) => Routed { route: Route::Keyed(keyed), sharded },
+        Ok(keyed) => Routed::new(Route::Keyed(keyed), sharded),
         Err(refusal) => refused(refusal, sharded),
     })
 }
@@ -59,7 +59,7 @@ fn is_row_count(text: Text<'_>, at: usize) -> bool {
 }
 
 fn refused(refusal: Refusal, sharded: Vec<(String, crate::routing::Sharded)>) -> Routed {
-    Routed { route: Route::Refused(refusal, Override::Shard), sharded }
+    Routed::new(Route::Refused(refusal, Override::Shard), sharded)
 }
 
 /// A table that a name in the text may mean.

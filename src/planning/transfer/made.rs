@@ -103,7 +103,7 @@ fn transfer(
     scene: &Scene,
 ) -> Transfer {
     Transfer {
-        target: CopyTarget { display: name.to_owned(), shards: vec![scene.map.home()], key: None },
+        target: CopyTarget { display: name.to_owned(), shards: vec![scene.map.home()], key: None, watched: Vec::new() },
         schema: String::new(),
         name: name.to_owned(),
         columns: Vec::new(),

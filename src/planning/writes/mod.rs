@@ -10,13 +10,14 @@ pub mod returned;
 mod rows;
 mod shares;
 pub mod splice;
+pub mod watch;
 
 use std::sync::Arc;
 
 pub use copies::Copies;
 pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls, wanted as moments_wanted};
 pub use moves::Moves;
-pub use rows::{Fill, Returns, RowsLayout, fill as rows_fill};
+pub use rows::{Fill, Returns, RowsLayout, conflicts_elsewhere, fill as rows_fill};
 
 use super::build;
 use super::functions::Class;

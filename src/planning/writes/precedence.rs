@@ -99,10 +99,11 @@ mod tests {
             all_columns: Vec::new(),
             fills: Vec::new(),
             returns: crate::planning::writes::Returns::Nothing,
+            conflicts: Vec::new(),
             key: ("id".to_owned(), 0, 2),
         };
         let keys = (1..=4).map(|key| Some(KeyValue::Int(key))).collect();
-        RowsByShard { layout: Arc::new(layout), shares: Vec::new(), keys }
+        RowsByShard { layout: Arc::new(layout), shares: Vec::new(), keys, wanted: Vec::new() }
     }
 
     fn precedence(code: &str, detail: &str, share: &[usize]) -> Precedence {

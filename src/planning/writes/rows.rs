@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::moment::{self, MomentCall};
+use super::watch::Conflicts;
 use super::{Target, same_default};
 use crate::catalog::{Column, Relation};
 use crate::planning::functions::Class;
@@ -35,6 +36,8 @@ pub struct RowsLayout {
     pub all_columns: Vec<String>,
     pub fills: Vec<Fill>,
     pub returns: Returns,
+    /// What ON CONFLICT is about, where that is kept unique over all shards.
+    pub conflicts: Vec<Conflicts>,
     /// The shard key's name, its place among all columns of the table, and how many there are.
     pub key: (String, usize, usize),
 }
@@ -90,7 +93,7 @@ pub fn layout(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<RowsL
     }
     let relation = relation_of(table).ok_or_else(|| refusal::no_column_list(&table.found.display))?;
     let conflict = Conflict::find(text, &places.tail);
-    conflict.check(table, relation)?;
+    let conflicts = conflict.check(table, relation, columns, rows)?;
     let returns = (places.tail.clone()).any(|at| text.is(at, "returning"));
     let returns = match (returns, conflict.may_skip) {
         (false, _) => Returns::Nothing,
@@ -105,7 +108,7 @@ pub fn layout(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<RowsL
     let layout = places.layout(relation, columns, width, (moments, fills, returns));
     let key = &table.sharded.key;
     let place = relation.columns.iter().position(|column| column.name == *key).unwrap_or(usize::MAX);
-    Ok(RowsLayout { key: (key.to_string(), place, relation.columns.len()), ..layout })
+    Ok(RowsLayout { key: (key.to_string(), place, relation.columns.len()), conflicts, ..layout })
 }
 
 /// An INSERT of the same rows on every shard.
@@ -244,6 +247,17 @@ pub fn fill(scene: &Scene, found: &Found, column: &Column, position: Option<usiz
     Ok(Some(Fill { column: column.name.clone(), default: default.as_str().into(), moments, position }))
 }
 
+/// If ON CONFLICT is about columns that are kept unique over all shards, or may be.
+pub fn conflicts_elsewhere(table: &Target<'_>, text: Text<'_>) -> bool {
+    if table.scene.map.uniques_of(&table.found.schema, &table.found.name).next().is_none() {
+        return false;
+    }
+    let starts = (0..text.pieces.len()).find(|at| text.is(*at, "on") && text.is(at + 1, "conflict"));
+    let Some(start) = starts else { return false };
+    let conflict = Conflict::find(text, &(start..text.pieces.len()));
+    !conflict.columns.iter().any(|column| *column == table.sharded.key)
+}
+
 /// The parts of the statement.
 struct Places {
     columns_end: Option<usize>,
@@ -273,6 +287,7 @@ impl Places {
             },
             fills,
             returns,
+            conflicts: Vec::new(),
             key: (String::new(), usize::MAX, 0),
         }
     }
@@ -324,6 +339,7 @@ struct Conflict {
     /// The columns of its target; empty: none.
     columns: Vec<String>,
     constraint: Option<String>,
+    is_there: bool,
     /// An expression, or something else that isn't a plain list of columns.
     other: bool,
     updates: bool,
@@ -338,6 +354,7 @@ impl Conflict {
         let mut found = Self {
             columns: Vec::new(),
             constraint: None,
+            is_there: false,
             other: false,
             updates: false,
             may_skip: false,
@@ -346,6 +363,7 @@ impl Conflict {
         if !(text.is(tail.start, "on") && text.is(tail.start + 1, "conflict")) {
             return found;
         }
+        found.is_there = true;
         let mut at = tail.start + 2;
         if text.is(at, "on") && text.is(at + 1, "constraint") {
             found.constraint = text.name(at + 2);
@@ -379,8 +397,15 @@ impl Conflict {
         found
     }
 
-    /// A row that conflicts is on the shard of the new one if the unique index has the key.
-    fn check(&self, table: &Target<'_>, relation: &Relation) -> Result<(), Refusal> {
+    /// A row that conflicts is on the shard of the new one if the unique index has the key. Where it is otherwise is known
+    /// of columns that are kept unique over all shards.
+    fn check(
+        &self,
+        table: &Target<'_>,
+        relation: &Relation,
+        columns: &[Name],
+        rows: &[Vec<Operand>],
+    ) -> Result<Vec<Conflicts>, Refusal> {
         let key = &*table.sharded.key;
         if self.defaults {
             return Err(refusal::not_concatenable("DEFAULT in ON CONFLICT"));
@@ -394,6 +419,20 @@ impl Conflict {
             None if self.columns.is_empty() && !self.other => !self.updates,
             None => self.columns.iter().any(|column| column == key),
         };
-        if has_key { Ok(()) } else { Err(refusal::conflict_target(&table.found.display, key)) }
+        let unique: Vec<_> = table.scene.map.uniques_of(&table.found.schema, &table.found.name).collect();
+        let any = self.constraint.is_none() && self.columns.is_empty() && !self.other && self.is_there;
+        let about = match &self.constraint {
+            _ if self.other => None,
+            Some(name) => relation.unique_indexes.iter().find(|index| index.name == *name).map(|index| &index.columns),
+            None => Some(&self.columns),
+        };
+        let about = unique.iter().filter(|unique| any || about.is_some_and(|columns| unique.has_columns(columns)));
+        let conflicts = about.map(|unique| Conflicts::of(table, relation, unique, columns, rows));
+        let conflicts = conflicts.collect::<Result<Vec<_>, _>>()?;
+        if has_key || !conflicts.is_empty() {
+            Ok(conflicts)
+        } else {
+            Err(refusal::conflict_target(&table.found.display, key))
+        }
     }
 }

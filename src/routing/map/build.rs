@@ -10,7 +10,11 @@ use crate::routing::key::{compare, from_text};
 use crate::routing::placement::{HashPlacement, ListPlacement, Placement, RangePlacement};
 use crate::types::{Bucket, KeyType, KeyValue, ShardId};
 
-pub(super) fn tables(database: &DatabaseConfig, key_types: KeyTypes<'_>) -> Result<Tables, Vec<MapError>> {
+/// The tables, and the placement by hash.
+pub(super) fn tables(
+    database: &DatabaseConfig,
+    key_types: KeyTypes<'_>,
+) -> Result<(Tables, Arc<Placement>), Vec<MapError>> {
     let mut builder = Builder { database, groups: HashMap::new(), errors: Vec::new() };
     builder.check_shard(database.home);
     let hash = builder.hash_placement();
@@ -25,7 +29,10 @@ pub(super) fn tables(database: &DatabaseConfig, key_types: KeyTypes<'_>) -> Resu
             builder.errors.push(MapError::Duplicate(full_name(table)));
         }
     }
-    if builder.errors.is_empty() { Ok(tables) } else { Err(builder.errors) }
+    match hash {
+        Some(hash) if builder.errors.is_empty() => Ok((tables, hash)),
+        _ => Err(builder.errors),
+    }
 }
 
 fn full_name(table: &TableConfig) -> String {

@@ -47,7 +47,7 @@ pub(crate) fn table(
     group: usize,
     placement: PlacementConfig,
 ) -> TableConfig {
-    let kind = TableKind::Sharded { key: key.into(), key_type, group, placement };
+    let kind = TableKind::Sharded { key: key.into(), key_type, group, placement, unique: Vec::new() };
     TableConfig { schema: "public".into(), name: name.into(), kind }
 }
 
