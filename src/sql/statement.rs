@@ -334,7 +334,8 @@ pub enum Write {
         /// Empty: none given.
         columns: Vec<Name>,
         source: InsertSource,
-        /// Columns set by ON CONFLICT DO UPDATE.
+        /// Columns set by ON CONFLICT DO UPDATE to something else than what the new row has in them: a row that conflicts is
+        /// on the new one's shard, so that its key may become the new one's.
         conflict_sets: Vec<Name>,
     },
     Update {

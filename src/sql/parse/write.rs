@@ -117,7 +117,18 @@ impl Lowering {
                 let sets = self.assignments(scope, &update.assignments)?;
                 let at = self.at(scope, Place::Other);
                 self.walk_option(update.selection.as_ref(), &at)?;
-                Ok(sets.into_iter().map(|set| set.column).collect())
+                // The new row's own value.
+                let is_excluded = |set: &Assignment| match &set.value {
+                    Operand::Column(column) => {
+                        column.name == set.column
+                            && column
+                                .qualifier
+                                .as_ref()
+                                .is_some_and(|of| of.schema.is_none() && *of.name == *"excluded")
+                    }
+                    _ => false,
+                };
+                Ok(sets.into_iter().filter(|set| !is_excluded(set)).map(|set| set.column).collect())
             }
         }
     }

@@ -192,3 +192,10 @@ SET standard_conforming_strings = on
 --! must script
 INSERT INTO users (id, name) VALUES (3001, 'a'), (3002, 'b'), (3003, 'c');
 ; INSERT INTO users (id, name) VALUES (3004, 'a'), (3005, 'b'), (3006, 'c')
+
+-- The key set to what the new row has.
+--! must
+INSERT INTO small4 (id, v) VALUES (-53, 'again'), (1000, 'new'), (-46, 'more') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, v = EXCLUDED.v RETURNING id, v
+
+--! must
+INSERT INTO small4 AS s (id, v) VALUES (-53, 'again') ON CONFLICT (id) DO UPDATE SET id = excluded.id, v = s.v || excluded.v
