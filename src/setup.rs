@@ -31,6 +31,8 @@ struct Prepared {
     place: String,
     client: tokio_postgres::Client,
     configured: record::Record,
+    /// Who the functions there are to serve.
+    logins: Vec<String>,
 }
 
 async fn set_up(config: &Config) -> Result<(), String> {
@@ -41,14 +43,19 @@ async fn set_up(config: &Config) -> Result<(), String> {
         let login = login_of(user);
         for shard in &database.shards {
             let place = format!("database {name}, shard {}", shard.name);
-            prepared.push(prepare(place, database, shard, &login).await?);
+            let may_use =
+                |user: &&crate::config::UserConfig| user.databases.is_empty() || user.databases.contains(name);
+            let logins = config.users.iter().filter(may_use).map(|user| login_of(user).user).collect();
+            prepared.push(Prepared { logins, ..prepare(place, database, shard, &login).await? });
         }
     }
-    for Prepared { place, client, configured } in prepared {
+    for Prepared { place, client, configured, logins } in prepared {
         record::write(&client, &configured).await.map_err(|error| format!("{place}: {error}"))?;
         // One entry is for the unsharded tables.
         println!("{place}: placement of {} tables is recorded", configured.tables.len() - 1);
-        if let Some(lacks) = transactions::set_up(&client).await.map_err(|error| format!("{place}: {error}"))? {
+        if let Some(lacks) =
+            transactions::set_up(&client, &logins).await.map_err(|error| format!("{place}: {error}"))?
+        {
             println!("{place}: {lacks}");
         }
     }
@@ -80,5 +87,5 @@ async fn prepare(
             return Err(format!("{place}: the file differs from what is recorded: {}", differences.join("; ")));
         }
     }
-    Ok(Prepared { place, client, configured })
+    Ok(Prepared { place, client, configured, logins: Vec::new() })
 }

@@ -12,6 +12,8 @@ mod client;
 mod crashes;
 #[path = "commit/deadlocks.rs"]
 mod deadlocks;
+#[path = "commit/frozen.rs"]
+mod frozen;
 #[path = "commit/implicit.rs"]
 mod implicit;
 #[allow(dead_code)]

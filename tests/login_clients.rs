@@ -92,6 +92,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         gather_bytes_max: 1,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
+        commit_timeout: std::time::Duration::from_secs(60),
         max_replica_lag: None,
         replication: shardway::config::ReplicationConfig::USUAL,
     };

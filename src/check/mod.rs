@@ -10,7 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::{Config, Loaded};
+use crate::config::{Config, DatabaseConfig, Loaded, UserConfig};
+use crate::session::database::login_of;
 
 mod ask;
 mod copies;
@@ -114,6 +115,18 @@ fn place_in_file(file: &str, severity: Severity, mistakes: &[crate::config::Mist
     })
 }
 
+/// A schema of the role's name comes first in PostgreSQL's default search_path.
+fn logins(config: &Config, database: &DatabaseConfig, findings: &mut Findings) {
+    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.contains(&database.name);
+    let own = |user: &&UserConfig| login_of(user).user == "shardway";
+    if database.shards.len() > 1
+        && let Some(user) = config.users.iter().filter(may_use).find(own)
+    {
+        let what = "logs in to the servers as shardway, whose search_path begins with the schema shardway, which has Shardway's own tables";
+        findings.warning(format!("user {}", user.name), what, "use a role of another name, or set its search_path");
+    }
+}
+
 /// Looks at every server of a configuration.
 pub async fn examine(config: &Config) -> Report {
     let mut findings = Findings::default();
@@ -123,6 +136,7 @@ pub async fn examine(config: &Config) -> Report {
         nodes += database.shards.iter().map(|shard| 1 + shard.replicas.len()).sum::<usize>();
         let facts = ask::database(config, database).await;
         findings.database(&database.name);
+        logins(config, database, &mut findings);
         nodes::judge(database, &facts, &mut findings);
         if let Some(catalogs) = facts.catalogs(database) {
             tables::judge(database, &catalogs, &mut findings);

@@ -33,6 +33,8 @@ pub(super) const LAG_BYTES_ADVISED: usize = 16 << 20;
 
 pub(super) const AUTO_SETUP: bool = true;
 /// What a dead proxy leaves holds its rows' locks: found within seconds, by a query that costs a millisecond.
+/// A server that takes longer for one step of a commit hangs, or checks deferred constraints of very many rows.
+pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Of the statements that no trace of an application's own asks for.

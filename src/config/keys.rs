@@ -102,6 +102,7 @@ pub(super) const DATABASE: SectionKind = SectionKind {
         key("pool_size", "pool_size = 20"),
         key("auto_setup", "auto_setup = true"),
         key("recovery_interval", "recovery_interval = \"10s\""),
+        key("commit_timeout", "commit_timeout = \"60s\""),
         key("max_replica_lag", "max_replica_lag = \"10s\""),
         key("max_replica_lag_bytes", "max_replica_lag_bytes = 16777216"),
         key("read_your_writes", "read_your_writes = true"),

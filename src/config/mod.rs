@@ -162,6 +162,8 @@ pub struct DatabaseConfig {
     pub auto_setup: bool,
     /// How often transactions that a dead proxy left prepared are looked for.
     pub recovery_interval: Duration,
+    /// How long a server may take for a step of a COMMIT of several shards.
+    pub commit_timeout: Duration,
     /// Replicas that are further behind aren't read; `None`: however far.
     pub max_replica_lag: Option<Duration>,
     pub replication: ReplicationConfig,

@@ -1,10 +1,13 @@
 //! Queries of the proxy's own on a data connection, between a client's turns: ROLLBACK, COMMIT on
 //! several shards, DISCARD ALL, and a failure on purpose.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::replies::{ClientFrame, without_fatal};
+use crate::net::timer;
 use crate::pool::backend::SequenceOwner;
 use crate::pool::{Backend, Condition, Settings};
 use crate::protocol::backend::{self, Status, tag};
@@ -30,7 +33,8 @@ pub async fn run(backend: &mut Backend, sql: &str) -> Result<Answer, OwnError> {
 }
 
 /// Runs a text of its own on each of these connections, all at once; the answers come in the same order.
-pub async fn run_all(queries: &mut [(&mut Backend, String)]) -> Vec<Result<Answer, OwnError>> {
+/// One that takes longer than `limit` counts as lost.
+pub async fn run_all(queries: &mut [(&mut Backend, String)], limit: Duration) -> Vec<Result<Answer, OwnError>> {
     let mut sent = Vec::with_capacity(queries.len());
     for (backend, sql) in queries.iter_mut() {
         encode::query(&mut backend.framed.outbound, sql.as_bytes());
@@ -38,9 +42,16 @@ pub async fn run_all(queries: &mut [(&mut Backend, String)]) -> Vec<Result<Answe
         sent.push(backend.framed.try_flush_now());
     }
     let mut answers = Vec::with_capacity(queries.len());
+    let deadline = timer::Instant::now() + limit;
     for ((backend, _), sent) in queries.iter_mut().zip(sent) {
         answers.push(match sent {
-            Ok(_) => converse(backend).await,
+            Ok(_) => match timer::timeout_at(deadline, converse(backend)).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    backend.condition = Condition::Broken;
+                    Err(OwnError::Lost(format!("no answer within {} s", limit.as_secs())))
+                }
+            },
             Err(error) => {
                 backend.condition = Condition::Broken;
                 Err(OwnError::Lost(error.to_string()))

@@ -51,7 +51,7 @@ impl Session {
             for shard in all {
                 // What is under way on a server that is gone is gone with it: there is nothing to wait for.
                 let waits = self.transaction.held().iter().all(|held| held.shard != shard);
-                is_new |= self.database.make_two_phase_ready(shard, waits).await?;
+                is_new |= self.database.make_two_phase_ready(shard, waits, &self.server_role()).await?;
             }
             if is_new {
                 self.look_again().await;
@@ -61,6 +61,16 @@ impl Session {
             self.transaction.write(shard);
         }
         Ok(())
+    }
+
+    /// Who the servers take the session for, whatever SET ROLE says.
+    pub(super) fn server_role(&self) -> String {
+        use crate::pool::SettingValue;
+        match self.state.settings().get("session_authorization") {
+            Some(SettingValue::Text(role)) => role.clone(),
+            Some(SettingValue::List(words)) => words.first().cloned().unwrap_or_default(),
+            None => self.login.to_string(),
+        }
     }
 
     /// Servers that were in the transaction before the schema was made may remember that there was none (a search
@@ -313,7 +323,10 @@ impl Session {
         reported: &mut Reported,
     ) -> Result<(), Ended> {
         let Some(lease) = self.transaction.lease_mut(anchor) else { return Err(Ended::Tag("ROLLBACK")) };
-        let mut answer = own::run(lease, "COMMIT").await;
+        let limit = self.database.config.commit_timeout;
+        let mut queries = [(&mut **lease, "COMMIT".to_owned())];
+        let answer = own::run_all(&mut queries, limit).await.pop();
+        let mut answer = answer.unwrap_or_else(|| Err(OwnError::Lost("no answer".to_owned())));
         if failpoint::pass(Point::Deciding).await {
             lease.condition = Condition::Broken;
             answer = Err(OwnError::Lost("lost on purpose".to_owned()));
@@ -410,7 +423,7 @@ impl Session {
                 queries.push((&mut *held.lease, sql.clone()));
             }
         }
-        let answers = own::run_all(&mut queries).await;
+        let answers = own::run_all(&mut queries, self.database.config.commit_timeout).await;
         shards.into_iter().zip(answers).collect()
     }
 

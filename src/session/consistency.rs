@@ -25,7 +25,7 @@ impl Session {
             && self.transaction.held().iter().all(|held| held.lease.status == Status::Idle);
         for &shard in &shards {
             // That it has the table in which such transactions leave their records.
-            self.database.make_two_phase_ready(shard, false).await?;
+            self.database.make_two_phase_ready(shard, false, &self.server_role()).await?;
         }
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);

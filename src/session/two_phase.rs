@@ -22,11 +22,11 @@ impl Database {
     ///
     /// # Errors
     /// What is missing there, and the remedy.
-    pub async fn make_two_phase_ready(&self, shard: ShardId, waits: bool) -> Result<bool, ClientError> {
+    pub async fn make_two_phase_ready(&self, shard: ShardId, waits: bool, role: &str) -> Result<bool, ClientError> {
         let lead = self.lead(shard);
         let deadline = Instant::now() + if waits { lead.wait_max() } else { Duration::ZERO };
         loop {
-            match self.try_two_phase_ready(shard).await {
+            match self.try_two_phase_ready(shard, role).await {
                 Err(error) if error.state == SqlState::CANNOT_CONNECT && Instant::now() < deadline => {
                     let Some(_place) = lead.hold() else { return Err(error) };
                     lead.want_look();
@@ -37,9 +37,9 @@ impl Database {
         }
     }
 
-    async fn try_two_phase_ready(&self, shard: ShardId) -> Result<bool, ClientError> {
+    async fn try_two_phase_ready(&self, shard: ShardId, role: &str) -> Result<bool, ClientError> {
         let node = self.primary(shard);
-        if node.is_two_phase_ready() {
+        if node.is_two_phase_ready() && self.claims.is_admitted(shard, role) {
             return Ok(false);
         }
         let refused = |reason: &Unready| {
@@ -58,8 +58,14 @@ impl Database {
         let (client, _) =
             connect_control(&node.config, &login).await.map_err(|error| error.to_client_error(&node.config))?;
         records::make_ready(&client, self.config.auto_setup).await.map_err(|reason| refused(&reason))?;
+        let mut logins: Vec<String> = self.users().map(|user| login_of(user).user).collect();
+        logins.push(role.to_owned());
+        let admitted = records::admit(&client, &logins).await;
+        admitted.map_err(|error| refused(&Unready::Forbidden(records::describe(&error))))?;
+        let is_new = !node.is_two_phase_ready();
         node.note_two_phase_ready();
-        Ok(true)
+        self.claims.note_admitted(shard, logins);
+        Ok(is_new)
     }
 
     /// The truth about a COMMIT whose answer was lost; `Undecided` if the anchor can't be asked in time.
@@ -67,7 +73,7 @@ impl Database {
         let Some(login) = self.control_login() else { return Decision::Undecided };
         let begin = Instant::now();
         // A process that was stopped for long comes too late: the record may be gone.
-        while begin.elapsed() < ANCHOR_WAIT_MAX {
+        while begin.elapsed() < ANCHOR_WAIT_MAX.min(self.config.commit_timeout) {
             // Another node may have become the primary meanwhile.
             let node = std::sync::Arc::clone(self.primary(anchor));
             match connect_control(&node.config, &login).await {
@@ -90,7 +96,7 @@ impl Database {
     pub async fn finish_elsewhere(&self, shards: &[ShardId], gid: &Gid, login: &str) -> bool {
         let begin = Instant::now();
         let mut open = shards.to_vec();
-        while !open.is_empty() && begin.elapsed() < SECOND_PHASE_WAIT_MAX {
+        while !open.is_empty() && begin.elapsed() < SECOND_PHASE_WAIT_MAX.min(self.config.commit_timeout) {
             let mut left = Vec::new();
             for shard in open {
                 if !self.finish(shard, gid, login).await {

@@ -1,7 +1,7 @@
 //! What a database's sessions know of columns that are kept unique over all shards: whether the servers are ready for it.
 //! In: connections of the control plane. Out: yes, not for lookups yet, or what is missing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,11 +12,15 @@ use crate::pool::connect::connect_control;
 use crate::routing::Unique;
 use crate::transaction::claims::{self, State, Unready};
 use crate::types::limits::CLAIMS_LOOK_INTERVAL;
-use crate::types::{ClientError, SqlState};
+use crate::types::{ClientError, ShardId, SqlState};
 
 /// By the claims' names.
 #[derive(Debug, Default)]
-pub struct KnownClaims(Mutex<HashMap<String, Known>>);
+pub struct KnownClaims {
+    known: Mutex<HashMap<String, Known>>,
+    /// Roles that the functions on a shard serve.
+    admitted: Mutex<HashSet<(ShardId, String)>>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -29,13 +33,23 @@ struct Known {
 
 impl KnownClaims {
     fn get(&self, unique: &Unique, table: u32) -> Option<Known> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get(&unique.claims).filter(|known| known.table == table)?;
         (known.complete || known.at.elapsed() < CLAIMS_LOOK_INTERVAL).then_some(*known)
     }
 
+    pub fn is_admitted(&self, shard: ShardId, role: &str) -> bool {
+        let admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.iter().any(|(known, name)| *known == shard && name == role)
+    }
+
+    pub fn note_admitted(&self, shard: ShardId, roles: Vec<String>) {
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.extend(roles.into_iter().map(|role| (shard, role)));
+    }
+
     fn set(&self, unique: &Unique, known: Known) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(unique.claims.clone(), known);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(unique.claims.clone(), known);
     }
 }
 

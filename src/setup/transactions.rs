@@ -8,8 +8,9 @@ use crate::transaction::records::{self, Unready};
 ///
 /// # Errors
 /// The server's.
-pub(super) async fn set_up(client: &Client) -> Result<Option<String>, String> {
+pub(super) async fn set_up(client: &Client, logins: &[String]) -> Result<Option<String>, String> {
     records::create(client).await.map_err(|error| records::describe(&error))?;
+    records::admit(client, logins).await.map_err(|error| records::describe(&error))?;
     match records::make_ready(client, false).await {
         Ok(()) => Ok(None),
         Err(Unready::Disabled) => Ok(Some(

@@ -23,9 +23,19 @@ CREATE TABLE IF NOT EXISTS shardway.txn (
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 GRANT SELECT ON shardway.txn TO PUBLIC;
+CREATE TABLE IF NOT EXISTS shardway.logins (role name PRIMARY KEY);
+CREATE OR REPLACE FUNCTION shardway.only_logins() RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM shardway.logins l WHERE l.role = session_user) THEN
+        RAISE EXCEPTION 'permission denied: role % is not one that Shardway logs in as', session_user
+            USING ERRCODE = '42501', HINT = 'shardway setup lets in the users of its configuration.';
+    END IF;
+END $$;
 CREATE OR REPLACE FUNCTION shardway.txn_note(text, "char", text[]) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM shardway.only_logins();
     IF pg_catalog.pg_current_xact_id_if_assigned() IS NULL THEN
         RETURN false;
     END IF;
@@ -38,6 +48,7 @@ END $$;
 CREATE OR REPLACE FUNCTION shardway.txn_forget(text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM shardway.only_logins();
     -- Only a row of this transaction: it is seen though its inserter is in progress.
     DELETE FROM shardway.txn WHERE gid = $1 AND pg_catalog.pg_xact_status(
         ((pg_catalog.pg_current_xact_id()::text::bigint >> 32 << 32) + xmin::text::bigint)::text::xid8) = 'in progress';
@@ -47,7 +58,9 @@ COMMIT;
 
 const IS_THERE: &str = r#"SELECT pg_catalog.to_regclass('shardway.txn') IS NOT NULL
     AND pg_catalog.to_regprocedure('shardway.txn_note(text,"char",text[])') IS NOT NULL
-    AND pg_catalog.to_regprocedure('shardway.txn_forget(text)') IS NOT NULL"#;
+    AND pg_catalog.to_regprocedure('shardway.txn_forget(text)') IS NOT NULL
+    AND pg_catalog.to_regprocedure('shardway.txn_note(text,"char",text[])')::pg_catalog.regproc::pg_catalog.oid IN (
+        SELECT oid FROM pg_catalog.pg_proc WHERE prosrc LIKE '%only_logins%')"#;
 
 /// Why a server can't take part in a two-phase transaction.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +93,7 @@ pub async fn create(client: &Client) -> Result<(), tokio_postgres::Error> {
     if client.query_one(IS_THERE, &[]).await?.try_get(0)? {
         return Ok(());
     }
+    // Functions of an older Shardway are replaced.
     if let Err(error) = client.batch_execute(CREATE).await {
         let _ = client.batch_execute("ROLLBACK").await;
         return Err(error);
@@ -104,6 +118,22 @@ pub async fn make_ready(client: &Client, creates: bool) -> Result<(), Unready> {
         return Err(Unready::Missing);
     }
     create(client).await.map_err(|error| Unready::Forbidden(describe(&error)))
+}
+
+/// Lets roles in that Shardway logs in as: others can't call the functions. Whoever may not write the list has it from
+/// `shardway setup`.
+///
+/// # Errors
+/// The server's.
+pub async fn admit(client: &Client, logins: &[String]) -> Result<(), tokio_postgres::Error> {
+    const MISSING: &str = "SELECT EXISTS (SELECT FROM pg_catalog.unnest($1::pg_catalog.text[]) u (role) \
+         WHERE NOT EXISTS (SELECT FROM shardway.logins l WHERE l.role::pg_catalog.text = u.role))";
+    if client.query_one(MISSING, &[&logins]).await?.try_get(0)? {
+        const ADD: &str =
+            "INSERT INTO shardway.logins SELECT pg_catalog.unnest($1::pg_catalog.text[]) ON CONFLICT DO NOTHING";
+        client.execute(ADD, &[&logins]).await?;
+    }
+    Ok(())
 }
 
 /// The writer's own row, on the client's connection and in its transaction: answers `t` if the shard was

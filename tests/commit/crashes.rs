@@ -91,6 +91,51 @@ fn a_proxy_that_dies_at_any_point_leaves_nothing_half_done() {
     }
 }
 
+/// Rows that go from shard to shard are there once, before and after, whoever dies in between.
+#[test]
+fn rows_that_move_are_never_lost_or_doubled() {
+    let (_turn, cluster) = (turn(), shared());
+    drop(proxy(cluster));
+    let points = [
+        ("noted", false),
+        ("prepared_some", false),
+        ("prepared", false),
+        ("deciding", true),
+        ("decided", true),
+        ("finished_some", true),
+        ("finished", true),
+    ];
+    for (number, (point, commits)) in (0_i64..).zip(points) {
+        let old = keys(cluster, 50_000 + 1000 * number);
+        // To the next shard, and one that stays.
+        let fresh = keys(cluster, 50_500 + 1000 * number);
+        let new = [fresh[1], fresh[2], old[2] + 100_000];
+        let dying = failing_proxy(cluster, &format!("{point}:kill"));
+        let mut wire = ready(&dying);
+        for (position, key) in old.iter().enumerate() {
+            wire.run(&format!("INSERT INTO moves VALUES ({key}, 'm', {position})"));
+        }
+        let cases: Vec<String> = old.iter().zip(new).map(|(old, new)| format!("WHEN {old} THEN {new}")).collect();
+        let list = old.map(|key| key.to_string()).join(", ");
+        wire.send(&query(&format!(
+            "UPDATE moves SET account = CASE account {} END WHERE account IN ({list})",
+            cases.join(" ")
+        )));
+        assert!(wire.read().is_none(), "{point}: an answer of the dead");
+        let proxy = proxy(cluster);
+        settled(cluster);
+        let mut wire = ready(&proxy);
+        let of = |wire: &mut Wire, keys: [i64; 3]| {
+            let list = keys.map(|key| key.to_string()).join(", ");
+            wire.value(&format!(
+                "SELECT count(*) || ' ' || coalesce(sum(amount), 0) FROM moves WHERE account IN ({list})"
+            ))
+        };
+        let expected = if commits { ["0 0", "3 3"] } else { ["3 3", "0 0"] };
+        assert_eq!([of(&mut wire, old), of(&mut wire, new)], expected, "{point}");
+    }
+}
+
 #[test]
 fn a_lost_answer_is_found_out() {
     let (_turn, cluster) = (turn(), shared());

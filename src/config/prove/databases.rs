@@ -8,7 +8,7 @@ use super::node::node;
 use super::values::{choice, count, duration, limits, name_fits};
 use super::{buckets, tables};
 use crate::config::defaults::{
-    AUTO_SETUP, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, PATRONI_INTERVAL, RECOVERY_INTERVAL,
+    AUTO_SETUP, COMMIT_TIMEOUT, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, PATRONI_INTERVAL, RECOVERY_INTERVAL,
 };
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawShard};
@@ -114,6 +114,7 @@ fn database(
         gather_rows_max: bound("max_gathered_rows", raw.max_gathered_rows.as_ref(), GATHER_ROWS_MAX, notes),
         gather_bytes_max: bound("max_gathered_bytes", raw.max_gathered_bytes.as_ref(), GATHER_BYTES_MAX, notes),
         recovery_interval: duration("recovery_interval", raw.recovery_interval.as_ref(), RECOVERY_INTERVAL, notes),
+        commit_timeout: duration("commit_timeout", raw.commit_timeout.as_ref(), COMMIT_TIMEOUT, notes),
     }
 }
 

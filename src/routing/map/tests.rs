@@ -35,6 +35,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         gather_bytes_max: 1,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
+        commit_timeout: std::time::Duration::from_secs(60),
         max_replica_lag: None,
         replication: crate::config::ReplicationConfig::USUAL,
     }

@@ -145,14 +145,14 @@ async fn stays(
     mut before: Held,
 ) -> Result<Option<Held>, String> {
     for _ in 0..CLAIMS_RECHECKS {
-        tokio::time::sleep(CLAIMS_RECHECK / 5).await;
+        crate::net::timer::sleep(CLAIMS_RECHECK / 5).await;
         let now = held(place, unique, values).await?;
         if wrong(place, types, values, &now).is_none() {
             return Ok(None);
         }
         if now == before {
             // Twice the same: a transaction between its two commits would have ended.
-            tokio::time::sleep(CLAIMS_RECHECK).await;
+            crate::net::timer::sleep(CLAIMS_RECHECK).await;
             let again = held(place, unique, values).await?;
             if again == now {
                 return Ok(Some(now));

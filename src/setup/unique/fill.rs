@@ -51,7 +51,7 @@ async fn attach(place: &Place<'_>, unique: &Unique) -> Result<(), String> {
             }
             Err(_) => tries += 1,
         }
-        tokio::time::sleep(BACKFILL_RETRY).await;
+        crate::net::timer::sleep(BACKFILL_RETRY).await;
     }
 }
 
@@ -112,7 +112,7 @@ async fn claim(
                 tries += 1;
             }
         }
-        tokio::time::sleep(BACKFILL_RETRY + Duration::from_millis(tries * 10)).await;
+        crate::net::timer::sleep(BACKFILL_RETRY + Duration::from_millis(tries * 10)).await;
     }
 }
 
