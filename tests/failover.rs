@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use load::{Load, READERS, becomes, connect, insert_on, metric, read_on};
+use load::{Load, READERS, StopsAtEnd, becomes, connect, insert_on, metric, read_on};
 use shardway::devcluster::{Cluster, Server};
 use support::{Proxy, Shards, free_port};
 use wire::Client;
@@ -180,8 +180,8 @@ fn under_load(cluster: &Cluster, proxy: &Proxy, seen: &Seen, act: impl FnOnce())
                 }
             });
         }
+        let _stop = StopsAtEnd(&seen.stop);
         act();
-        seen.stop.store(true, Ordering::SeqCst);
     });
 }
 
@@ -326,6 +326,7 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
     // A replica dies under reads.
     let reads = Load::default();
     std::thread::scope(|scope| {
+        let _stop = StopsAtEnd(&reads.stop);
         for number in 0..READERS {
             let (reads, cluster, proxy) = (&reads, &cluster, &proxy);
             scope.spawn(move || read_on(reads, &mut connect(cluster, proxy, "shop"), number));
@@ -338,7 +339,6 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
         becomes("it is read again", || shown(&mut ops, second).1 == "up");
         second.stop(shardway::devcluster::StopMode::Fast).expect("it runs");
         reads.goes_on(300);
-        reads.stop.store(true, Ordering::SeqCst);
     });
     reads.has_no_failure(&proxy);
     let read = metric(pages, "shardway_reruns_total{database=\"shop\",kind=\"read\"}");
@@ -347,6 +347,7 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
     // The primary is shut down, and the replica promoted, under writes and reads.
     let (writes, next, done) = (Load::default(), AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
     std::thread::scope(|scope| {
+        let _stop = StopsAtEnd(&writes.stop);
         for number in 0..6 {
             let (writes, next, done, cluster, proxy) = (&writes, &next, &done, &cluster, &proxy);
             scope.spawn(move || insert_on(writes, &mut connect(cluster, proxy, "shop"), number, next, done));
@@ -363,7 +364,6 @@ fn planned_switchovers_and_dead_replicas_cost_no_client_an_error() {
         sql(old, "SELECT pg_promote(true, 60)");
         ops.rows("RESUME shop.a");
         writes.goes_on(300);
-        writes.stop.store(true, Ordering::SeqCst);
     });
     writes.has_no_failure(&proxy);
     let written = metric(pages, "shardway_reruns_total{database=\"shop\",kind=\"write\"}");

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use ensemble::Ensemble;
-use load::{Load, becomes, connect, insert_on};
+use load::{Load, StopsAtEnd, becomes, connect, insert_on};
 use shardway::devcluster::Cluster;
 use support::{Proxy, Shards};
 use wire::Client;
@@ -55,8 +55,8 @@ fn under_load(cluster: &Cluster, proxy: &Proxy, writes: &Writes, act: impl FnOnc
                 insert_on(&writes.load, &mut client, number, &writes.next, &writes.done);
             });
         }
+        let _stop = StopsAtEnd(&writes.load.stop);
         act();
-        writes.load.stop.store(true, Ordering::SeqCst);
     });
 }
 

@@ -31,6 +31,8 @@ pub struct Lead {
     wanted: watch::Sender<()>,
     /// A look was wanted since the last one.
     asked: AtomicBool,
+    /// A reload has put another in its place: whoever waits here waits for what won't come.
+    is_replaced: AtomicBool,
 }
 
 /// How statements wait while nobody leads.
@@ -91,7 +93,18 @@ impl Lead {
             terms,
             wanted,
             asked: AtomicBool::new(false),
+            is_replaced: AtomicBool::new(false),
         }
+    }
+
+    /// Nobody waits here any more: see [`Self::is_replaced`].
+    pub fn replace(&self) {
+        self.is_replaced.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Ordering::Acquire)
     }
 
     pub fn nodes(&self) -> &[Arc<Node>] {
@@ -256,9 +269,12 @@ impl Lead {
             let mut state = self.state();
             state.problem = None;
             state.is_known = true;
-            state.is_paused = before.is_paused();
             self.found.store(position, Ordering::Release);
-            self.at.store(if state.is_paused { NOBODY } else { position }, Ordering::Release);
+            self.at.store(position, Ordering::Release);
+        }
+        // Whatever its nodes are now: it is for an operator to say that it goes on.
+        if before.is_paused() {
+            self.pause();
         }
     }
 

@@ -1,8 +1,11 @@
 //! A statement whose server was lost before the client was told anything is run again, once, where that can't be seen: a
-//! read on another node, and a write that its server has not run because it was shutting down. In: the client's own
-//! bytes, kept on databases with replicas only, for clients in no transaction. Out: the same bytes again.
+//! read on another node, and a write that its server has not run because it was shutting down. One that has waited, for a
+//! primary or for RESUME, is planned anew if its tables or the configuration have changed meanwhile. In: the client's own
+//! bytes, kept where there are replicas or something is waited for, for clients in no transaction. Out: the same bytes
+//! again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::turn::Session;
 use crate::execute::{Outcome, RelayError};
@@ -14,8 +17,8 @@ use crate::protocol::frontend::{Bind, Parse, tag};
 use crate::protocol::{backend, frontend};
 use crate::sql::Command;
 use crate::sql::command::Verb;
-use crate::types::ShardId;
-use crate::types::limits::{AGAIN_BYTES_MAX, AGAIN_MESSAGES_MAX, FRAME_BYTES_MAX};
+use crate::types::limits::{AGAIN_BYTES_MAX, AGAIN_MESSAGES_MAX, FRAME_BYTES_MAX, REPLANS_MAX};
+use crate::types::{ClientError, ShardId, SqlState};
 
 #[derive(Debug, Default)]
 pub(super) struct Again {
@@ -27,6 +30,12 @@ pub(super) struct Again {
     /// Nothing in it runs: statements are parsed and described only.
     only_looks: bool,
     lost: Option<Lost>,
+    /// It has waited, and nothing of it has run; what it was planned by has changed.
+    replans: bool,
+    /// What it was planned by, once it was.
+    generation: Option<u64>,
+    /// How often it was planned anew.
+    rounds: u32,
     /// It runs for the second time.
     pub tried: bool,
 }
@@ -70,9 +79,16 @@ impl Session {
         }
     }
 
+    /// Whether there is anything that might begin again, or be forgotten.
+    #[inline]
+    pub(super) fn keeps_request(&self) -> bool {
+        !self.again.frames.is_empty() || self.again.tried || self.again.rounds > 0
+    }
+
     /// Keeps a request that goes the long way.
     pub(super) fn keep_request(&mut self, header: Header) {
-        if !self.database.has_replicas() || self.again.tried || !self.is_free() {
+        let may_be_needed = self.database.has_replicas() || self.database.may_hold();
+        if !may_be_needed || self.again.tried || !self.is_free() {
             return;
         }
         match header.tag {
@@ -95,7 +111,8 @@ impl Session {
     fn keep(&mut self, len: usize, kind: Kind) {
         let frames = self.client.inbound.get(..len).unwrap_or_default().to_vec();
         let (sent, outbound) = (self.client.sent, self.client.outbound.len());
-        self.again = Again { frames, sent, outbound, kind, only_looks: false, lost: None, tried: false };
+        let rounds = self.again.rounds;
+        self.again = Again { frames, sent, outbound, kind, rounds, ..Again::default() };
     }
 
     /// A statement of the request is about to run.
@@ -103,6 +120,7 @@ impl Session {
         if self.again.frames.is_empty() || self.again.only_looks {
             return;
         }
+        self.again.generation = Some(self.generation());
         let ordinary = |verb: Verb| matches!(verb, Verb::Select | Verb::Insert | Verb::Update | Verb::Delete);
         let kind = match &*template.statements {
             [only] if matches!(only.command, Command::Ordinary(verb) if ordinary(verb)) => match only.access {
@@ -159,14 +177,46 @@ impl Session {
         }
     }
 
+    /// Asked before anything of a statement goes to a server where none is held; `waited`: for a primary, or for RESUME. The
+    /// error: it isn't to run as it was planned. It is planned anew after it, or the client is told.
+    ///
+    /// # Errors
+    /// When what it was planned by isn't what there is.
+    pub(super) fn still_holds(&mut self, waited: bool) -> Result<(), ClientError> {
+        let successor = self.newest_database();
+        let kept = !self.again.frames.is_empty() && self.again.rounds < REPLANS_MAX;
+        let is_old = |planned| planned != self.generation() || self.database.planner.stale.load(Ordering::Acquire);
+        let has_changed = kept && waited && self.again.generation.is_some_and(is_old);
+        if successor.is_none() && !has_changed {
+            return Ok(());
+        }
+        let told = self.client.outbound.get(self.again.outbound..).unwrap_or_default();
+        if kept && self.client.sent == self.again.sent && !completes(told) {
+            self.again.replans = true;
+        } else if !waited || !successor.is_some_and(|successor| self.database.places_otherwise(&successor)) {
+            // As a statement that was begun just before.
+            return Ok(());
+        }
+        let text = "the configuration was changed before the statement began";
+        Err(ClientError::new(SqlState::CANNOT_CONNECT_NOW, text).hint("Nothing was done; try again."))
+    }
+
     /// The request was answered. True: not to the client, it is at the front of the buffer again.
     pub(super) async fn begins_again(&mut self) -> bool {
         let again = std::mem::take(&mut self.again);
-        let Some(lost) = again.lost else { return false };
+        if again.replans {
+            self.explaining = None;
+        }
+        if again.replans && self.client.sent == again.sent && self.is_free() {
+            self.hear_again(&again);
+            self.again.rounds = again.rounds + 1;
+            return true;
+        }
+        let Some(lost) = &again.lost else { return false };
         if self.client.sent != again.sent || !self.is_free() {
             return false;
         }
-        if again.kind == Kind::Write && !self.has_left(&lost).await {
+        if again.kind == Kind::Write && !self.has_left(lost).await {
             return false;
         }
         if let Some(node) = &lost.leaves {
@@ -175,6 +225,13 @@ impl Session {
         }
         tracing::info!(user = %self.user, shard = self.shard_name(lost.shard), "a statement whose server was lost runs again");
         self.database.figures.reruns.add(if again.kind == Kind::Write { "write" } else { "read" });
+        self.hear_again(&again);
+        self.again.tried = true;
+        true
+    }
+
+    /// At the front of the client's buffer, as if it had just come.
+    fn hear_again(&mut self, again: &Again) {
         // It is parsed again, too.
         if let Some(turn) = WholeTurn::of(&again.frames) {
             for name in turn.names(&again.frames) {
@@ -183,8 +240,6 @@ impl Session {
         }
         self.client.outbound.truncate(again.outbound);
         self.client.inbound.replace_front(0, &again.frames);
-        self.again.tried = true;
-        true
     }
 
     /// Whether the primary goes away: then it lets nobody in any more before it ends what runs. An administrator may have

@@ -202,7 +202,19 @@ impl Database {
     pub fn succeed(&self, successor: Arc<Database>) {
         self.successor.store(Some(successor));
         self.is_replaced.store(true, Ordering::Release);
+        self.shards.iter().for_each(|lead| lead.replace());
         self.shed();
+    }
+
+    /// Whether a statement may have to wait for a primary, or for RESUME.
+    pub fn may_hold(&self) -> bool {
+        self.gate.is_paused() || self.shards.iter().any(|lead| lead.at().is_none() || lead.node().may_be_down())
+    }
+
+    /// Whether rows may be elsewhere by that configuration of the same database.
+    pub fn places_otherwise(&self, other: &Self) -> bool {
+        let same = |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") == format!("{b:?}");
+        !(same(&self.config.shards, &other.config.shards) && same(&self.config.tables, &other.config.tables))
     }
 
     /// Closes the connections that nobody uses: a database that was replaced is still there for those in a

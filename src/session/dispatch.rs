@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::database::Database;
 use super::effects::Change;
 use super::turn::{Session, SessionEnd, ends_session};
 use super::user_pools::Want;
@@ -67,14 +68,21 @@ impl Session {
         if self.transaction.lease_mut(shard).is_none() {
             let want = self.want(shard, access);
             let access = if want == Want::PRIMARY { Access::Write } else { access };
+            let mut waits = self.database.lead(shard).at().is_none();
             if self.database.gate.is_paused() && self.transaction.held().is_empty() {
                 self.await_resume().await?;
+                self.still_holds(true)?;
+                waits = true;
             }
             let lease = match self.take_reserved(shard, access) {
                 Some(reserved) => reserved?,
                 None => {
                     self.notes.client().wait();
-                    let lease = self.await_lease(shard, want).await?;
+                    let lease = self.await_lease(shard, want).await;
+                    if self.transaction.held().is_empty() {
+                        self.still_holds(waits || lease.is_err())?;
+                    }
+                    let lease = lease?;
                     self.notes.waited(lease.waited);
                     lease
                 }
@@ -422,14 +430,20 @@ impl Session {
         if !self.transaction.held().is_empty() || self.transaction.status() != Status::Idle {
             return;
         }
-        let Some(mut successor) = self.database.successor() else { return };
-        while let Some(next) = successor.successor() {
-            successor = next;
-        }
+        let Some(successor) = self.newest_database() else { return };
         if let Some(pools) = successor.pools_of(&self.user) {
             self.pools = pools;
             std::mem::replace(&mut self.database, successor).shed();
         }
+    }
+
+    /// The database as it is configured now, if that isn't the one that the client uses, and it still may.
+    pub(super) fn newest_database(&self) -> Option<Arc<Database>> {
+        let mut successor = self.database.successor()?;
+        while let Some(next) = successor.successor() {
+            successor = next;
+        }
+        successor.pools_of(&self.user).is_some().then_some(successor)
     }
 
     /// The client is gone: cleans what it held, without making anyone wait for it.

@@ -212,6 +212,11 @@ impl Session {
                     }
                 }
                 None => {
+                    if self.database.successor().is_some() {
+                        // It was waited for a connection of what a reload has replaced.
+                        self.reserved = None;
+                        self.follow_reload();
+                    }
                     self.keep_request(header);
                     let ended = Box::pin(self.turn(header)).await;
                     self.reserved = None;
@@ -221,7 +226,7 @@ impl Session {
             if let Err(end) = ended {
                 return end;
             }
-            if self.database.has_replicas() && Box::pin(self.begins_again()).await {
+            if self.keeps_request() && Box::pin(self.begins_again()).await {
                 continue;
             }
             if let Err(end) = self.flush().await {

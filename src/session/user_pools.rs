@@ -125,6 +125,9 @@ impl ShardPools {
             if let Some(error) = self.torn() {
                 return Err(error);
             }
+            if self.lead.is_replaced() {
+                return Err(failed);
+            }
             if let Some(primary) = self.primary() {
                 match primary.lease().await {
                     Err(error @ LeaseError::Unreachable { may_pass: true, .. }) => failed = error,

@@ -295,6 +295,9 @@ pub const RETURN_WITHIN: Duration = Duration::from_secs(5);
 /// Looks in a row that find nobody before a replica isn't read any more.
 pub const NODE_LOOKS_MISSED_MAX: u32 = 3;
 
+/// How often a statement that waits is planned anew, in a database whose tables change all the time.
+pub const REPLANS_MAX: u32 = 8;
+
 /// Bytes and messages of a request that are kept, to be run again if its server is lost.
 pub const AGAIN_BYTES_MAX: usize = 64 << 10;
 /// See [`AGAIN_BYTES_MAX`].

@@ -26,6 +26,15 @@ pub fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Ends those who look at the flag, also when a test panics: a scope waits for its threads.
+pub struct StopsAtEnd<'f>(pub &'f AtomicBool);
+
+impl Drop for StopsAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// What clients of one kind saw.
 #[derive(Default)]
 pub struct Load {
