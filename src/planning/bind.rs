@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::evaluate::{Call, Claimed};
 use super::gather::{self, Gather, Source};
 use super::merge::Amounts;
-use super::plan::{Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
+use super::plan::{Definition, Plan, Pull, Refusal, RowsByShard, Step, Way, Why};
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
@@ -329,7 +329,7 @@ impl Binding<'_> {
 
     fn gather(&self, gather: &Arc<Gather>, reached_by: &[Vec<ShardId>]) -> Plan {
         let home = self.template.map.home();
-        let pull = |table: &gather::Table| match &table.source {
+        let shards = |table: &gather::Table| match &table.source {
             Source::Home | Source::Any => vec![home],
             Source::Shards(uses) => {
                 let mut shards: Vec<ShardId> =
@@ -339,6 +339,7 @@ impl Binding<'_> {
                 shards
             }
         };
+        let pull = |table: &gather::Table| Pull { shards: shards(table), condition: table.condition(&self.call) };
         Plan::Gather { pulls: gather.tables.iter().map(pull).collect(), gather: Arc::clone(gather) }
     }
 

@@ -131,11 +131,13 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
             format!("shards {} ({})", names.join(", "), merge.shown)
         }
         Plan::Gather { gather, pulls } => {
-            let pull = |(table, shards): (&super::gather::Table, &Vec<ShardId>)| {
-                let names: Vec<&str> = shards.iter().map(|shard| map.shard_name(*shard)).collect();
+            let pull = |(table, pull): (&super::gather::Table, &super::plan::Pull)| {
+                let names: Vec<&str> = pull.shards.iter().map(|shard| map.shard_name(*shard)).collect();
                 let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
                 let from = if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") };
-                format!("{} ({}) from {from}", table.display, columns.join(", "))
+                let only = if pull.condition.is_empty() { "" } else { " where " };
+                let condition = pull.condition.replace("OPERATOR(pg_catalog.=)", "=");
+                format!("{} ({}) from {from}{only}{condition}", table.display, columns.join(", "))
             };
             let pulls: Vec<String> = gather.tables.iter().zip(pulls).map(pull).collect();
             format!("gather {}", pulls.join("; "))

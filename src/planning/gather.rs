@@ -7,6 +7,7 @@
 mod collected;
 mod columns;
 mod moments;
+mod pushed;
 mod text;
 mod unparsed;
 
@@ -70,6 +71,8 @@ pub struct Table {
     /// Empty where it isn't among the columns.
     pub primary_key: Vec<String>,
     pub source: Source,
+    /// What those of its rows pass that matter, as far as that can be asked where they are.
+    pub conditions: Vec<pushed::Condition>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -135,6 +138,13 @@ pub fn plan(
             let Some(found) = found else { continue };
             let node = keys.nodes.iter().position(|node| node.place.scope == scope && node.place.relation == relation);
             collected.add(found, node, scene, |known| columns::of(text, statement, known))?;
+            if found.view.is_none() && pushed::uses(locations, found) == 1 {
+                let known = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
+                let table = collected.tables.iter_mut().find(|table| table.is(&found.schema, &found.name));
+                if let (Some(known), Some(table)) = (known, table) {
+                    table.conditions = pushed::of(statement, (scope, relation), known);
+                }
+            }
         }
     }
     if text::has_only(text) && collected.tables.iter().any(|table| has_parts(scene, table)) {
@@ -241,6 +251,15 @@ impl Called {
 }
 
 impl Table {
+    fn is(&self, schema: &str, name: &str) -> bool {
+        self.schema == schema && self.name == name
+    }
+
+    /// Which of its rows are gathered in this call, as SQL; empty: all.
+    pub fn condition(&self, call: &super::evaluate::Call<'_>) -> String {
+        pushed::sql(&self.conditions, call)
+    }
+
     fn of(
         found: &super::tables::Found,
         known: &Relation,
@@ -256,6 +275,7 @@ impl Table {
             columns,
             primary_key,
             source,
+            conditions: Vec::new(),
         }
     }
 }

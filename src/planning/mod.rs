@@ -40,7 +40,7 @@ mod tests;
 pub use cache::TemplateCache;
 pub use evaluate::Claimed;
 pub use ids::Filling;
-pub use plan::{Absent, Access, Definition, Plan, Refusal, RowsByShard, Step, Way, Why};
+pub use plan::{Absent, Access, Definition, Plan, Pull, Refusal, RowsByShard, Step, Way, Why};
 pub use record::{record_differences, record_of};
 pub use route::show as show_key;
 pub use scene::{Hint, Names, Scene};

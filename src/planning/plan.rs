@@ -25,8 +25,8 @@ pub enum Plan {
     /// PostgreSQL answers it on the scratch database, on rows that are gathered from the shards.
     Gather {
         gather: Arc<Gather>,
-        /// The shards that each of its tables is read from; none: no row of it can matter.
-        pulls: Vec<Vec<ShardId>>,
+        /// Of each of its tables.
+        pulls: Vec<Pull>,
     },
     /// Definitions that every shard must have alike.
     Definition(Definition),
@@ -41,13 +41,22 @@ pub enum Plan {
     /// The same on every shard, in one transaction: its copies of a reference table. The answer is the home shard's.
     WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
     /// The rows of a query are made on the scratch database and go each to its shard; what its tables are read from.
-    Transfer { transfer: Arc<super::transfer::Transfer>, pulls: Vec<Vec<ShardId>> },
+    Transfer { transfer: Arc<super::transfer::Transfer>, pulls: Vec<Pull> },
     /// COPY FROM STDIN: each row goes to its shard, or to all.
     CopyIn(Arc<super::copy::CopyTarget>),
     /// Statements of one Query that don't all go to one shard: each is planned by itself, in one transaction.
     Batch,
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
+}
+
+/// What is read of one table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pull {
+    /// None: no row of it can matter.
+    pub shards: Vec<ShardId>,
+    /// SQL for the rows that are wanted; empty: all of them.
+    pub condition: String,
 }
 
 /// A text with at least one statement that runs on every shard.
@@ -98,7 +107,7 @@ impl Plan {
             Self::Scatter { shards } => (Strategy::Scatter, shards.as_slice().len()),
             Self::Merge { shards, .. } => (Strategy::Merge, shards.as_slice().len()),
             Self::Gather { pulls, .. } => {
-                let mut shards: Vec<ShardId> = pulls.iter().flatten().copied().collect();
+                let mut shards: Vec<ShardId> = pulls.iter().flat_map(|pull| &pull.shards).copied().collect();
                 shards.sort_unstable();
                 shards.dedup();
                 (Strategy::Gather, shards.len())

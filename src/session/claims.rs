@@ -388,7 +388,7 @@ impl Session {
 
 /// If a plan needs several shards.
 fn spreads(plan: &Plan) -> bool {
-    let several = |pulls: &[Vec<ShardId>]| pulls.iter().any(|shards| shards.len() > 1);
+    let several = |pulls: &[crate::planning::Pull]| pulls.iter().any(|pull| pull.shards.len() > 1);
     match plan {
         Plan::Scatter { shards } | Plan::Merge { shards, .. } | Plan::WriteAll { shards, .. } => {
             shards.as_slice().len() > 1

@@ -34,7 +34,7 @@ use crate::types::{ClientError, ShardId, SqlState};
 /// A statement to be answered so, and its text.
 pub(super) struct Gathering<'a> {
     pub gather: &'a Gather,
-    pub pulls: &'a [Vec<ShardId>],
+    pub pulls: &'a [crate::planning::Pull],
     pub spliced: Spliced,
     /// As the client sent it, for a server that has the tables.
     pub original: Bytes,
@@ -57,7 +57,7 @@ pub(super) struct Gathering<'a> {
 impl<'a> Gathering<'a> {
     pub(super) fn new(
         gather: &'a Gather,
-        pulls: &'a [Vec<ShardId>],
+        pulls: &'a [crate::planning::Pull],
         spliced: Spliced,
         (original, types): (Bytes, Bytes),
         template: &Template,
@@ -236,7 +236,8 @@ impl Session {
         if names.is_empty() {
             return Ok(());
         }
-        let first = gathering.pulls.iter().flatten().next().copied().unwrap_or(self.database.config.home);
+        let first =
+            gathering.pulls.iter().flat_map(|pull| &pull.shards).next().copied().unwrap_or(self.database.config.home);
         let moment = match self.moment(first).await {
             Ok(moment) => moment,
             Err(undone) => return Err(self.undone_gather(undone).await),

@@ -34,7 +34,7 @@ impl Session {
     pub(super) async fn transfer(
         &mut self,
         transfer: &Transfer,
-        pulls: &[Vec<ShardId>],
+        pulls: &[crate::planning::Pull],
         template: &Template,
         sql: &Bytes,
         bind: Option<(&Bound, Until)>,
@@ -88,7 +88,7 @@ impl Session {
         &mut self,
         transfer: &Transfer,
         made: &Made,
-        pulls: &[Vec<ShardId>],
+        pulls: &[crate::planning::Pull],
         template: &Template,
         (sql, bind): (&Bytes, Option<(&Bound, Until)>),
     ) -> Result<Told, Undone> {

@@ -19,7 +19,7 @@ impl Session {
         scratch: ShardId,
         access: Access,
     ) -> Result<(), Failure> {
-        let mut shards: Vec<ShardId> = gathering.pulls.iter().flatten().copied().collect();
+        let mut shards: Vec<ShardId> = gathering.pulls.iter().flat_map(|pull| &pull.shards).copied().collect();
         shards.sort_unstable();
         shards.dedup();
         let agreed = self.reads_atomic && shards.len() > 1 && self.agree().await?;
@@ -36,11 +36,11 @@ impl Session {
         let mut plans: Vec<(ShardId, usize, Vec<usize>)> = Vec::new();
         for (shard, expects) in &waiting {
             let tables: Vec<usize> = (0..gathering.pulls.len())
-                .filter(|table| gathering.pulls.get(*table).is_some_and(|from| from.contains(shard)))
+                .filter(|table| gathering.pulls.get(*table).is_some_and(|pull| pull.shards.contains(shard)))
                 .collect();
             let lease = self.transaction.lease_mut(*shard).expect("reached above");
             let own_block = !in_block && lease.status == Status::Idle;
-            let sql = copy_out(gathering.gather, &tables, own_block, recodes);
+            let sql = copy_out((gathering.gather, gathering.pulls), &tables, own_block, recodes);
             encode::query(&mut lease.framed.outbound, sql.as_bytes());
             lease.unanswered += 1;
             lease.unnamed = None;

@@ -1,5 +1,6 @@
 //! The proxy's own statements of a gather: tables on the scratch database, and the COPYs between it and the shards.
 
+use crate::planning::Pull;
 use crate::planning::gather::{Gather, Table};
 
 pub(super) fn create(table: &Table, with_key: bool) -> String {
@@ -39,13 +40,19 @@ pub(super) fn analyze(table: &Table) -> String {
 
 /// The rows of all these tables, as one query string: in one transaction, and of one moment where it isn't the
 /// client's.
-pub(super) fn copy_out(gather: &Gather, tables: &[usize], own_block: bool, recodes: bool) -> String {
+pub(super) fn copy_out(
+    (gather, pulls): (&Gather, &[Pull]),
+    tables: &[usize],
+    own_block: bool,
+    recodes: bool,
+) -> String {
     let copies: Vec<String> = tables
         .iter()
-        .filter_map(|table| gather.tables.get(*table))
-        .map(|table| {
+        .filter_map(|table| gather.tables.get(*table).zip(pulls.get(*table)))
+        .map(|(table, pull)| {
             let from = format!("{}.{}", quote(&table.schema), quote(&table.name));
-            format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", columns(table))
+            let only = if pull.condition.is_empty() { "" } else { " WHERE " };
+            format!("COPY (SELECT {} FROM {from}{only}{}) TO STDOUT (FORMAT binary)", columns(table), pull.condition)
         })
         .collect();
     let several = copies.len() > 1;
