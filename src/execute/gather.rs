@@ -7,8 +7,8 @@
 mod pull;
 mod source;
 
-pub use pull::{Limits, Pull, Pulled, pull};
-pub use source::Source;
+pub use pull::{Filled, Limits, Pull, Pulled, pull};
+pub use source::{Amount, Source};
 
 use super::replies::{ClientFrame, without_fatal};
 use crate::pool::{Backend, Condition};

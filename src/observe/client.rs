@@ -34,6 +34,55 @@ pub struct Client {
     statement: AtomicU64,
     strategy: AtomicU8,
     shards: AtomicU32,
+    pub gathering: Gathering,
+}
+
+/// How far the rows of a gather have come. Its session writes it with plain stores.
+#[derive(Debug, Default)]
+pub struct Gathering {
+    /// 0: none is under way.
+    tables: AtomicU32,
+    /// How many tables have all their rows.
+    filled: AtomicU32,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// The same, read at one time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gathered {
+    pub tables: u32,
+    pub filled: u32,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+impl Gathering {
+    pub fn begin(&self, tables: usize) {
+        self.advance(0, 0, 0);
+        self.tables.store(u32::try_from(tables).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub fn advance(&self, filled: usize, rows: u64, bytes: u64) {
+        self.filled.store(u32::try_from(filled).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.rows.store(rows, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.tables.store(0, Ordering::Relaxed);
+    }
+
+    /// `None`: no gather is under way.
+    pub fn read(&self) -> Option<Gathered> {
+        let gathered = Gathered {
+            tables: self.tables.load(Ordering::Relaxed),
+            filled: self.filled.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        };
+        (gathered.tables > 0).then_some(gathered)
+    }
 }
 
 /// What a client does at the moment.
@@ -83,6 +132,7 @@ impl Client {
             statement: AtomicU64::new(0),
             strategy: AtomicU8::new(Strategy::Session as u8),
             shards: AtomicU32::new(0),
+            gathering: Gathering::default(),
         }
     }
 

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-pub use client::{Client, Clients, Doing, Entered, Introduction};
+pub use client::{Client, Clients, Doing, Entered, Gathering, Introduction};
 pub use database::{DatabaseFigures, NodeFigures, NodeTotal, Total};
 pub use histogram::{BOUNDS_MICROS, Histogram, Reading, Took};
 pub use labels::{Kind, Phase, Pin, Strategy};

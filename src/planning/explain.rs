@@ -71,7 +71,12 @@ fn scene(
     let map = ShardMap::new(database, key_type)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let safe: BTreeSet<String> = database.safe_functions.iter().cloned().collect();
-    Ok(Scene { map: Arc::new(map), catalog: catalog.map(Arc::new), safe_functions: Arc::new(safe) })
+    Ok(Scene {
+        map: Arc::new(map),
+        catalog: catalog.map(Arc::new),
+        safe_functions: Arc::new(safe),
+        views: Arc::default(),
+    })
 }
 
 /// The type of a key that the file doesn't give, by the values that it places; a server would say it.

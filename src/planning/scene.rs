@@ -8,6 +8,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::functions::Functions;
+use super::views::LookedAt;
 use crate::catalog::Catalog;
 use crate::config::ReadPolicy;
 use crate::routing::ShardMap;
@@ -20,6 +21,8 @@ pub struct Scene {
     pub catalog: Option<Arc<Catalog>>,
     /// User-defined functions that read no table, by name or `schema.name`.
     pub safe_functions: Arc<BTreeSet<String>>,
+    /// Views that statements have named so far.
+    pub views: Arc<LookedAt>,
 }
 
 impl Scene {

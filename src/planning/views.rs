@@ -2,7 +2,8 @@
 //! a sharded table, if each row of the view comes from rows of one key, which it has as a column; else what it is
 //! made of, for a gather.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::build;
 use super::gather::{self, Base};
@@ -18,6 +19,12 @@ use crate::routing::Sharded;
 use crate::sql::LexOptions;
 use crate::sql::parse;
 use crate::sql::statement::{Kind, Source, Statement};
+
+/// The views of a scene that were understood, so that each is read once and not for each statement that names it.
+#[derive(Debug, Default)]
+pub struct LookedAt {
+    known: Mutex<HashMap<(String, String, String), (Location, Arc<View>)>>,
+}
 
 /// Views within views that are followed; PostgreSQL allows no cycle.
 const NESTED_MAX: usize = 16;
@@ -37,6 +44,18 @@ pub struct View {
 
 /// Where the view's rows are, and what it is made of; `None`: it isn't understood.
 pub fn look(scene: &Scene, relation: &Relation, refusal: Refusal, depth: usize) -> Option<(Location, Arc<View>)> {
+    // The refusal calls the view as the statement does.
+    let name = (relation.schema.clone(), relation.name.clone(), refusal.message.clone());
+    let known = || scene.views.known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((location, view)) = known().get(&name) {
+        return Some((location.clone(), Arc::clone(view)));
+    }
+    let (location, view) = read(scene, relation, refusal, depth)?;
+    known().insert(name, (location.clone(), Arc::clone(&view)));
+    Some((location, view))
+}
+
+fn read(scene: &Scene, relation: &Relation, refusal: Refusal, depth: usize) -> Option<(Location, Arc<View>)> {
     let depth = depth.checked_add(1).filter(|depth| *depth <= NESTED_MAX)?;
     let definition = relation.definition.as_deref().filter(|_| relation.kind == RelationKind::View)?;
     let definition = definition.trim_end().trim_end_matches(';');

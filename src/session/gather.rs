@@ -188,6 +188,7 @@ impl Session {
         let attached = self.attach_scratch().await?;
         check_definitions(gathering.gather, &attached)?;
         let (scratch, columns) = self.open_scratch(gathering, &attached, access).await?;
+        self.explain_pulls(gathering);
         let filled = if gathering.reads { self.fill(gathering, scratch, access).await } else { Ok(()) };
         match filled {
             Ok(()) => Ok(Gathered { scratch, columns, attached }),
@@ -195,6 +196,7 @@ impl Session {
                 if let Some(mut lease) = self.transaction.remove(scratch) {
                     lease.condition = Condition::Broken;
                 }
+                self.notes.client().gathering.end();
                 Err(failure)
             }
         }
@@ -269,6 +271,19 @@ impl Session {
                 Ok(()) => Failure::Told,
                 Err(end) => Failure::End(end),
             },
+        }
+    }
+
+    /// What EXPLAIN says that the shards are asked.
+    fn explain_pulls(&mut self, gathering: &Gathering<'_>) {
+        if self.explaining.is_some() {
+            for (position, pull) in gathering.pulls.iter().enumerate().filter(|(_, pull)| !pull.shards.is_empty()) {
+                let asked = sql::copy_out((gathering.gather, gathering.pulls), &[position], false, false);
+                let names: Vec<String> = pull.shards.iter().map(|shard| self.shard_name(*shard).to_owned()).collect();
+                let what = if names.len() > 1 { "shards" } else { "shard" };
+                let what = format!("{what} {} asked", names.join(", "));
+                self.explain_further(&what, asked.as_bytes());
+            }
         }
     }
 
@@ -463,6 +478,7 @@ impl Session {
         if free.is_empty() {
             return;
         }
+        self.notes.client().gathering.end();
         // No cancel may reach the connection once it is another client's.
         self.cancel.clear().await;
         for number in free {

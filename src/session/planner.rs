@@ -102,7 +102,8 @@ impl Planner {
 
     fn enter(&self, map: ShardMap, catalog: Option<Arc<Catalog>>) {
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
-        let scene = Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions) };
+        let scene =
+            Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions), views: Arc::default() };
         self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::default() })));
         self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
@@ -304,8 +305,12 @@ impl Planner {
         let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
         let map = ShardMap::new(&self.placed(), &key_type).ok()?;
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
-        let scene =
-            Scene { map: Arc::new(map), catalog: Some(Arc::new(catalog)), safe_functions: Arc::new(safe_functions) };
+        let scene = Scene {
+            map: Arc::new(map),
+            catalog: Some(Arc::new(catalog)),
+            safe_functions: Arc::new(safe_functions),
+            views: Arc::default(),
+        };
         Some(Within {
             current: Arc::new(Current { scene, templates: TemplateCache::default() }),
             generation: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed),

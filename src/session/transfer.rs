@@ -137,6 +137,7 @@ impl Session {
     }
 
     fn drop_scratch(&mut self, scratch: ShardId) {
+        self.notes.client().gathering.end();
         if let Some(mut lease) = self.transaction.remove(scratch) {
             lease.condition = Condition::Broken;
         }

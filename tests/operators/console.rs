@@ -168,6 +168,20 @@ fn what_runs_is_shown_while_it_runs() {
 }
 
 #[test]
+fn a_gather_is_shown_while_its_rows_come_and_are_worked_on() {
+    let mut app = connect(proxy(), "app", "shop");
+    let mut ops = connect(proxy(), "ops", "shardway");
+    app.rows("SELECT count(*) FROM (SELECT id FROM users UNION SELECT 0) AS all_of_them");
+    let slow = "SELECT count(*), pg_sleep(3) FROM (SELECT id FROM users UNION SELECT 0) AS all_of_them";
+    app.send(Messages::default().query(slow)).expect("sent");
+    becomes("it is shown", || table(&mut ops, "SHOW GATHERS").iter().any(|row| row["phase"] == "answering"));
+    let gather = row_where(&mut ops, "SHOW GATHERS", "phase", "answering");
+    assert_eq!(["user", "tables", "filled"].map(|name| gather[name].as_str()), ["app", "1", "1"]);
+    app.answer().expect("answered");
+    becomes("it has ended", || table(&mut ops, "SHOW GATHERS").is_empty());
+}
+
+#[test]
 fn the_extended_protocol_is_spoken_in_binary_as_well() {
     let mut client = connect(proxy(), "watch", "pgbouncer");
     let messages = Messages::default().parse("", "SHOW LISTS", &[]).describe_statement("").bind("", &[], 1);

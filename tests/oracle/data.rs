@@ -227,7 +227,7 @@ fn users() -> Vec<Insert> {
 
 /// Values that are easily taken for others. Equal ones print alike, so that it doesn't matter which of them a group shows.
 fn odds() -> Vec<Insert> {
-    const COLUMNS: [&[&str]; 21] = [
+    const COLUMNS: [&[&str]; 22] = [
         &["'NaN'", "'-0'", "'Infinity'", "1.5", "NULL", "'-Infinity'", "1e-300", "2.25"],
         &["NULL", "0.5", "'NaN'", "16777216", "'-0'"],
         &["'NaN'", "12345678901234567890.123456789", "0.1", "-7", "NULL", "1e30", "0.000000000000000000012", "99.90"],
@@ -256,6 +256,7 @@ fn odds() -> Vec<Insert> {
         &["'ab'", "NULL", "''", "'ab c'", "'Ab'"],
         &["'ab'", "'ab '", "NULL", "''", "'AB'"],
         &["true", "false", "NULL"],
+        &["'[1,2.5)'", "NULL", "'empty'", "'(,1]'"],
     ];
     let mut rows = Vec::new();
     for (number, user) in

@@ -1,5 +1,6 @@
 -- The tables of the oracle, on the one server with everything and on each shard.
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TYPE span AS RANGE (subtype = float8);
 CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);
 
 CREATE TABLE users (
@@ -20,7 +21,7 @@ DO $$ BEGIN CREATE COLLATION folded (provider = icu, locale = 'en-u-kf-upper');
     EXCEPTION WHEN OTHERS THEN CREATE COLLATION folded FROM "C"; END $$;
 CREATE TABLE odds (
     user_id bigint, id int, f float8, g float4, n numeric, t text, c text COLLATE "C", k text COLLATE folded, e mood, a int[], w text[],
-    j jsonb, js json, r int4range, z timestamptz, l timestamp, d date, p interval, b bytea, u uuid, x char(6), y varchar(10), o bool,
+    j jsonb, js json, r int4range, z timestamptz, l timestamp, d date, p interval, b bytea, u uuid, x char(6), y varchar(10), o bool, s span,
     PRIMARY KEY (user_id, id)
 );
 CREATE TABLE events (created_at timestamptz, id int, kind text, payload jsonb, PRIMARY KEY (created_at, id));

@@ -303,6 +303,7 @@ pub fn scene(case: &Case) -> Scene {
         map: Arc::new(map(case)),
         catalog: case.catalog.then(|| Arc::new(catalog())),
         safe_functions: Arc::new(BTreeSet::from(["declared_safe".to_owned()])),
+        views: Arc::default(),
     }
 }
 

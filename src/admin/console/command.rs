@@ -45,6 +45,7 @@ shown! {
     Clients = "CLIENTS", "who is connected";
     Config = "CONFIG", "settings, and whether SET changes them";
     Databases = "DATABASES", "databases and their limits";
+    Gathers = "GATHERS", "rows that are being gathered from the shards now";
     Help = "HELP", "this list";
     Hot = "HOT", "busiest shards, buckets and keys, by samples";
     Lists = "LISTS", "how many there are of everything";

@@ -180,6 +180,7 @@ impl Console {
             Shown::Clients => bouncer::clients(house),
             Shown::Config => process::config(house),
             Shown::Databases => bouncer::databases(house),
+            Shown::Gathers => own::gathers(house),
             Shown::Help => own::help(),
             Shown::Hot => own::hot(house),
             Shown::Lists => bouncer::lists(house),

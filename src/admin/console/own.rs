@@ -226,6 +226,42 @@ pub(super) fn queries(house: &dyn House) -> Answer {
     working(house, |phase| !matches!(phase, Phase::Idle | Phase::InTransaction))
 }
 
+/// `pulling`: rows come from the shards; `answering`: all are there, and PostgreSQL works on them.
+pub(super) fn gathers(house: &dyn House) -> Answer {
+    let mut answer = Answer::new(&[
+        ("database", Text),
+        ("client", Int8),
+        ("user", Text),
+        ("ms", Text),
+        ("phase", Text),
+        ("tables", Int4),
+        ("filled", Int4),
+        ("rows", Int8),
+        ("bytes", Int8),
+        ("shards", Text),
+        ("statement", Text),
+    ]);
+    for client in house.observed().clients.all() {
+        let (doing, Some(gathered)) = (client.doing(), client.gathering.read()) else { continue };
+        let statement = house.observed().database_if_known(&client.database);
+        let statement = statement.and_then(|figures| figures.statements.find(doing.statement));
+        answer.rows.push(row![
+            &*client.database,
+            client.id,
+            &*client.user,
+            millis(doing.since),
+            if gathered.filled < gathered.tables { "pulling" } else { "answering" },
+            gathered.tables,
+            gathered.filled,
+            gathered.rows,
+            gathered.bytes,
+            house.shards_of(client.id).join(","),
+            statement.map(|statement| statement.text.to_string())
+        ]);
+    }
+    answer
+}
+
 /// Those that clients have open, and behind them those that are prepared and wait to be finished.
 pub(super) fn transactions(house: &dyn House) -> Answer {
     let mut answer = working(house, |phase| phase != Phase::Idle);

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
@@ -10,6 +11,7 @@ use super::GatherError;
 use super::source::{Amount, HEADER, Progress, Source, TRAILER, copy_data, copy_done, lost};
 use crate::execute::replies::{ClientFrame, without_fatal};
 use crate::net::Framed;
+use crate::observe::Gathering;
 use crate::pool::{Backend, Condition};
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frame;
@@ -33,10 +35,19 @@ pub struct Limits {
     pub bytes: u64,
 }
 
-/// What it took: the rows of each table.
+/// What it took, table by table.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Pulled {
-    pub rows: Vec<u64>,
+    pub tables: Vec<Filled>,
+}
+
+/// What filled a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filled {
+    /// Of each source.
+    pub parts: Vec<Amount>,
+    /// Since the table before was filled: rows of later tables arrive meanwhile, and wait.
+    pub took: Duration,
 }
 
 enum Event {
@@ -52,6 +63,9 @@ struct Loop<'l, 'a> {
     sources: &'l mut [Source<'a>],
     notifications: BytesMut,
     amount: Amount,
+    /// Of the table that is being filled, from each source.
+    parts: Vec<Amount>,
+    progress: &'l Gathering,
     watches_client: bool,
     /// The scratch database's error.
     error: Option<ClientFrame>,
@@ -69,13 +83,17 @@ pub async fn pull(
     pulls: &[Pull],
     around: Option<(&str, &str)>,
     limits: Limits,
+    progress: &Gathering,
 ) -> Result<Pulled, GatherError> {
+    progress.begin(pulls.len());
     let mut work = Loop {
         client,
         scratch,
         sources,
         notifications: BytesMut::new(),
         amount: Amount::default(),
+        parts: Vec::new(),
+        progress,
         watches_client: true,
         error: None,
     };
@@ -105,18 +123,21 @@ impl Loop<'_, '_> {
         let mut pulled = Pulled::default();
         self.say(around.map(|(before, _)| before));
         for (table, pull) in pulls.iter().enumerate() {
-            let before = self.amount.rows;
+            let (before, began) = (self.amount.rows, Instant::now());
+            self.parts = vec![Amount::default(); self.sources.len()];
             encode::query(&mut self.scratch.framed.outbound, pull.copy_in.as_bytes());
             self.scratch.unanswered += 1;
             copy_data(&mut self.scratch.framed.outbound, HEADER);
             while self.forward(table)? {
                 self.check(limits)?;
+                self.progress.advance(table, self.amount.rows, self.amount.bytes);
                 self.step(Some(table)).await?;
             }
             copy_data(&mut self.scratch.framed.outbound, TRAILER);
             copy_done(&mut self.scratch.framed.outbound);
             let rows = self.amount.rows - before;
-            pulled.rows.push(rows);
+            pulled.tables.push(Filled { parts: std::mem::take(&mut self.parts), took: began.elapsed() });
+            self.progress.advance(table + 1, self.amount.rows, self.amount.bytes);
             if rows >= GATHER_ANALYZE_ROWS_MIN {
                 self.say(pull.analyze.as_deref());
             }
@@ -172,7 +193,13 @@ impl Loop<'_, '_> {
                     open = true;
                     break;
                 }
-                match source.consume(out, &mut self.notifications, room, &mut self.amount) {
+                let before = self.amount;
+                let consumed = source.consume(out, &mut self.notifications, room, &mut self.amount);
+                if let Some(part) = self.parts.get_mut(position) {
+                    part.rows += self.amount.rows - before.rows;
+                    part.bytes += self.amount.bytes - before.bytes;
+                }
+                match consumed {
                     Ok(Progress::NeedsMore | Progress::Paused) => {
                         open = true;
                         break;

@@ -60,6 +60,7 @@ fn scene() -> Scene {
         map: Arc::new(map),
         catalog: Some(Arc::new(Catalog::new(relations, Vec::new()))),
         safe_functions: Arc::new(BTreeSet::new()),
+        views: Arc::default(),
     }
 }
 

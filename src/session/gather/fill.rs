@@ -3,7 +3,7 @@
 
 use super::sql::{analyze, copy_in, copy_out};
 use super::{Failure, Gathering, Session, SessionEnd};
-use crate::execute::gather::{GatherError, Limits, Pull, Source, pull};
+use crate::execute::gather::{GatherError, Limits, Pull, Pulled, Source, pull};
 use crate::execute::{RelayError, own};
 use crate::planning::Access;
 use crate::protocol::backend::Status;
@@ -69,20 +69,44 @@ impl Session {
             }
         }
         let around = recodes.then_some((super::sql::TO_SERVER_ENCODING, super::sql::TO_CLIENT_ENCODING));
-        let pulled = pull(client, &mut apart.lease, &mut sources, &pulls, around, limits).await;
+        let progress = &self.notes.client().gathering;
+        let pulled = pull(client, &mut apart.lease, &mut sources, &pulls, around, limits, progress).await;
         drop(sources);
         self.transaction.put_apart(apart);
         if agreed {
             self.end_agreement(if pulled.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
         }
         match pulled {
-            Ok(_) => Ok(()),
+            Ok(pulled) => {
+                self.explain_pulled(gathering, &pulled, &order);
+                Ok(())
+            }
             Err(error) => {
                 if !in_block && !self.transaction.is_spread() {
                     self.end_own_blocks(&shards).await;
                 }
                 Err(self.gather_failure(error, &order).await)
             }
+        }
+    }
+
+    /// What EXPLAIN ANALYZE says of each table.
+    fn explain_pulled(&mut self, gathering: &Gathering<'_>, pulled: &Pulled, order: &[ShardId]) {
+        if self.explaining.is_none() {
+            return;
+        }
+        for (table, filled) in gathering.gather.tables.iter().zip(&pulled.tables) {
+            let from: Vec<String> = order
+                .iter()
+                .zip(&filled.parts)
+                .filter(|(_, part)| part.rows > 0)
+                .map(|(shard, part)| format!("{} rows from {}", part.rows, self.shard_name(*shard)))
+                .collect();
+            let bytes: u64 = filled.parts.iter().map(|part| part.bytes).sum();
+            let rows = if from.is_empty() { "no rows".to_owned() } else { from.join(", ") };
+            let took = filled.took.as_secs_f64() * 1000.0;
+            let said = format!("{}: {rows}; {bytes} bytes in {took:.3} ms", table.display);
+            self.explain_further("gathered", said.as_bytes());
         }
     }
 

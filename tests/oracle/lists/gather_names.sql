@@ -36,3 +36,12 @@ SELECT t COLLATE folded, rank() OVER (ORDER BY t COLLATE folded) FROM odds ORDER
 SELECT max(t COLLATE folded), min(k) FROM odds
 
 SELECT k || c FROM odds ORDER BY 1
+
+--! must
+SELECT s, count(*) FROM odds GROUP BY s ORDER BY s
+
+--! must
+SELECT a.s, b.s, a.s && b.s, a.s * b.s FROM odds a JOIN odds b ON b.id = a.id + 1 ORDER BY a.id, b.user_id
+
+--! must
+SELECT max(s), min(s) FROM odds JOIN names ON n = id
