@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::coop::unconstrained;
@@ -54,7 +55,7 @@ macro_rules! read_now {
     ($socket:expr, $room:expr) => {{
         let mut read = None;
         let outcome = $socket.try_io(Interest::READABLE, || {
-            let count = $socket.try_read($room)?;
+            let (_, count) = recv($socket.as_fd(), &mut *$room, RecvFlags::empty())?;
             read = Some(count);
             if 0 < count && count < $room.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
@@ -78,10 +79,23 @@ macro_rules! poll_read {
     };
 }
 
+/// Nobody who writes wants a signal.
+#[cfg(target_os = "linux")]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+/// The standard library has told the socket so.
+#[cfg(not(target_os = "linux"))]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
+
+macro_rules! write_now {
+    ($socket:expr, $bytes:expr) => {
+        $socket.try_io(Interest::WRITABLE, || Ok(send($socket.as_fd(), $bytes, SEND_FLAGS)?))
+    };
+}
+
 macro_rules! poll_write {
     ($socket:expr, $bytes:expr, $cx:expr) => {
         loop {
-            match $socket.try_write($bytes) {
+            match write_now!($socket, $bytes) {
                 Ok(count) => break Poll::Ready(Ok(count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!($socket.poll_write_ready($cx))?,
                 Err(error) => break Poll::Ready(Err(error)),
@@ -245,8 +259,8 @@ impl Stream {
     #[inline]
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         let written = match self {
-            Self::Tcp(inner) => inner.try_write(bytes),
-            Self::Unix(inner) => inner.try_write(bytes),
+            Self::Tcp(inner) => write_now!(inner, bytes),
+            Self::Unix(inner) => write_now!(inner, bytes),
             tls => return now(|cx| Pin::new(&mut *tls).poll_write(cx, bytes)),
         };
         match written {

@@ -243,7 +243,15 @@ pub mod encode {
 
     /// `tail` is [`super::Bind::tail`].
     pub fn bind(out: &mut BytesMut, portal: &[u8], statement: &[u8], tail: &[u8]) {
-        frame(out, super::tag::BIND, &[portal, b"\0", statement, b"\0", tail]);
+        let len = portal.len() + statement.len() + tail.len() + 6;
+        out.reserve(len + 1);
+        out.put_u8(super::tag::BIND);
+        out.put_u32(u32::try_from(len).expect("frames are bounded by FRAME_BYTES_MAX"));
+        for name in [portal, statement] {
+            out.put_slice(name);
+            out.put_u8(0);
+        }
+        out.put_slice(tail);
     }
 
     /// As [`bind`], with other formats of the columns; `given` is [`super::Bind::given`].
