@@ -20,6 +20,8 @@ mod sequences;
 mod sessions;
 #[path = "wire/short.rs"]
 mod short;
+#[path = "wire/sql_prepared.rs"]
+mod sql_prepared;
 mod support;
 #[path = "wire/world.rs"]
 mod world;

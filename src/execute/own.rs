@@ -156,6 +156,51 @@ pub async fn ask(backend: &mut Backend, sql: &str) -> Result<Vec<Vec<TextRow>>, 
     Ok(converse_for(backend, wanted).await?.results.unwrap_or_default())
 }
 
+/// Runs a query that uses a prepared statement whose Parse is queued already, and closes the statement whatever
+/// becomes of that: the rows, in text format.
+///
+/// # Errors
+/// As [`run`].
+pub async fn ask_of_prepared(backend: &mut Backend, name: &[u8], sql: &str) -> Result<Vec<Vec<TextRow>>, OwnError> {
+    let out = &mut backend.framed.outbound;
+    // A Query behind a Parse that failed would be skipped: each has a Sync of its own.
+    encode::sync(out);
+    encode::query(out, sql.as_bytes());
+    encode::close_statement(out, name);
+    encode::sync(out);
+    let parsed = converse(backend).await;
+    if let Err(OwnError::Lost(_)) = parsed {
+        return parsed.map(|_| Vec::new());
+    }
+    let wanted = Answer { results: Some(vec![Vec::new()]), ..Answer::default() };
+    let answered = converse_for(backend, wanted).await;
+    if let Err(OwnError::Lost(_)) = answered {
+        return answered.map(|_| Vec::new());
+    }
+    let closed = converse(backend).await;
+    parsed?;
+    let rows = answered?.results.unwrap_or_default();
+    closed.map(|_| rows)
+}
+
+/// Runs a text and, in the same round trip, a question on what came of it, whose rows are given. If the text fails, its
+/// error is.
+///
+/// # Errors
+/// As [`run`].
+pub async fn ask_after(backend: &mut Backend, sql: &[u8], question: &str) -> Result<Vec<Vec<TextRow>>, OwnError> {
+    encode::query(&mut backend.framed.outbound, sql);
+    encode::query(&mut backend.framed.outbound, question.as_bytes());
+    let ran = converse(backend).await;
+    if let Err(OwnError::Lost(_)) = ran {
+        return ran.map(|_| Vec::new());
+    }
+    let wanted = Answer { results: Some(vec![Vec::new()]), ..Answer::default() };
+    let answered = converse_for(backend, wanted).await;
+    ran?;
+    Ok(answered?.results.unwrap_or_default())
+}
+
 async fn converse(backend: &mut Backend) -> Result<Answer, OwnError> {
     converse_for(backend, Answer::default()).await
 }

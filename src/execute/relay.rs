@@ -441,7 +441,7 @@ impl Relay<'_> {
 
     /// Writes what is for the client: straight from the server's buffer where that saves a copy.
     async fn pass_on(&mut self) -> Result<(), RelayError> {
-        if self.seen > RELAY_COPY_BYTES_MAX {
+        if self.seen > RELAY_COPY_BYTES_MAX && !self.client.held {
             if !self.client.outbound.is_empty() {
                 self.client.flush().await.map_err(RelayError::Client)?;
             }

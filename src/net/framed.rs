@@ -31,11 +31,13 @@ pub struct Framed {
     /// Told of each read, while a traced statement runs here.
     pub mark: Option<Arc<Mark>>,
     /// Reads that found something at once: a stream that always has more lets others have a turn.
-    in_a_row: u16,
+    in_a_row: u8,
     /// The last read took all that the socket had: the next one would find nothing.
     drained: bool,
     /// See [`Self::stay_watched`].
     watched: bool,
+    /// What is in `outbound` isn't to be sent yet: a flush does nothing.
+    pub held: bool,
 }
 
 impl Framed {
@@ -48,6 +50,7 @@ impl Framed {
             in_a_row: 0,
             drained: false,
             watched: false,
+            held: false,
             received: 0,
             sent: 0,
             mark: None,
@@ -178,6 +181,9 @@ impl Framed {
     /// # Errors
     /// As [`Self::poll_flush`].
     pub async fn flush(&mut self) -> io::Result<()> {
+        if self.held {
+            return Ok(());
+        }
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
@@ -187,6 +193,9 @@ impl Framed {
     /// # Errors
     /// As [`Self::poll_flush`].
     pub fn try_flush_now(&mut self) -> io::Result<bool> {
+        if self.held {
+            return Ok(false);
+        }
         while !self.outbound.is_empty() {
             match self.stream.try_write(&self.outbound)? {
                 Some(written) => self.sent(written)?,

@@ -7,6 +7,7 @@ use super::copy;
 use super::ddl::{self, Definition, Suspects};
 use super::definitions;
 use super::effects;
+use super::functions::Class;
 use super::ids::Filling;
 use super::numbers;
 use super::plan::{Absent, Refusal, Way};
@@ -58,6 +59,15 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
                 None => route(text, &command, scene, names, WRAPPERS_MAX),
             };
             let routed = with_names(routed, text, scene);
+            let routed = if looks_at_prepared(text) { refused(refusal::prepared_statements_view()) } else { routed };
+            let routed = match &command {
+                Command::Session(
+                    SessionCommand::Prepare { .. }
+                    | SessionCommand::Execute { .. }
+                    | SessionCommand::Deallocate { name: Some(_) },
+                ) if lexed.statements.len() > 1 => refused(refusal::prepared_among_others()),
+                _ => routed,
+            };
             routes.push(match routed.route {
                 // Temporary objects are in a schema of their own.
                 Route::Everywhere(Way::AtHome, _) if effects.creates_temporary => {
@@ -92,6 +102,11 @@ fn with_names(routed: Routed, text: Text<'_>, scene: &Scene) -> Routed {
         Ok(()) => routed,
         Err(refusal) => Routed { route: Route::Refused(refusal, Override::Shard), ..routed },
     }
+}
+
+fn looks_at_prepared(text: Text<'_>) -> bool {
+    (0..text.pieces.len())
+        .any(|at| matches!(text.name(at).as_deref(), Some("pg_prepared_statements" | "pg_prepared_statement")))
 }
 
 pub(super) fn pieces(sql: &[u8], options: &LexOptions) -> Vec<Piece> {
@@ -234,8 +249,18 @@ fn route(text: Text<'_>, command: &Command, scene: &Scene, names: &Names, wrappe
 
 fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Names) -> Routed {
     match command {
-        SessionCommand::Prepare { .. } => refused(refusal::sql_prepare("PREPARE")),
-        SessionCommand::Execute { .. } => refused(refusal::sql_prepare("EXECUTE")),
+        SessionCommand::Prepare { .. } => routed(Route::Touched),
+        SessionCommand::Execute { .. } => {
+            // What is prepared is planned when it is bound; its arguments are computed wherever the session is.
+            let arguments = text.from(2);
+            let functions = scene.functions();
+            let computes =
+                |called: &super::text::Called| functions.class(called.schema.as_deref(), &called.name) <= Class::Moment;
+            match arguments.calls().iter().find(|called| !computes(called)) {
+                Some(called) => refused(refusal::execute_arguments(&called.name)),
+                None => routed(Route::Touched),
+            }
+        }
         SessionCommand::Declare { .. } => {
             let query = (0..text.pieces.len()).find(|at| text.is(*at, "for")).map_or(text.pieces.len(), |at| at + 1);
             let inner = text.from(query);
@@ -336,7 +361,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
     match ddl::definition(text, &Suspects::new(scene, names)) {
         Definition::Home => routed(Route::Home),
         Definition::Refused(refusal) => refused(refusal),
-        Definition::AsQuery { query, .. } if text.is(query, "execute") => refused(refusal::sql_prepare("EXECUTE")),
+        Definition::AsQuery { query, .. } if text.is(query, "execute") => refused(refusal::as_execute()),
         Definition::AsQuery { what, query } => {
             let end = without_data(text);
             let inner = query::route(text.range(query..end), scene, names);

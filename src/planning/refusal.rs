@@ -544,11 +544,35 @@ pub fn procedure(what: &str) -> Refusal {
     )
 }
 
-pub fn sql_prepare(what: &str) -> Refusal {
+pub fn as_execute() -> Refusal {
     Refusal::new(
-        format!("{what} is not supported on several shards"),
-        "A statement prepared by SQL lives on one server",
-        "Use prepared statements of the protocol, as drivers do.",
+        "CREATE TABLE AS EXECUTE is not supported on several shards",
+        "What is prepared is known to Shardway, not to the servers",
+        "Write the statement itself instead of EXECUTE.",
+    )
+}
+
+pub fn prepared_among_others() -> Refusal {
+    Refusal::new(
+        "PREPARE, EXECUTE and DEALLOCATE are not supported among other statements in one Query",
+        "Shardway keeps what is prepared, and a Query of several statements is read as a whole before it runs",
+        "Send each statement by itself.",
+    )
+}
+
+pub fn execute_arguments(function: &str) -> Refusal {
+    Refusal::new(
+        format!("{function}() as an argument of EXECUTE is not supported on several shards"),
+        "The arguments are computed on one server, and its value would be that server's",
+        "Select the value first, and pass it.",
+    )
+}
+
+pub fn prepared_statements_view() -> Refusal {
+    Refusal::new(
+        "pg_prepared_statements is not supported on several shards",
+        "Prepared statements outlive the connection they were prepared on: what a server knows isn't what the client has prepared",
+        "PREPARE says whether the name is taken (SQLSTATE 42P05).",
     )
 }
 

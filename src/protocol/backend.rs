@@ -312,6 +312,11 @@ pub fn empty(out: &mut BytesMut, tag: u8) {
     out.extend_from_slice(&[tag, 0, 0, 0, 4]);
 }
 
+/// The ParameterDescription of a statement that takes none.
+pub fn no_parameters(out: &mut BytesMut) {
+    frame(out, tag::PARAMETER_DESCRIPTION, |out| out.put_u16(0));
+}
+
 pub fn parameter(out: &mut BytesMut, name: &str, value: &str) {
     frame(out, tag::PARAMETER_STATUS, |out| {
         cstr(out, name);

@@ -20,7 +20,7 @@ use crate::planning::{Access, Plan};
 use crate::protocol::backend;
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, BindValue, Execute, Parse, Target, encode, tag, target};
-use crate::sql::command::{TransactionCommand, Verb};
+use crate::sql::command::{SessionCommand, TransactionCommand, Verb};
 use crate::sql::{Command, Lexed};
 use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX, INLINE_STATEMENT_BYTES_MAX};
 use crate::types::{ClientError, ShardId, SqlState};
@@ -200,7 +200,7 @@ impl Session {
         Ok(())
     }
 
-    async fn bind(&mut self, len: usize) -> Result<(), Failure> {
+    pub(super) async fn bind(&mut self, len: usize) -> Result<(), Failure> {
         let frame = self.client.inbound.get(..len).unwrap_or_default();
         let message = Bind::decode(frame)?;
         let portal: Box<[u8]> = message.portal.into();
@@ -218,6 +218,12 @@ impl Session {
             statement = self.refresh(&statement).await?;
         }
         self.note_said(&statement.sql, &statement.lexed);
+        if let [only] = &*statement.template.statements
+            && let Some(call) = self.executed(&only.command, &statement.sql)
+        {
+            let sql = statement.sql.clone();
+            return Box::pin(self.bind_executed(&sql, &call, len)).await;
+        }
         self.note_repeatable(&statement.template);
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
@@ -456,16 +462,31 @@ impl Session {
         place: Place,
         changes: Vec<Change>,
     ) -> Result<(), Failure> {
-        let own = |waiting: &Unplaced| matches!(&*waiting.statement.template.statements, [only] if self.is_own_command(&only.command));
-        if !self.unplaced.iter().all(own) {
-            self.place_anywhere().await?;
-        }
+        self.place_unless_own().await?;
         self.catch_up().await?;
+        self.say_parsed();
+        backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
+        self.portals.insert(portal, Portal { statement, place, changes, carries: false });
+        Ok(())
+    }
+
+    /// Parses that are not all of the proxy's own commands go to a server.
+    async fn place_unless_own(&mut self) -> Result<(), Failure> {
+        let own = |waiting: &Unplaced| matches!(&*waiting.statement.template.statements, [only] if self.is_own_command(&only.command));
+        if self.unplaced.iter().all(own) { Ok(()) } else { self.place_anywhere().await }
+    }
+
+    fn say_parsed(&mut self) {
         for _ in std::mem::take(&mut self.unplaced) {
             backend::empty(&mut self.client.outbound, backend::tag::PARSE_COMPLETE);
         }
-        backend::empty(&mut self.client.outbound, backend::tag::BIND_COMPLETE);
-        self.portals.insert(portal, Portal { statement, place, changes, carries: false });
+    }
+
+    /// Has everything answered that came before, on connections that are at rest afterwards.
+    pub(super) async fn answer_own_parses(&mut self) -> Result<(), Failure> {
+        self.place_unless_own().await?;
+        self.leave_segment().await?;
+        self.say_parsed();
         Ok(())
     }
 
@@ -494,6 +515,11 @@ impl Session {
                 };
                 if self.fails_locally() {
                     return Err(super::block::aborted().into());
+                }
+                if let [only] = &*statement.template.statements
+                    && let Some(call) = self.executed(&only.command, &statement.sql)
+                {
+                    return self.describe_executed(&call).await;
                 }
                 let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
                 let joins = self.would_join(shard);
@@ -602,6 +628,16 @@ impl Session {
             _ => self.catch_up().await?,
         }
         let [only] = &*statement.template.statements else { return Ok(()) };
+        if let Command::Session(SessionCommand::Execute { .. }) = &only.command {
+            self.leave_segment().await?;
+            return Err(self.malformed(&statement.sql).await);
+        }
+        if let Command::Session(SessionCommand::Prepare { .. }) = &only.command {
+            self.leave_segment().await?;
+            self.prepare_sql(&statement.sql).await?;
+            backend::command_complete(&mut self.client.outbound, "PREPARE");
+            return Ok(());
+        }
         if matches!(only.command, Command::Ordinary(_)) {
             if self.transaction.is_spread() {
                 // It would commit what is to be committed at the Sync.
@@ -690,6 +726,9 @@ impl Session {
         match target(self.client.inbound.get(..len).unwrap_or_default())? {
             Target::Statement(name) => {
                 let name: Box<[u8]> = name.into();
+                if self.state.pins.sql_prepared && !name.is_empty() && !self.statements.contains_key(&name) {
+                    return self.pass_message(None, len, Expect::Close { shown: true, evicted: None }).await;
+                }
                 // Its Parse may wait to be placed, and its ParseComplete comes before.
                 self.place_anywhere().await?;
                 let closed = self.statements.remove(&name);

@@ -39,6 +39,7 @@ pub mod segment;
 pub mod sequences;
 pub mod several;
 pub mod simple;
+mod sql_prepared;
 pub mod startup;
 pub mod state;
 mod tracing;

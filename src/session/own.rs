@@ -67,9 +67,11 @@ impl Session {
     pub(super) fn is_own_command(&self, command: &Command) -> bool {
         match command {
             Command::Transaction(command) => self.keeps_block(command),
-            Command::Session(SessionCommand::Deallocate { name: Some(name) }) => {
-                self.statements.contains_key(name.as_bytes())
-            }
+            Command::Session(
+                SessionCommand::Deallocate { name: Some(name) }
+                | SessionCommand::Prepare { name }
+                | SessionCommand::Execute { name },
+            ) => self.keeps(name),
             command => is_of_own_setting(command),
         }
     }
@@ -94,7 +96,9 @@ impl Session {
                 backend::command_complete(&mut self.client.outbound, "RESET");
             }
             SessionCommand::Deallocate { name: Some(name) } => {
-                self.statements.remove(name.as_bytes());
+                if self.statements.remove(name.as_bytes()).is_none() {
+                    return self.say_error(&super::sql_prepared::missing(name));
+                }
                 backend::command_complete(&mut self.client.outbound, "DEALLOCATE");
             }
             SessionCommand::Show { name } => {

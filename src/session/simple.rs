@@ -195,6 +195,26 @@ impl Session {
             return Ok(());
         }
         if let [only] = &*template.statements
+            && matches!(
+                only.command,
+                Command::Session(SessionCommand::Prepare { .. } | SessionCommand::Execute { .. })
+                    | Command::Ordinary(Verb::Explain { .. })
+            )
+        {
+            let frame = self.client.inbound.get(..len).unwrap_or_default();
+            let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
+            if let Some(call) = self.executed(&only.command, &sql) {
+                self.client.inbound.advance(len);
+                return Box::pin(self.execute_query(&sql, &call)).await;
+            }
+            if let Command::Session(SessionCommand::Prepare { name } | SessionCommand::Execute { name }) = &only.command
+                && self.keeps(name)
+            {
+                self.client.inbound.advance(len);
+                return Box::pin(self.prepare_query(&only.command, &sql)).await;
+            }
+        }
+        if let [only] = &*template.statements
             && self.is_own_command(&only.command)
         {
             self.client.inbound.advance(len);

@@ -8,6 +8,7 @@ pub mod clauses;
 pub mod command;
 pub mod lexer;
 pub mod parse;
+pub mod prepared;
 pub mod statement;
 
 pub use command::{Command, recognise};

@@ -114,7 +114,7 @@ pub const RECENT_SHAPES: usize = 256;
 pub const RECENT_MISSES_MAX: u8 = 4;
 
 /// Reads of one connection that find something at once, one after the other, before others have a turn.
-pub const READS_IN_A_ROW_MAX: u16 = 64;
+pub const READS_IN_A_ROW_MAX: u8 = 64;
 
 /// Empty buffers of [`READ_BYTES_FIRST`] that a thread keeps for the next client with a request, of each
 /// direction: one for each that is served at once or waits for a connection, and half a megabyte at most.
