@@ -180,4 +180,9 @@ async fn a_session_may_rest_so_long() {
     let error = tokio::time::timeout(LIMIT, ended).await.expect("it ends").expect("no panic").expect("an error");
     let told = ("57P05".to_owned(), "terminating connection due to idle-session timeout".to_owned());
     assert_eq!(says(&error), told);
+    // One that listens keeps a connection, and waits for what arrives there as well.
+    let (tired, ended) = try_connect("tired", "shop").await.expect("it gets in");
+    tired.batch_execute("LISTEN news").await.expect("it listens");
+    let error = tokio::time::timeout(LIMIT, ended).await.expect("it ends").expect("no panic").expect("an error");
+    assert_eq!(says(&error), told);
 }

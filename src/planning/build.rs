@@ -265,9 +265,8 @@ fn session(text: Text<'_>, command: &SessionCommand, scene: &Scene, names: &Name
             let query = (0..text.pieces.len()).find(|at| text.is(*at, "for")).map_or(text.pieces.len(), |at| at + 1);
             let inner = text.from(query);
             let stays = text.range(0..query);
-            // The connection of a gather is kept to the end of the transaction at most, and binary values may hold
-            // OIDs.
-            let apart = (0..query).any(|at| stays.is_any(at, &["hold", "binary"]));
+            // Binary values may hold OIDs.
+            let apart = (0..query).any(|at| stays.is(at, "binary"));
             let mut routed =
                 if apart { query::route(inner, scene, names) } else { query::route_as_one(inner, scene, names) };
             if apart {

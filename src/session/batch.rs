@@ -117,22 +117,25 @@ impl Session {
         if !self.transaction.is_spread() {
             return None;
         }
-        let mut at = 0;
-        let mut last = None;
-        while let Ok(Some(header)) =
-            frame::peek(self.client.outbound.get(at..).unwrap_or_default(), FRAME_BYTES_MAX + 1)
-        {
-            last = Some((at, header.tag));
-            at += header.len;
-        }
-        let (at, tag) = last?;
-        if tag != tag::COMMAND_COMPLETE {
-            return None;
-        }
-        let frame = self.client.outbound.split_off(at);
-        let text = backend::command_tag(&frame).ok()?;
-        Some(String::from_utf8_lossy(text).into_owned())
+        take_last_tag(&mut self.client.outbound)
     }
+}
+
+/// A CommandComplete that is the last frame, taken out.
+pub(super) fn take_last_tag(out: &mut BytesMut) -> Option<String> {
+    let mut at = 0;
+    let mut last = None;
+    while let Ok(Some(header)) = frame::peek(out.get(at..).unwrap_or_default(), FRAME_BYTES_MAX + 1) {
+        last = Some((at, header.tag));
+        at += header.len;
+    }
+    let (at, tag) = last?;
+    if tag != tag::COMMAND_COMPLETE {
+        return None;
+    }
+    let frame = out.split_off(at);
+    let text = backend::command_tag(&frame).ok()?;
+    Some(String::from_utf8_lossy(text).into_owned())
 }
 
 /// The statement where it stood, so that positions in errors are those in the client's text.

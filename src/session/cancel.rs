@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -27,6 +27,8 @@ pub struct Cancellable {
     ending: AtomicU8,
     /// As what its client knows itself.
     process_id: AtomicU32,
+    /// Statements that are found to take too long, and whose cancels are on their way.
+    timing_out: AtomicU32,
 }
 
 /// Why a session is ended from outside.
@@ -133,12 +135,30 @@ impl Cancellable {
 
     /// What runs takes too long, if `still` says so now.
     pub async fn time_out(self: &Arc<Self>, still: impl Fn() -> bool) {
+        // Before it is asked: a statement that begins after the answer waits until the cancel has arrived.
+        self.timing_out.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         let backends = self.backends();
-        if !still() {
-            return;
+        if still() {
+            backends.iter().for_each(|backend| backend.set_timed_out());
+            self.cancel().await;
         }
-        backends.iter().for_each(|backend| backend.set_timed_out());
-        self.cancel().await;
+        self.timing_out.fetch_sub(1, Ordering::SeqCst);
+        self.done.notify_waiters();
+    }
+
+    /// Waits for a cancel that is meant for the statement before: on a connection that the client keeps, it would hit
+    /// the next one.
+    pub async fn await_time_out(&self) {
+        loop {
+            let notified = self.done.notified();
+            // Behind the note that a statement begins, which decides whether one takes too long.
+            fence(Ordering::SeqCst);
+            if self.timing_out.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            notified.await;
+        }
     }
 
     /// Waits for a cancel request, for a session that waits for something else than a server.
@@ -250,5 +270,24 @@ impl CancelKeys {
         let client = clients.get(&process_id)?;
         let differing = client.secret.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b));
         (client.secret.len() == secret.len() && differing == 0).then(|| Arc::clone(&client.cancellable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_statement_waits_for_the_cancel_of_the_one_before() {
+        let cancellable = Arc::new(Cancellable::default());
+        let next = Arc::clone(&cancellable);
+        let still = || {
+            assert!(next.await_time_out().now_or_never().is_none(), "a cancel may be on its way");
+            true
+        };
+        cancellable.time_out(still).await;
+        assert!(cancellable.await_time_out().now_or_never().is_some());
     }
 }

@@ -356,6 +356,9 @@ impl Session {
         } else if in_block && self.transaction.in_block() {
             self.transaction.fail();
         }
+        if !self.transaction.in_block() {
+            self.transaction.end_declared(false);
+        }
         self.state.fail_implicit();
     }
 
@@ -381,6 +384,9 @@ impl Session {
 
     /// After a turn: gives connections back unless a transaction or a pin holds them.
     pub(super) async fn settle(&mut self) {
+        if self.transaction.status() == Status::Idle && self.segment.is_none() {
+            self.transaction.end_declared(true);
+        }
         self.release_scratches().await;
         if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
             return;
@@ -409,14 +415,21 @@ impl Session {
                     lease.condition = Condition::Clean;
                 }
             }
-            self.cursors.clear();
+            self.cursors.retain(|_, shard| shard.is_scratch());
+            for apart in self.transaction.apart() {
+                self.cancel.add(&apart.lease);
+            }
             self.follow_reload();
             return;
         }
-        // What pins lives on the first connection: with several shards that is the home shard's.
+        for apart in self.transaction.apart() {
+            self.cancel.add(&apart.lease);
+        }
+        // What pins lives on the first connection: with several shards that is the home shard's, but for cursors.
         let home = self.database.config.home;
         for mut held in self.transaction.take_all() {
-            if self.database.is_single() || held.shard == home {
+            let has_cursor = self.state.pins.held_cursors && self.cursors.values().any(|shard| *shard == held.shard);
+            if self.database.is_single() || held.shard == home || has_cursor {
                 held.lease.condition = Condition::Pinned;
                 self.cancel.add(&held.lease);
                 self.transaction.add(held.shard, held.lease);

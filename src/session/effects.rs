@@ -309,12 +309,15 @@ impl Session {
                 let baseline = self.state.baseline().clone();
                 self.state.set(baseline);
                 self.state.pins = super::state::Pins::default();
+                self.cursors.clear();
                 self.statements.clear();
                 self.temporary.clear();
                 self.forget_sequences();
+                let acting = self.acting;
                 for held in self.transaction.held_mut() {
                     held.lease.prepared.forget_all();
-                    held.lease.condition = Condition::Clean;
+                    let ran = acting.is_none_or(|acting| acting == held.shard);
+                    held.lease.condition = if ran { Condition::Clean } else { Condition::Broken };
                 }
             }
             Change::Listen => self.state.pins.listens = true,
@@ -329,10 +332,13 @@ impl Session {
             Change::AdvisoryUnlockAll => self.state.pins.advisory_locks = false,
             Change::Declare { name, hold } => {
                 let acting = self.acting.filter(|shard| shard.is_scratch());
-                if let Some(shard) = acting.or(self.transaction.held().last().map(|held| held.shard)) {
+                if let Some(shard) = self.acting.or(self.transaction.held().last().map(|held| held.shard)) {
                     self.cursors.insert(name, shard);
                 }
-                self.state.pins.held_cursors |= hold;
+                match acting {
+                    Some(scratch) if hold => self.note_declared(scratch),
+                    _ => self.state.pins.held_cursors |= hold,
+                }
             }
             Change::CloseCursor(None) => {
                 self.cursors.clear();
@@ -340,6 +346,7 @@ impl Session {
             }
             Change::CloseCursor(Some(name)) => {
                 self.cursors.remove(&name);
+                self.state.pins.held_cursors &= self.cursors.values().any(|shard| !shard.is_scratch());
             }
             Change::SqlPrepare => self.state.pins.sql_prepared = true,
             Change::DeallocateAll => {
@@ -358,12 +365,14 @@ impl Session {
             TransactionCommand::Begin => self.state.begin(),
             TransactionCommand::Commit { chain } => {
                 self.state.commit(*chain);
+                self.transaction.end_declared(true);
                 for held in self.transaction.held_mut() {
                     held.lease.settings_at_join = held.lease.settings.clone();
                 }
             }
             TransactionCommand::Rollback { chain } => {
                 self.state.rollback(*chain);
+                self.transaction.end_declared(false);
                 for held in self.transaction.held_mut() {
                     held.lease.settings = held.lease.settings_at_join.clone();
                 }

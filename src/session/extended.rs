@@ -354,7 +354,7 @@ impl Session {
         if let Some(shard) = self.cursor_apart(&statement.template) {
             return Plan::Single { shard, why: crate::planning::Why::Home };
         }
-        if plan != Plan::Touched || self.transaction.held().len() < 2 {
+        if plan != Plan::Touched || self.transaction.held().len() < 2 || self.resets_at_rest(&statement.template) {
             return plan;
         }
         let cursor = match &statement.template.statements[..] {
@@ -539,7 +539,7 @@ impl Session {
                 }
                 Ok(())
             }
-            Target::Portal(name) => match self.portals.get(name).map(|portal| portal.place.clone()) {
+            Target::Portal(name) => match self.portal_or_cursor(name) {
                 Some(Place::Local { .. } | Place::CopyIn(_)) => {
                     let name: Box<[u8]> = name.into();
                     self.describe_local(&name).await
@@ -559,6 +559,16 @@ impl Session {
                 place => self.pass_message(place, len, Expect::DescribePortal).await,
             },
         }
+    }
+
+    /// Where a portal is, or a cursor of DECLARE, which is a portal, too.
+    fn portal_or_cursor(&self, name: &[u8]) -> Option<Place> {
+        if let Some(portal) = self.portals.get(name) {
+            return Some(portal.place.clone());
+        }
+        let shard = *self.cursors.get(std::str::from_utf8(name).ok()?)?;
+        let is_held = self.transaction.held().iter().any(|held| held.shard == shard);
+        (is_held || shard.is_scratch()).then_some(Place::Shard(shard))
     }
 
     async fn describe_local(&mut self, portal: &[u8]) -> Result<(), Failure> {
@@ -828,6 +838,9 @@ impl Session {
             }
             if let Some(shard) = shard.filter(|_| resets && ran == Ran::Answered) {
                 self.restore_baseline(shard).await;
+            }
+            if is_scratch && ran == Ran::Answered {
+                self.keep_declared(false).await;
             }
             if !(alone && ran == Ran::Answered) {
                 self.commit_turn().await;

@@ -19,6 +19,7 @@ use super::segment::Failure;
 use super::turn::{Session, SessionEnd};
 use super::undo::Undo;
 use crate::execute::gather::{Checked, Made, check};
+use crate::execute::own::OwnError;
 use crate::execute::{Expect, own};
 use crate::planning::gather::{self, Gather, Spliced};
 use crate::planning::writes::Moment;
@@ -29,6 +30,7 @@ use crate::protocol::description::Renumbering;
 use crate::protocol::frontend::{Bind, encode};
 use crate::sql::Command;
 use crate::sql::command::{SessionCommand, Verb};
+use crate::transaction::Keeps;
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// A statement to be answered so, and its text.
@@ -42,7 +44,7 @@ pub(super) struct Gathering<'a> {
     pub types: Bytes,
     /// False: EXPLAIN without ANALYZE, which reads no row.
     pub reads: bool,
-    /// It opens a cursor.
+    /// It opens a cursor that ends with its transaction.
     pub declares: bool,
     /// It came as a Query.
     pub is_query: bool,
@@ -70,7 +72,7 @@ impl<'a> Gathering<'a> {
             original,
             types,
             reads: !is(|command| *command == Command::Ordinary(Verb::Explain { analyze: false })),
-            declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { .. }))),
+            declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { hold: false, .. }))),
             is_query: false,
             definitions: String::new(),
             moment: None,
@@ -104,6 +106,11 @@ impl Session {
         use bytes::Buf;
         self.client.inbound.advance(len);
         gathering.is_query = true;
+        if let Err(error) = self.is_new_cursor(template) {
+            self.fail_gather(error.into()).await?;
+            self.say_ready();
+            return Ok(());
+        }
         match self.gather(&mut gathering, super::simple::access_of(template)).await {
             Ok(gathered) => {
                 let (scratch, whole) = (gathered.scratch, gathering.spliced.whole);
@@ -140,6 +147,7 @@ impl Session {
         changes: Vec<Change>,
         len: usize,
     ) -> Result<(), Failure> {
+        self.is_new_cursor(&statement.template)?;
         // What came before is answered first; the text is looked at where its tables are.
         if !self.unplaced.is_empty() {
             let home = self.database.config.home;
@@ -450,10 +458,72 @@ impl Session {
         self.cursors.get(name).copied().filter(|shard| shard.is_scratch())
     }
 
+    /// A cursor WITH HOLD was declared on that connection.
+    pub(super) fn note_declared(&mut self, scratch: ShardId) {
+        if let Some(apart) = self.transaction.apart_mut().iter_mut().find(|apart| apart.number == scratch) {
+            apart.keeps = Keeps::Declared;
+            // It is nobody else's before its cursors are closed.
+            apart.lease.condition = Condition::Pinned;
+        }
+    }
+
+    /// Cursors WITH HOLD that were declared just now get their rows at once, so that the rows they were gathered from
+    /// can go. What a server finds wrong with that is told.
+    pub(super) async fn keep_declared(&mut self, is_query: bool) {
+        let mut refused = None;
+        for apart in self.transaction.apart_mut() {
+            let is_open = apart.lease.is_at_rest() && apart.lease.status == Status::InTransaction;
+            if apart.keeps != Keeps::Declared || !is_open {
+                continue;
+            }
+            match own::run(&mut apart.lease, "COMMIT").await {
+                Ok(_) => {}
+                Err(OwnError::Refused(frame)) => refused = Some((apart.number, Ok(frame))),
+                Err(OwnError::Lost(reason)) => refused = Some((apart.number, Err(reason))),
+            }
+            if refused.is_some() {
+                apart.keeps = Keeps::Nothing;
+            }
+        }
+        let Some((number, why)) = refused else { return };
+        self.cursors.retain(|_, shard| *shard != number);
+        match why {
+            Ok(frame) => {
+                if is_query {
+                    // A Query's last CommandComplete comes behind its commit.
+                    super::batch::take_last_tag(&mut self.client.outbound);
+                }
+                self.client.outbound.extend_from_slice(&frame.0);
+                self.fail_block().await;
+            }
+            Err(reason) => {
+                let text = "the connection to the scratch database was lost";
+                self.refuse(&ClientError::new(SqlState::CONNECTION_FAILURE, text).detail(reason)).await;
+            }
+        }
+    }
+
+    /// That a cursor which is to be declared apart isn't there.
+    fn is_new_cursor(&self, template: &Template) -> Result<(), ClientError> {
+        let [only] = &*template.statements else { return Ok(()) };
+        let Command::Session(SessionCommand::Declare { name, .. }) = &only.command else { return Ok(()) };
+        match self.cursors.get(name).filter(|shard| shard.is_scratch()) {
+            None => Ok(()),
+            Some(_) => {
+                let text = format!("cursor \"{name}\" already exists");
+                Err(ClientError::new(SqlState::DUPLICATE_CURSOR, text))
+            }
+        }
+    }
+
     /// ROLLBACK TO SAVEPOINT: what was opened since then ends, and what was opened before isn't told apart.
     pub(super) async fn drop_scratches(&mut self) {
-        self.portals.retain(|_, portal| !matches!(portal.place, Place::Shard(shard) if shard.is_scratch()));
-        self.cursors.retain(|_, shard| !shard.is_scratch());
+        self.transaction.end_declared(false);
+        let kept = self.transaction.apart().iter().filter(|apart| apart.keeps != Keeps::Nothing);
+        let kept: Vec<ShardId> = kept.map(|apart| apart.number).collect();
+        let goes = |shard: &ShardId| shard.is_scratch() && !kept.contains(shard);
+        self.portals.retain(|_, portal| !matches!(portal.place, Place::Shard(shard) if goes(&shard)));
+        self.cursors.retain(|_, shard| !goes(shard));
         self.release_scratches().await;
     }
 
@@ -468,12 +538,14 @@ impl Session {
                 || self.portals.values().any(|portal| portal.place == Place::Shard(number))
                 || self.cursors.values().any(|shard| *shard == number)
         };
+        let kept = self.transaction.apart().iter().filter(|apart| apart.keeps != Keeps::Nothing);
+        let kept: Vec<ShardId> = kept.map(|apart| apart.number).collect();
         let free: Vec<ShardId> = self
             .transaction
             .apart()
             .iter()
             .map(|apart| apart.number)
-            .filter(|number| is_over || !in_use(*number))
+            .filter(|number| is_over && !kept.contains(number) || !in_use(*number))
             .collect();
         if free.is_empty() {
             return;
@@ -487,6 +559,11 @@ impl Session {
             self.cursors.retain(|_, shard| *shard != number);
             if lease.is_at_rest() && lease.status != Status::Idle && own::run(&mut lease, "ROLLBACK").await.is_err() {
                 lease.condition = Condition::Broken;
+            }
+            if lease.condition == Condition::Pinned {
+                // Cursors WITH HOLD were declared there.
+                let closed = own::run(&mut lease, "CLOSE ALL").await;
+                lease.condition = if closed.is_ok() { Condition::Clean } else { Condition::Broken };
             }
         }
         for held in self.transaction.held() {

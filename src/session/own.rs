@@ -166,8 +166,15 @@ impl Session {
             Server(std::io::Result<usize>),
             Changed,
         }
-        let client = &mut self.client;
+        let (client, cancel, resting) = (&mut self.client, &self.cancel, &mut self.resting);
         let event = poll_fn(|cx| {
+            if !resting.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                cancel.rest(cx.waker());
+                *resting = Some(cx.waker().clone());
+            }
+            if cancel.is_ending() {
+                return Poll::Ready(Event::Changed);
+            }
             if let Poll::Ready(ready) = client.stream.poll_read_ready(cx) {
                 return Poll::Ready(Event::Client(ready));
             }

@@ -319,15 +319,31 @@ impl Session {
         }
         match plan {
             Plan::Scatter { shards } => shards.as_slice().to_vec(),
-            Plan::Touched if self.transaction.held().len() > 1 => match &template.statements[..] {
-                [only] => match super::block::cursor_of(&only.command).and_then(|name| self.cursors.get(name)) {
-                    Some(shard) => vec![*shard],
-                    None => self.transaction.held().iter().map(|held| held.shard).collect(),
-                },
-                _ => self.transaction.held().iter().map(|held| held.shard).collect(),
-            },
+            Plan::Touched if self.transaction.held().len() > 1 && !self.resets_at_rest(template) => {
+                match &template.statements[..] {
+                    [only] => match super::block::cursor_of(&only.command).and_then(|name| self.cursors.get(name)) {
+                        Some(shard) => vec![*shard],
+                        None => self.transaction.held().iter().map(|held| held.shard).collect(),
+                    },
+                    _ => self.transaction.held().iter().map(|held| held.shard).collect(),
+                }
+            }
             other => self.shard_of(other).into_iter().collect(),
         }
+    }
+
+    /// RESET and DISCARD ALL outside of a transaction, on pinned connections: one tells what they lead to, and others
+    /// follow before they are used again, or go.
+    pub(super) fn resets_at_rest(&self, template: &Template) -> bool {
+        let resets = |one: &crate::planning::StatementTemplate| {
+            matches!(
+                one.command,
+                Command::Session(SessionCommand::Reset { .. } | SessionCommand::ResetAll | SessionCommand::DiscardAll)
+            )
+        };
+        self.transaction.held().iter().all(|held| held.lease.status == Status::Idle)
+            && !self.transaction.in_block()
+            && template.statements.iter().all(resets)
     }
 
     async fn run_on(
@@ -400,6 +416,7 @@ impl Session {
                 self.complete(changes, outcome.completed, outcome.failed);
                 self.acting = None;
                 if shard.is_scratch() {
+                    self.keep_declared(true).await;
                     self.say_ready();
                     return Ok(());
                 }
@@ -452,6 +469,9 @@ impl Session {
             self.refresh_names();
         }
         if failed {
+            if !self.transaction.in_block() {
+                self.transaction.end_declared(false);
+            }
             self.state.fail_implicit();
             if self.transaction.status() == Status::Idle {
                 for held in self.transaction.held_mut() {

@@ -243,6 +243,9 @@ impl Session {
             self.client.inbound.advance(header.len);
             return Ok(());
         }
+        if !self.transaction.held().is_empty() {
+            self.cancel.await_time_out().await;
+        }
         self.client.take_outbound();
         self.client.unwatch();
         self.in_extended = !matches!(header.tag, tag::QUERY | tag::FUNCTION_CALL);

@@ -30,11 +30,22 @@ pub struct Transaction {
     pub waiter: Option<deadlock::WaiterId>,
 }
 
+/// What a connection apart has that outlives its transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeps {
+    Nothing,
+    /// Cursors WITH HOLD that the client's transaction under way has declared: they go if it doesn't commit.
+    Declared,
+    /// Cursors WITH HOLD, until they are closed.
+    Cursors,
+}
+
 /// A connection to the scratch database.
 #[derive(Debug)]
 pub struct Apart {
     pub number: ShardId,
     pub lease: Lease,
+    pub keeps: Keeps,
     /// What descriptions of its rows are to say instead.
     pub renumbering: Arc<Renumbering>,
 }
@@ -108,7 +119,7 @@ impl Transaction {
         let taken = |number: &u16| self.apart.iter().any(|apart| apart.number == ShardId::scratch(*number));
         let number = (0..u16::MAX).find(|number| !taken(number)).expect("a client holds few scratch connections");
         let number = ShardId::scratch(number);
-        self.apart.push(Apart { number, lease, renumbering: Arc::default() });
+        self.apart.push(Apart { number, lease, keeps: Keeps::Nothing, renumbering: Arc::default() });
         number
     }
 
@@ -124,6 +135,17 @@ impl Transaction {
 
     pub fn take_all_apart(&mut self) -> Vec<Apart> {
         std::mem::take(&mut self.apart)
+    }
+
+    /// The transaction has ended: what it declared to outlive it does so, or goes.
+    pub fn end_declared(&mut self, committed: bool) {
+        for apart in self.apart.iter_mut().filter(|apart| apart.keeps == Keeps::Declared) {
+            apart.keeps = if committed { Keeps::Cursors } else { Keeps::Nothing };
+        }
+    }
+
+    pub fn apart_mut(&mut self) -> &mut [Apart] {
+        &mut self.apart
     }
 
     /// Those held apart.

@@ -191,6 +191,19 @@ def server_side_cursor(conn):
         equal(sum(1 for _ in cursor), 997)
 
 
+def cursor_with_hold(conn):
+    """As Django's iterator() opens it outside of a transaction."""
+    for where, itersize in [("id > %s", 7), ("id = %s OR true", 50)]:
+        expected = conn.execute(f"SELECT user_id, id FROM orders WHERE {where} ORDER BY user_id, id", (0,)).fetchall()
+        with conn.cursor(name="held", scrollable=False, withhold=True) as cursor:
+            cursor.itersize = itersize
+            cursor.execute(f"SELECT user_id, id FROM orders WHERE {where} ORDER BY user_id, id", (0,))
+            equal(cursor.description[1].name, "id")
+            equal(cursor.fetchmany(2), expected[:2])
+            equal(conn.execute("SELECT 1").fetchone(), (1,))
+            equal(cursor.fetchall(), expected[2:])
+
+
 def several_statements(conn):
     cursor = conn.execute("SELECT 1; SELECT 2, 3")
     equal(cursor.fetchall(), [(1,)])
@@ -208,7 +221,7 @@ def main():
         for check in [
             simple_query, client_side_parameters, extended_query, prepared, binary, transactions,
             savepoint_after_error, sqlstates, copy, cancel, thousand_rows, executemany, pipeline,
-            server_side_cursor, several_statements,
+            server_side_cursor, cursor_with_hold, several_statements,
         ]:
             try:
                 check(conn)
