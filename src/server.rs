@@ -41,6 +41,7 @@ mod recovery;
 mod settings;
 mod standing;
 mod thread_clock;
+mod timelines;
 mod traces;
 mod watch;
 mod workers;
@@ -53,6 +54,8 @@ pub enum ServerError {
     Listen { place: String, source: std::io::Error },
     #[error("cannot start: {0}")]
     Start(std::io::Error),
+    #[error("cannot read the timelines that {0}")]
+    State(String),
 }
 
 /// What a reload replaces.
@@ -73,6 +76,7 @@ struct Shared {
     reloaded: Notify,
     observed: Arc<Observed>,
     seats: Arc<limits::Seats>,
+    timelines: timelines::Timelines,
     /// The configuration file.
     path: PathBuf,
     /// An administrator wants the proxy to stop.
@@ -111,6 +115,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         tokio::spawn(traces::send(traces, tracer, spans, Arc::clone(&tracing_ends)))
     });
     let databases = Arc::new(Databases::new(Arc::clone(&config), None, &observed));
+    let timelines = timelines::Timelines::read(config.server.state_file.clone()).map_err(ServerError::State)?;
     let shared = Arc::new(Shared {
         current: ArcSwap::from_pointee(Current { admission, databases }),
         secrets,
@@ -122,6 +127,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         reloaded: Notify::new(),
         observed,
         seats: Arc::default(),
+        timelines,
         path,
         shut_down: Notify::new(),
     });

@@ -190,7 +190,10 @@ fn a_promoted_replica_is_followed_and_nothing_acknowledged_is_lost() {
     let cluster = cluster(2, 1);
     let (primary, replica) = (cluster.primary(0), &cluster.shards()[0].replicas[0]);
     (0..2).for_each(|shard| synchronise(cluster.primary(shard), 1));
-    let proxy = Proxy::start(&cluster, &config(&cluster, ""));
+    let state = cluster.directory().join("state");
+    let remembering =
+        |text: &str| text.replace("[server]\n", &format!("[server]\nstate_file = \"{}\"\n", state.display()));
+    let proxy = Proxy::start(&cluster, &remembering(&config(&cluster, "")));
     let mut ops = connect(&cluster, &proxy, "shardway");
     becomes("the replica's part is shown", || {
         let rows = ops.rows("SHOW NODES");
@@ -235,8 +238,30 @@ fn a_promoted_replica_is_followed_and_nothing_acknowledged_is_lost() {
     assert!(seen.pairs.lock().expect("no panics").is_subset(&both));
     assert_eq!(shown(&mut ops, replica).0, "primary");
 
-    // The old primary comes back as a second one, and isn't used.
+    // A proxy that starts while the new primary is away and only the old one is there: it remembers.
+    becomes("it is written down", || std::fs::read_to_string(&state).is_ok_and(|text| text.contains("shop\ta\t")));
+    assert!(
+        std::fs::read_to_string(&state)
+            .expect("it is there")
+            .lines()
+            .any(|line| line.starts_with("shop\ta\t") && line.ends_with("\t2"))
+    );
+    replica.freeze().expect("it runs");
     primary.start().expect("it starts again");
+    let text = remembering(&config(&cluster, "")).replace("failover_wait = \"60s\"", "failover_wait = \"4s\"");
+    let later = Proxy::start(&cluster, &text);
+    let mut client = connect(&cluster, &later, "shop");
+    becomes("it is told that there was a newer one", || {
+        let turn = client.query("INSERT INTO notes VALUES (900000009, 0, 'early')").expect("answered");
+        let report = turn.error().expect("nobody leads").clone();
+        assert_eq!(report.code, "08001", "{report:?}");
+        report.message.contains("has been on timeline 2")
+    });
+    replica.thaw().expect("it is stopped");
+    becomes("it is written", || failure(&mut client, "INSERT INTO notes VALUES (900000008, 0, 'early')").is_none());
+    assert_eq!(sql(primary, "SELECT count(*) FROM notes WHERE by = 'early'"), "0");
+
+    // The old primary comes back as a second one, and isn't used.
     becomes("it is told why", || shown(&mut ops, primary).2.contains("it is not a standby"));
     let mut client = connect(&cluster, &proxy, "shop");
     client.rows("INSERT INTO notes VALUES (900000000, 0, 'late')");

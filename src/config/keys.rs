@@ -26,6 +26,7 @@ pub(super) const SERVER: SectionKind = SectionKind {
         key("max_clients", "max_clients = 1000"),
         key("drain_timeout", "drain_timeout = \"30s\""),
         key("startup_timeout", "startup_timeout = \"10s\""),
+        key("state_file", "state_file = \"/var/lib/shardway/state\""),
     ],
 };
 

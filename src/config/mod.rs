@@ -54,6 +54,8 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// How long a client may take from connecting to being authenticated.
     pub startup_timeout: Duration,
+    /// Where the timelines of the shards are remembered over restarts.
+    pub state_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]

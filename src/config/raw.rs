@@ -35,6 +35,7 @@ pub(super) struct RawServer<'t> {
     pub(super) max_clients: Number,
     pub(super) drain_timeout: Text,
     pub(super) startup_timeout: Text,
+    pub(super) state_file: Text,
 }
 
 pub(super) struct RawTls<'t> {
@@ -214,6 +215,7 @@ fn server<'t>(section: &Section<'t>, notes: &mut Notes<'_>) -> RawServer<'t> {
         max_clients: section.integer("max_clients", notes),
         drain_timeout: section.string("drain_timeout", notes),
         startup_timeout: section.string("startup_timeout", notes),
+        state_file: section.string("state_file", notes),
     }
 }
 

@@ -78,6 +78,7 @@ fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Note
             defaults::STARTUP_TIMEOUT,
             notes,
         ),
+        state_file: state_file(raw, surroundings, notes),
     }
 }
 
@@ -123,6 +124,16 @@ fn listen(raw: &RawServer<'_>, notes: &mut Notes<'_>) -> Vec<SocketAddr> {
         notes.mistake(&written.span(), "`listen` is empty", remedy);
     }
     listen
+}
+
+fn state_file(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> Option<PathBuf> {
+    let file = raw.state_file.as_ref()?;
+    if file.get_ref().is_empty() {
+        let remedy = "write state_file = \"/var/lib/shardway/state\", or leave it out";
+        notes.mistake(&file.span(), "`state_file` is empty", remedy);
+        return None;
+    }
+    Some((surroundings.resolve)(Path::new(file.get_ref())))
 }
 
 fn unix_socket_directory(

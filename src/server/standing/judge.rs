@@ -106,6 +106,11 @@ pub(super) fn elect(sights: &[Sight], leader: Option<usize>, term: Option<Term>)
         ([_, ..], _) => {
             Verdict::Torn(format!("{} servers of one cluster take writes on timeline {timeline}", newest.len()))
         }
+        ([], None) if leader.is_none() && primaries().next().is_some() => Verdict::Nobody(
+            "the only server that takes writes belongs to another cluster than the shard's: if that is meant, take the shard \
+             out of state_file"
+                .to_owned(),
+        ),
         // The one that led may be gone for a moment only; what it is needed for waits for it.
         ([], None) => without_primary(sights, leader),
         ([], Some((_, old))) => Verdict::Nobody(format!(

@@ -66,6 +66,12 @@ impl Watch {
         }
         let (say, mut heard) = mpsc::unbounded_channel();
         let shard = self.lead.node().shard;
+        let shard_name = self.lead.node().shard_name.clone();
+        if self.lead.term().is_none()
+            && let Some(term) = shared.timelines.of(&name, &shard_name)
+        {
+            self.lead.note_term(term);
+        }
         let urls =
             self.database.config.shards.get(shard.index()).map(|shard| shard.patroni.clone()).unwrap_or_default();
         let asks = !urls.is_empty();
@@ -96,6 +102,9 @@ impl Watch {
             }
             if has_heard {
                 self.decide(Some(position));
+            }
+            if let Some(term) = self.lead.term() {
+                shared.timelines.note(&name, &shard_name, term);
             }
         }
     }

@@ -64,6 +64,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
             clients_max: 10,
             drain_timeout: second,
             startup_timeout: second,
+            state_file: None,
         },
         pool: PoolConfig {
             size: 1,
