@@ -28,6 +28,11 @@ const STATEMENTS: &[(&str, &str, f64)] = &[
         1.3,
     ),
     ("count, sum", "SELECT count(*), sum(amount) FROM orders", 1.3),
+    (
+        "join that isn't colocated, GROUP BY",
+        "SELECT p.kind, count(*), sum(o.amount) FROM orders o JOIN products p ON p.id = o.product GROUP BY p.kind ORDER BY 1",
+        3.0,
+    ),
     ("all rows", "SELECT id, user_id, amount, status FROM orders", 1.0 / 0.7),
     ("all rows, ORDER BY", "SELECT id, user_id, amount, status FROM orders ORDER BY user_id, id", 1.0 / 0.7),
 ];
@@ -138,13 +143,15 @@ fn servers(orders: usize) -> Result<Cluster, String> {
         .map_err(|error| error.to_string())?;
     let ask = |server: &shardway::devcluster::Server, sql: &str| server.sql(sql).map_err(|error| error.to_string());
     for (number, shard) in cluster.shards().iter().enumerate() {
-        let place = "(((hashint8extended(user_id, 8816678312871386365) & 4095) + 2275) & 4095) % 2".to_owned();
-        ask(&shard.primary, &load(orders, &format!("WHERE {place} = {number}")))?;
+        let place = |key: &str| {
+            format!("WHERE (((hashint8extended({key}, 8816678312871386365) & 4095) + 2275) & 4095) % 2 = {number}")
+        };
+        ask(&shard.primary, &load(orders, (&place("user_id"), &place("id"))))?;
     }
     let server = cluster.primary(0);
     ask(server, &format!("CREATE DATABASE {WHOLE}"))?;
     let mut psql = cluster.installation().command("psql");
-    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", &load(orders, "")]);
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", &load(orders, ("", ""))]);
     psql.arg(server.url_for(cluster.user(), cluster.password(), WHOLE));
     let output = psql.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
@@ -152,20 +159,22 @@ fn servers(orders: usize) -> Result<Cluster, String> {
     }
     for (server, database) in [(server, PARTS), (server, WHOLE), (&cluster.shards()[1].primary, PARTS)] {
         let mut vacuum = cluster.installation().command("psql");
-        vacuum.args(["-X", "-q", "-c", "VACUUM ANALYZE orders"]);
+        vacuum.args(["-X", "-q", "-c", "VACUUM ANALYZE orders, products"]);
         vacuum.arg(server.url_for(cluster.user(), cluster.password(), database));
         vacuum.output().map_err(|error| error.to_string())?;
     }
     Ok(cluster)
 }
 
-fn load(orders: usize, place: &str) -> String {
+fn load(orders: usize, (place, product_place): (&str, &str)) -> String {
     format!(
         "CREATE TABLE orders (user_id bigint, id bigint, product int, amount numeric(12,2), status text, placed_at timestamptz, PRIMARY KEY (user_id, id));
          INSERT INTO orders
          SELECT user_id, id, hashint8(id) & 1023, (hashint8(id * 7) & 16777215) / 100.0, (ARRAY['new', 'paid', 'sent'])[1 + (id % 3)],
                 timestamptz '2026-01-01' + id * interval '1 second'
-         FROM (SELECT id, id % 50000 AS user_id FROM generate_series(1, {orders}) AS id) AS made {place};"
+         FROM (SELECT id, id % 50000 AS user_id FROM generate_series(1, {orders}) AS id) AS made {place};
+         CREATE TABLE products (id int PRIMARY KEY, kind text);
+         INSERT INTO products SELECT id, 'kind ' || id % 40 FROM (SELECT generate_series(0, 1023) AS id) AS made {product_place};"
     )
 }
 
@@ -174,7 +183,7 @@ fn shardway(cluster: &Cluster, program: &Path) -> Result<(Companion, u16), Strin
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     drop(listener);
     let config = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n\n{}\n[database.{PARTS}.table.orders]\nkey = \"user_id\"\n",
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n\n{}\n[database.{PARTS}.table.orders]\nkey = \"user_id\"\n\n[database.{PARTS}.table.products]\nkey = \"id\"\n",
         cluster.user(),
         cluster.password(),
         cluster.database_toml(PARTS)

@@ -83,6 +83,8 @@ pub struct Column {
     /// As it is written in a definition, whatever search_path is.
     pub type_name: String,
     pub collation: Option<String>,
+    /// The statement doesn't name it: it is wanted only if the table needs its primary key.
+    pub for_key: bool,
 }
 
 /// Where the rows are.
@@ -251,6 +253,11 @@ impl Called {
 }
 
 impl Table {
+    /// The columns that it has on the scratch database, with its primary key or without.
+    pub fn columns(&self, with_key: bool) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(move |column| with_key || !column.for_key)
+    }
+
     fn is(&self, schema: &str, name: &str) -> bool {
         self.schema == schema && self.name == name
     }

@@ -20,10 +20,13 @@ use crate::sql::LexOptions;
 use crate::sql::parse;
 use crate::sql::statement::{Kind, Source, Statement};
 
+/// Schema and name, and the message that calls it as the statement does.
+type Called = (String, String, String);
+
 /// The views of a scene that were understood, so that each is read once and not for each statement that names it.
 #[derive(Debug, Default)]
 pub struct LookedAt {
-    known: Mutex<HashMap<(String, String, String), (Location, Arc<View>)>>,
+    known: Mutex<HashMap<Called, (Location, Arc<View>)>>,
 }
 
 /// Views within views that are followed; PostgreSQL allows no cycle.
@@ -44,7 +47,6 @@ pub struct View {
 
 /// Where the view's rows are, and what it is made of; `None`: it isn't understood.
 pub fn look(scene: &Scene, relation: &Relation, refusal: Refusal, depth: usize) -> Option<(Location, Arc<View>)> {
-    // The refusal calls the view as the statement does.
     let name = (relation.schema.clone(), relation.name.clone(), refusal.message.clone());
     let known = || scene.views.known.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((location, view)) = known().get(&name) {

@@ -195,9 +195,9 @@ impl Session {
         let gathering = &*gathering;
         let attached = self.attach_scratch().await?;
         check_definitions(gathering.gather, &attached)?;
-        let (scratch, columns) = self.open_scratch(gathering, &attached, access).await?;
-        self.explain_pulls(gathering);
-        let filled = if gathering.reads { self.fill(gathering, scratch, access).await } else { Ok(()) };
+        let (scratch, columns, with_keys) = self.open_scratch(gathering, &attached, access).await?;
+        self.explain_pulls(gathering, with_keys);
+        let filled = if gathering.reads { self.fill(gathering, (scratch, with_keys), access).await } else { Ok(()) };
         match filled {
             Ok(()) => Ok(Gathered { scratch, columns, attached }),
             Err(failure) => {
@@ -283,10 +283,10 @@ impl Session {
     }
 
     /// What EXPLAIN says that the shards are asked.
-    fn explain_pulls(&mut self, gathering: &Gathering<'_>) {
+    fn explain_pulls(&mut self, gathering: &Gathering<'_>, with_keys: bool) {
         if self.explaining.is_some() {
             for (position, pull) in gathering.pulls.iter().enumerate().filter(|(_, pull)| !pull.shards.is_empty()) {
-                let asked = sql::copy_out((gathering.gather, gathering.pulls), &[position], false, false);
+                let asked = sql::copy_out((gathering.gather, gathering.pulls), &[position], with_keys, (false, false));
                 let names: Vec<String> = pull.shards.iter().map(|shard| self.shard_name(*shard).to_owned()).collect();
                 let what = if names.len() > 1 { "shards" } else { "shard" };
                 let what = format!("{what} {} asked", names.join(", "));
@@ -306,7 +306,7 @@ impl Session {
         gathering: &Gathering<'_>,
         attached: &Attached,
         access: Access,
-    ) -> Result<(ShardId, Vec<u32>), Failure> {
+    ) -> Result<(ShardId, Vec<u32>, bool), Failure> {
         let user = self.database.user(&self.user).ok_or_else(|| {
             ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is not in the configuration any more")
         })?;
@@ -342,8 +342,8 @@ impl Session {
             .await;
             let failure = match checked {
                 Ok(Checked::Fits { columns, tables }) => {
-                    self.renumber(gathering.gather, scratch, &tables, attached);
-                    return Ok((scratch, columns));
+                    self.renumber((gathering.gather, with_keys), scratch, &tables, attached);
+                    return Ok((scratch, columns, with_keys));
                 }
                 Ok(Checked::Wrong(frame)) if !with_keys && is_state(&frame.0, b"42803") => {
                     // A column that depends on the primary key of its table, if there is one.
@@ -407,10 +407,10 @@ impl Session {
     }
 
     /// Descriptions of the result say what the home shard's would.
-    fn renumber(&mut self, gather: &Gather, scratch: ShardId, made: &[Made], attached: &Attached) {
+    fn renumber(&mut self, (gather, with_keys): (&Gather, bool), scratch: ShardId, made: &[Made], attached: &Attached) {
         let mut renumbering = Renumbering { types: Arc::clone(&attached.copied.types), ..Renumbering::default() };
         let tables = gather.tables.iter().map(|table| {
-            (table.oid, table.row_types, table.columns.iter().map(|column| column.number).collect::<Vec<i16>>())
+            (table.oid, table.row_types, table.columns(with_keys).map(|column| column.number).collect::<Vec<i16>>())
         });
         let views = gather.views.iter().map(|view| (view.oid, view.row_types, view.columns.clone()));
         for (made, (oid, row_types, columns)) in made.iter().zip(tables.chain(views)) {

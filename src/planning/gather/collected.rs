@@ -105,8 +105,9 @@ fn known<'s>(scene: &'s Scene, found: &Found) -> Result<&'s Relation, Refusal> {
 /// Adds columns of the same table, in its order.
 fn unite(columns: &mut Vec<Column>, more: Vec<Column>) {
     for column in more {
-        if !columns.iter().any(|known| known.name == column.name) {
-            columns.push(column);
+        match columns.iter_mut().find(|known| known.name == column.name) {
+            Some(known) => known.for_key &= column.for_key,
+            None => columns.push(column),
         }
     }
     columns.sort_by_key(|column| column.number);

@@ -17,10 +17,16 @@ pub(super) fn of(text: Text<'_>, statement: &Statement, relation: &Relation) -> 
         .columns
         .iter()
         .filter(|column| key.contains(&column.name) || names.contains(&column.name))
-        .map(column)
+        .map(|known| Column { for_key: !names.contains(&known.name), ..column(known) })
         .collect();
     if columns.is_empty() {
         columns.extend(relation.columns.first().map(column));
+    }
+    if columns.iter().all(|column| column.for_key)
+        && let Some(first) = columns.first_mut()
+    {
+        // Rows are counted, perhaps.
+        first.for_key = false;
     }
     (columns, key)
 }
@@ -41,6 +47,7 @@ pub fn column(column: &crate::catalog::Column) -> Column {
         number: column.number,
         type_name: column.qualified_type.clone(),
         collation: column.qualified_collation.clone(),
+        for_key: false,
     }
 }
 

@@ -16,7 +16,7 @@ impl Session {
     pub(super) async fn fill(
         &mut self,
         gathering: &Gathering<'_>,
-        scratch: ShardId,
+        (scratch, with_keys): (ShardId, bool),
         access: Access,
     ) -> Result<(), Failure> {
         let mut shards: Vec<ShardId> = gathering.pulls.iter().flat_map(|pull| &pull.shards).copied().collect();
@@ -40,7 +40,7 @@ impl Session {
                 .collect();
             let lease = self.transaction.lease_mut(*shard).expect("reached above");
             let own_block = !in_block && lease.status == Status::Idle;
-            let sql = copy_out((gathering.gather, gathering.pulls), &tables, own_block, recodes);
+            let sql = copy_out((gathering.gather, gathering.pulls), &tables, with_keys, (own_block, recodes));
             encode::query(&mut lease.framed.outbound, sql.as_bytes());
             lease.unanswered += 1;
             lease.unnamed = None;
@@ -52,7 +52,7 @@ impl Session {
             .gather
             .tables
             .iter()
-            .map(|table| Pull { copy_in: copy_in(table), analyze: several.then(|| analyze(table)) })
+            .map(|table| Pull { copy_in: copy_in(table, with_keys), analyze: several.then(|| analyze(table)) })
             .collect();
         let config = &self.database.config;
         let limits = Limits { rows: config.gather_rows_max, bytes: config.gather_bytes_max };

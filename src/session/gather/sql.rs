@@ -5,7 +5,7 @@ use crate::planning::gather::{Gather, Table};
 
 pub(super) fn create(table: &Table, with_key: bool) -> String {
     let mut sql = format!("CREATE TEMPORARY TABLE pg_temp.{} (", quote(&table.name));
-    for (position, column) in table.columns.iter().enumerate() {
+    for (position, column) in table.columns(with_key).enumerate() {
         let separator = if position == 0 { "" } else { ", " };
         sql.push_str(&format!("{separator}{} {}", quote(&column.name), column.type_name));
         if let Some(collation) = &column.collation {
@@ -25,13 +25,13 @@ pub(super) fn create_view(name: &str, definition: &str) -> String {
     format!("CREATE TEMPORARY VIEW pg_temp.{} AS {definition};", quote(name))
 }
 
-fn columns(table: &Table) -> String {
-    let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+fn columns(table: &Table, with_key: bool) -> String {
+    let columns: Vec<String> = table.columns(with_key).map(|column| quote(&column.name)).collect();
     columns.join(", ")
 }
 
-pub(super) fn copy_in(table: &Table) -> String {
-    format!("COPY pg_temp.{} ({}) FROM STDIN (FORMAT binary)", quote(&table.name), columns(table))
+pub(super) fn copy_in(table: &Table, with_key: bool) -> String {
+    format!("COPY pg_temp.{} ({}) FROM STDIN (FORMAT binary)", quote(&table.name), columns(table, with_key))
 }
 
 pub(super) fn analyze(table: &Table) -> String {
@@ -43,8 +43,8 @@ pub(super) fn analyze(table: &Table) -> String {
 pub(super) fn copy_out(
     (gather, pulls): (&Gather, &[Pull]),
     tables: &[usize],
-    own_block: bool,
-    recodes: bool,
+    with_keys: bool,
+    (own_block, recodes): (bool, bool),
 ) -> String {
     let copies: Vec<String> = tables
         .iter()
@@ -52,7 +52,11 @@ pub(super) fn copy_out(
         .map(|(table, pull)| {
             let from = format!("{}.{}", quote(&table.schema), quote(&table.name));
             let only = if pull.condition.is_empty() { "" } else { " WHERE " };
-            format!("COPY (SELECT {} FROM {from}{only}{}) TO STDOUT (FORMAT binary)", columns(table), pull.condition)
+            format!(
+                "COPY (SELECT {} FROM {from}{only}{}) TO STDOUT (FORMAT binary)",
+                columns(table, with_keys),
+                pull.condition
+            )
         })
         .collect();
     let several = copies.len() > 1;
