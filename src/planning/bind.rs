@@ -44,13 +44,11 @@ fn watched(template: &Template, plan: Plan) -> Plan {
     }
 }
 
+/// What is unique, and the values of one call: `Some(None)` where one of them is NULL, `None` where they aren't known.
+pub type LookedFor = (Arc<Unique>, Option<Option<Vec<KeyValue>>>);
+
 /// What is to be looked up before this call is bound: for each of the statement's lookups.
-pub fn lookups(
-    template: &Template,
-    sql: &[u8],
-    lexed: &Lexed,
-    parameters: Option<Parameters<'_>>,
-) -> Vec<(Arc<Unique>, Option<Option<Vec<KeyValue>>>)> {
+pub fn lookups(template: &Template, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Vec<LookedFor> {
     let [routed] = &*template.routes else { return Vec::new() };
     let claimed = Claimed::default();
     let call = Call { sql, lexed, parameters, occurrences: &template.occurrences, claimed: &claimed };

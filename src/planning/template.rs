@@ -14,7 +14,6 @@ use crate::observe::{Kind, Statement};
 use crate::routing::{ShardMap, Unique};
 use crate::sql::command::{CopyDirection, SessionCommand, Verb};
 use crate::sql::{Command, Lexed, readable};
-use crate::types::KeyValue;
 
 /// One Query or Parse text: usually one statement, sometimes several.
 #[derive(Debug)]
@@ -159,12 +158,7 @@ impl Template {
 
     /// What would have to be looked up: for each its values, `Some(None)` where one of them is NULL, `None` where they
     /// aren't known.
-    pub fn lookups(
-        &self,
-        sql: &[u8],
-        lexed: &Lexed,
-        parameters: Option<Parameters<'_>>,
-    ) -> Vec<(Arc<Unique>, Option<Option<Vec<KeyValue>>>)> {
+    pub fn lookups(&self, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Vec<bind::LookedFor> {
         bind::lookups(self, sql, lexed, parameters)
     }
 

@@ -255,7 +255,7 @@ pub fn conflicts_elsewhere(table: &Target<'_>, text: Text<'_>) -> bool {
     let starts = (0..text.pieces.len()).find(|at| text.is(*at, "on") && text.is(at + 1, "conflict"));
     let Some(start) = starts else { return false };
     let conflict = Conflict::find(text, &(start..text.pieces.len()));
-    !conflict.columns.iter().any(|column| *column == table.sharded.key)
+    !conflict.columns.contains(&table.sharded.key)
 }
 
 /// The parts of the statement.
