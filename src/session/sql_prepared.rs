@@ -133,9 +133,7 @@ impl Session {
         let turned = self.extended_turn().await;
         self.client.held = false;
         hide_protocol(&mut self.client.outbound, shown);
-        if turned.is_err() {
-            return turned;
-        }
+        turned?;
         let mut frames = BytesMut::new();
         if !self.skipping {
             encode::execute(&mut frames, b"", 0);
