@@ -67,6 +67,7 @@ fn scene() -> Scene {
         map: Arc::new(map),
         catalog: Some(Arc::new(Catalog::new(vec![orders, accounts], Vec::new()))),
         safe_functions: Arc::new(BTreeSet::new()),
+        views: Arc::default(),
     }
 }
 

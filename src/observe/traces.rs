@@ -1,10 +1,12 @@
 //! Spans of sampled statements. In: what a session knows of a statement as it goes. Out: finished [`Span`]s in a bounded
 //! queue, which `server` sends to a collector. Knows no socket, and no clock but the process's own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use memchr::memchr;
+use memchr::memmem::FinderRev;
 use tokio::sync::mpsc;
 
 use super::clock;
@@ -116,14 +118,20 @@ const SEARCHED_BYTES: usize = 2_048;
 
 /// What a comment of the statement says of its parent.
 pub fn parent_in(sql: &[u8]) -> Option<Parent> {
-    let tail = sql.get(sql.len().saturating_sub(SEARCHED_BYTES)..)?;
-    let head = sql.get(..SEARCHED_BYTES).unwrap_or(sql);
+    if sql.len() <= SEARCHED_BYTES {
+        return parent_among(sql);
+    }
+    let tail = sql.get(sql.len() - SEARCHED_BYTES..)?;
+    let head = sql.get(..SEARCHED_BYTES)?;
     [tail, head].into_iter().find_map(parent_among)
 }
 
 fn parent_among(text: &[u8]) -> Option<Parent> {
     const NAME: &[u8] = b"traceparent='";
-    let at = text.windows(NAME.len()).rposition(|window| window == NAME)?;
+    static FINDER: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(NAME));
+    // Its value has some. Most statements have none, and pay no more than this.
+    memchr(b'-', text)?;
+    let at = FINDER.rfind(text)?;
     let value = std::str::from_utf8(text.get(at + NAME.len()..at + NAME.len() + 55)?).ok()?;
     let mut parts = value.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
