@@ -98,6 +98,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
     };
     Config {
         server: ServerConfig {
+            state_file: None,
             listen: Vec::new(),
             unix_socket_directory: None,
             admin: None,
