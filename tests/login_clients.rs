@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shardway::config::{
-    AuthenticationMethod, Config, DatabaseConfig, LogConfig, LogFormat, PoolConfig, ReadPolicy, Secret, ServerConfig,
-    ServerTlsConfig, UserConfig,
+    AddressRange, AuthenticationMethod, Config, DatabaseConfig, HbaConnection, HbaRule, HbaVerdict, LogConfig,
+    LogFormat, PoolConfig, ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
 };
 use shardway::devcluster::Installation;
 use shardway::net::Stream;
@@ -23,7 +23,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Our side: logs clients in and answers each query with who they are.
 async fn door(method: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> SocketAddr {
-    let context = AdmissionContext::new(Arc::new(door_config(method, tls)), Arc::new(LoginSecrets::generate()));
+    door_with(door_config(method, tls)).await
+}
+
+async fn door_with(config: Config) -> SocketAddr {
+    let context = AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate()));
     let context = Arc::new(context.unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -118,6 +122,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
             connects_max: 1,
             prepared_statements_max: 1,
         },
+        hba: Vec::new(),
         users: vec![user("ada", "pässword"), user("stored", STORED)],
         databases: BTreeMap::from([("shop".to_owned(), shop)]),
         log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
@@ -203,5 +208,50 @@ async fn psql_logs_in_with_tls_and_channel_binding() {
     let address = door(AuthenticationMethod::ScramSha256, Some(tls)).await;
     assert_eq!(psql(address, "ada", "pässword", "dbname=shop").await.unwrap(), "ada|shop|tls|");
     psql_fails(address, "ada", "pässword", "dbname=shop sslmode=disable", "requires TLS").await;
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn rule(connection: HbaConnection, database: &str, user: &str, address: &str, verdict: HbaVerdict) -> HbaRule {
+    let names = |name: &str| (name != "all").then(|| vec![name.to_owned()]);
+    let address = (address != "all").then(|| AddressRange::parse(address).unwrap());
+    HbaRule { connection, databases: names(database), users: names(user), address, verdict }
+}
+
+#[tokio::test]
+async fn the_first_rule_that_fits_decides_about_psql() {
+    use HbaConnection::{Host, HostPlain, HostTls};
+    let directory = support::target_directory().join(format!("door-{:016x}", rand::random::<u64>()));
+    let tls = certificate(&directory, &rcgen::PKCS_ECDSA_P256_SHA256);
+    let trust = HbaVerdict::Check(AuthenticationMethod::Trust);
+    let scram = HbaVerdict::Check(AuthenticationMethod::ScramSha256);
+    let md5 = HbaVerdict::Check(AuthenticationMethod::Md5);
+    let mut config = door_config(AuthenticationMethod::Trust, Some(tls));
+    config.hba = vec![
+        rule(Host, "all", "all", "10.0.0.0/8", trust),
+        rule(HostPlain, "shop", "ada", "127.0.0.0/8", HbaVerdict::Reject),
+        rule(HostTls, "shop", "ada", "127.0.0.1", md5),
+        rule(HostTls, "shop", "stored", "all", md5),
+        rule(HostPlain, "shop", "stored", "all", trust),
+        rule(HostTls, "pgbouncer", "ada", "all", scram),
+    ];
+    let address = door_with(config).await;
+    assert_eq!(psql(address, "ada", "pässword", "dbname=shop sslmode=require").await.unwrap(), "ada|shop|tls|");
+    psql_fails(address, "ada", "wrong", "dbname=shop sslmode=require", "password authentication failed").await;
+    let rejected =
+        "FATAL:  pg_hba.conf rejects connection for host \"127.0.0.1\", user \"ada\", database \"shop\", no encryption";
+    psql_fails(address, "ada", "pässword", "dbname=shop sslmode=disable", rejected).await;
+    // md5 with a verifier of SCRAM is SCRAM.
+    assert_eq!(psql(address, "stored", "pässword", "dbname=shop sslmode=require").await.unwrap(), "stored|shop|tls|");
+    psql_fails(address, "stored", "wrong", "dbname=shop sslmode=require", "password authentication failed").await;
+    assert_eq!(psql(address, "stored", "wrong", "dbname=shop sslmode=disable").await.unwrap(), "stored|shop|plain|");
+    // The console's database is one; who may use it is asked after the password.
+    psql_fails(address, "ada", "wrong", "dbname=pgbouncer sslmode=require", "password authentication failed").await;
+    psql_fails(address, "ada", "pässword", "dbname=pgbouncer sslmode=require", "permission denied for database").await;
+    for (more, encryption) in [("sslmode=require", "SSL encryption"), ("sslmode=disable", "no encryption")] {
+        let nobody = format!(
+            "FATAL:  no pg_hba.conf entry for host \"127.0.0.1\", user \"eve\", database \"shop\", {encryption}"
+        );
+        psql_fails(address, "eve", "x", &format!("dbname=shop {more}"), &nobody).await;
+    }
     std::fs::remove_dir_all(directory).unwrap();
 }

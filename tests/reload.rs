@@ -35,6 +35,7 @@ struct Parts<'s> {
     user: Option<&'s str>,
     pool_size: Option<usize>,
     has_reference: bool,
+    rules: &'s str,
 }
 
 impl Parts<'_> {
@@ -46,12 +47,13 @@ impl Parts<'_> {
         };
         format!(
             "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\n[pool]\nsize = {}\n{}{}\
-             [database.shop]\nhome = \"a\"\nreads = \"prefer_replica\"\nread_your_writes = false\nfailover_wait = \"60s\"\n\
+             {}[database.shop]\nhome = \"a\"\nreads = \"prefer_replica\"\nread_your_writes = false\nfailover_wait = \"60s\"\n\
              [database.shop.shard.a]\nprimary = {}\nreplicas = [{}]\n[database.shop.shard.b]\nprimary = {}\n\
              [database.shop.table.notes]\nkey = \"id\"\n{}",
             self.pool_size.unwrap_or(6),
             user(cluster.user()),
             self.user.map_or_else(String::new, user),
+            self.rules,
             url(self.primary.unwrap_or(cluster.primary(0))),
             self.replica.map_or_else(String::new, url),
             url(cluster.primary(1)),
@@ -123,6 +125,17 @@ fn replicas_users_tables_and_sizes_change_under_clients() {
         ops.rows("RELOAD");
         let mut fresh = Client::connect(proxy.address(), "fresh", "shop").expect("it may");
         assert_eq!(fresh.rows("SELECT 1"), [["1"]]);
+        goes_on();
+
+        parts.rules = "[[hba]]\ntype = \"host\"\nusers = [\"fresh\"]\naddress = \"127.0.0.0/8\"\nmethod = \"reject\"\n\
+                       [[hba]]\ntype = \"host\"\naddress = \"all\"\nmethod = \"trust\"\n";
+        proxy.rewrite_config(&parts.config(&cluster));
+        ops.rows("RELOAD");
+        let refused = Client::connect(proxy.address(), "fresh", "shop").map(|_| ()).expect_err("a rule rejects it");
+        assert!(refused.contains("pg_hba.conf rejects connection"), "{refused}");
+        connect(&cluster, &proxy, "shop");
+        assert_eq!(fresh.rows("SELECT 2"), [["2"]], "who is in stays");
+        parts.rules = "";
         goes_on();
 
         parts.pool_size = Some(3);

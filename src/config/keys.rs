@@ -9,6 +9,7 @@ pub(super) const FILE: SectionKind = SectionKind {
         key("pool", "[pool]"),
         key("log", "[log]"),
         key("traces", "[traces]"),
+        key("hba", "[[hba]]"),
         key("user", "[[user]]"),
         key("database", "[database.shop]"),
     ],
@@ -88,6 +89,17 @@ pub(super) const USER: SectionKind = SectionKind {
     ],
 };
 
+pub(super) const HBA: SectionKind = SectionKind {
+    title: "[[hba]]",
+    keys: &[
+        key("type", "type = \"host\""),
+        key("databases", "databases = [\"shop\"]"),
+        key("users", "users = [\"shop\"]"),
+        key("address", "address = \"10.0.0.0/8\""),
+        key("method", "method = \"scram-sha-256\""),
+    ],
+};
+
 pub(super) const SECRET: SectionKind = SectionKind {
     title: "a password",
     keys: &[key("env", "{ env = \"SHOP_PASSWORD\" }"), key("file", "{ file = \"/run/secrets/shop\" }")],
@@ -155,4 +167,4 @@ pub(super) const LIST: SectionKind = SectionKind {
 
 /// Every kind of section.
 pub(super) const ALL: &[&SectionKind] =
-    &[&FILE, &SERVER, &TLS, &POOL, &LOG, &TRACES, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST];
+    &[&FILE, &SERVER, &TLS, &POOL, &LOG, &TRACES, &HBA, &USER, &SECRET, &DATABASE, &SHARD, &TABLE, &RANGE, &LIST];

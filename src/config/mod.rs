@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::types::{KeyType, ShardId};
 
 mod defaults;
+mod hba;
 mod keys;
 mod load;
 mod mistake;
@@ -21,6 +22,7 @@ mod reader;
 mod tests;
 mod verifier;
 
+pub use hba::{AddressRange, HbaConnection, HbaRule, HbaVerdict, Origin, first_rule};
 pub use load::Loaded;
 use load::Surroundings;
 pub use mistake::{Mistake, Mistakes};
@@ -31,6 +33,8 @@ pub use verifier::{StoredVerifier, looks_stored};
 pub struct Config {
     pub server: ServerConfig,
     pub pool: PoolConfig,
+    /// In the file's order; empty: `authentication` holds for everybody.
+    pub hba: Vec<HbaRule>,
     pub users: Vec<UserConfig>,
     pub databases: BTreeMap<String, DatabaseConfig>,
     pub log: LogConfig,

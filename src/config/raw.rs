@@ -4,11 +4,13 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub(super) use self::hba::RawHba;
 use self::shapes::{buckets, secret};
 use super::keys::{ALL, DATABASE, FILE, LIST, LOG, POOL, RANGE, SERVER, SHARD, TABLE, TLS, TRACES, USER};
 use super::mistake::Notes;
 use super::reader::{Entry, Placed, Scalar, Section, SectionKind};
 
+mod hba;
 mod shapes;
 
 type Text = Option<Placed<String>>;
@@ -19,6 +21,7 @@ pub(super) struct RawConfig<'t> {
     pub(super) pool: RawPool,
     pub(super) log: RawLog,
     pub(super) traces: RawTraces,
+    pub(super) hba: Option<Placed<Vec<RawHba<'t>>>>,
     /// `None`: the file has no `user` at all.
     pub(super) users: Option<Vec<RawUser<'t>>>,
     pub(super) databases: Option<Vec<RawDatabase<'t>>>,
@@ -184,6 +187,7 @@ pub(super) fn read<'t>(root: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawConfi
         service: section.string("service", notes),
     });
     let traces = traces.unwrap_or_default();
+    let hba = hba::rules(&file, notes);
     let users = file.value("user").map(|_| {
         let entries = file.tables("user", notes).map(Spanned::into_inner).unwrap_or_default();
         entries.into_iter().map(|entry| user(entry, notes)).collect()
@@ -192,7 +196,7 @@ pub(super) fn read<'t>(root: &'t DeTable<'t>, notes: &mut Notes<'_>) -> RawConfi
         let entries = file.named_tables("database", notes);
         entries.into_iter().map(|(name, table)| database(name, table, notes)).collect()
     });
-    RawConfig { server, pool, log, traces, users, databases }
+    RawConfig { server, pool, log, traces, hba, users, databases }
 }
 
 fn server<'t>(section: &Section<'t>, notes: &mut Notes<'_>) -> RawServer<'t> {

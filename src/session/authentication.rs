@@ -17,7 +17,7 @@ use pgwire::messages::startup::Authentication;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use crate::config::{AuthenticationMethod, Secret, StoredVerifier, UserConfig};
+use crate::config::{AuthenticationMethod, Secret, StoredVerifier, UserConfig, looks_stored};
 use crate::net::{Framed, ServerTls};
 use crate::protocol::startup::parse_password_frame;
 use crate::types::{ClientError, SqlState};
@@ -126,9 +126,8 @@ fn derive_verifier(salt: Vec<u8>, password: &Secret) -> Verifier {
     }
 }
 
-/// The configured method with all it needs.
+/// Every method with all it needs.
 pub struct Authenticator {
-    method: AuthenticationMethod,
     secrets: Arc<LoginSecrets>,
     plain: ScramServerAuth,
     /// With channel binding; `None` without a certificate that defines it.
@@ -136,13 +135,13 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    pub fn new(method: AuthenticationMethod, secrets: Arc<LoginSecrets>, tls: Option<&ServerTls>) -> Self {
+    pub fn new(secrets: Arc<LoginSecrets>, tls: Option<&ServerTls>) -> Self {
         let bound = tls.and_then(ServerTls::channel_binding_certificate).and_then(|certificate| {
             let mut bound = ScramServerAuth::new();
             bound.configure_certificate(certificate.as_bytes()).ok()?;
             Some(bound)
         });
-        Self { method, secrets, plain: ScramServerAuth::new(), bound }
+        Self { secrets, plain: ScramServerAuth::new(), bound }
     }
 
     /// Leaves AuthenticationOk in `framed.outbound`, unsent. `user` is `None` when nobody has the
@@ -153,13 +152,18 @@ impl Authenticator {
     /// trust), 08P01 for malformed messages.
     pub async fn authenticate(
         &self,
+        method: AuthenticationMethod,
         framed: &mut Framed,
         name: &str,
         user: Option<&UserConfig>,
     ) -> Result<(), Failure> {
         let password = user.and_then(|user| user.password.as_ref());
-        match self.method {
+        match method {
             AuthenticationMethod::ScramSha256 => self.scram(framed, name, password).await?,
+            // As in PostgreSQL, which can't compare what it doesn't have.
+            AuthenticationMethod::Md5 if password.is_some_and(|password| looks_stored(password.reveal())) => {
+                self.scram(framed, name, password).await?;
+            }
             AuthenticationMethod::Md5 => md5(framed, name, password).await?,
             AuthenticationMethod::Trust if user.is_some() => {}
             AuthenticationMethod::Trust => {

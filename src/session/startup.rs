@@ -7,16 +7,14 @@ use crate::net::timer::timeout;
 use tracing::{debug, info};
 
 use super::authentication::{Authenticator, Failure, LoginSecrets};
-use crate::config::{Config, UserConfig};
+use crate::config::{AuthenticationMethod, Config, HbaVerdict, Origin, UserConfig, first_rule};
 use crate::net::{Framed, ServerTls, Stream, TlsError, connect::tune};
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::startup::{StartupMessage, StartupPacket, parse};
 use crate::types::limits::{FAREWELL_TIMEOUT, HANDSHAKE_BYTES_MAX};
 use crate::types::{ClientError, SqlState};
 
-/// Databases that exist in the proxy only: its console, under its own name and under PgBouncer's.
-pub const CONSOLE_DATABASES: [&str; 2] = ["shardway", PGBOUNCER_DATABASE];
-pub const PGBOUNCER_DATABASE: &str = "pgbouncer";
+pub use crate::types::{CONSOLE_DATABASES, PGBOUNCER_DATABASE};
 
 /// All that admission depends on, made anew with each configuration.
 pub struct AdmissionContext {
@@ -32,7 +30,7 @@ impl AdmissionContext {
     /// Certificate or key files that don't work. Reads them, blocking.
     pub fn new(config: Arc<Config>, secrets: Arc<LoginSecrets>) -> Result<Self, TlsError> {
         let tls = config.server.tls.as_ref().map(ServerTls::from_files).transpose()?;
-        let authenticator = Authenticator::new(config.server.authentication, secrets, tls.as_ref());
+        let authenticator = Authenticator::new(secrets, tls.as_ref());
         Ok(Self { config, tls, authenticator })
     }
 
@@ -206,12 +204,42 @@ async fn log_in(
         let error = ClientError::new(SqlState::INVALID_AUTHORIZATION, "this server requires TLS");
         return Err(error.hint("Connect with sslmode=require or stricter.").into());
     }
+    let method = method_for(message, context, &framed.stream)?;
     let user = context.config.users.iter().find(|user| user.name == message.user);
-    context.authenticator.authenticate(framed, &message.user, user).await?;
+    context.authenticator.authenticate(method, framed, &message.user, user).await?;
     // Nobody is authenticated under a name that isn't configured.
     let user = user.ok_or(Failure::Gone)?;
     authorize(user, &message.database, &context.config)?;
     Ok(user.clone())
+}
+
+/// What the first of the rules says that fits, in PostgreSQL's words where it says no; without rules the one method.
+fn method_for(
+    message: &StartupMessage,
+    context: &AdmissionContext,
+    stream: &Stream,
+) -> Result<AuthenticationMethod, Failure> {
+    let rules = &context.config.hba;
+    if rules.is_empty() {
+        return Ok(context.config.server.authentication);
+    }
+    let (origin, host) = if stream.peer_is_unix() {
+        (Origin::Local, "[local]".to_owned())
+    } else {
+        let address = stream.peer().ok_or(Failure::Gone)?.ip();
+        (Origin::Tcp { address, tls: stream.is_tls() }, address.to_canonical().to_string())
+    };
+    let StartupMessage { user, database, .. } = message;
+    let encryption = if stream.is_tls() { "SSL encryption" } else { "no encryption" };
+    let refuse = |what: &str| {
+        let client = format!("host \"{host}\", user \"{user}\", database \"{database}\", {encryption}");
+        ClientError::new(SqlState::INVALID_AUTHORIZATION, format!("{what} for {client}"))
+    };
+    match first_rule(rules, origin, database, user).map(|rule| rule.verdict) {
+        Some(HbaVerdict::Check(method)) => Ok(method),
+        Some(HbaVerdict::Reject) => Err(refuse("pg_hba.conf rejects connection").into()),
+        None => Err(refuse("no pg_hba.conf entry").into()),
+    }
 }
 
 fn authorize(user: &UserConfig, database: &str, config: &Config) -> Result<(), ClientError> {

@@ -15,6 +15,7 @@ use crate::types::limits::{CLIENTS_MAX, POOL_SIZE_MAX, PREPARED_STATEMENTS_MAX, 
 
 mod buckets;
 mod databases;
+mod hba;
 mod node;
 mod placement;
 mod secret;
@@ -40,11 +41,13 @@ pub(super) fn prove(raw: &RawConfig<'_>, surroundings: &Surroundings<'_>, notes:
         let remedy = "write [database.shop.shard.a], and under it primary = \"postgres://10.0.0.1:5432/shop\"";
         notes.mistake(&(0..0), "there is no database", remedy);
     }
+    let hba = hba::rules(raw, &server, notes);
     let raw_users = raw.users.as_deref().unwrap_or_default();
-    let users = users::users(raw_users, raw_databases, server.authentication, surroundings, notes);
+    let authentication = hba::strictest(&hba, server.authentication);
+    let users = users::users(raw_users, raw_databases, authentication, surroundings, notes);
     let databases = databases::databases(raw_databases, pool.size, surroundings, notes);
     let databases = databases.into_iter().map(|database| (database.name.clone(), database)).collect::<BTreeMap<_, _>>();
-    Config { server, pool, users, databases, log, traces }
+    Config { server, pool, hba, users, databases, log, traces }
 }
 
 fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'_>) -> ServerConfig {
@@ -58,7 +61,7 @@ fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Note
     let listen = listen(raw, notes);
     let example = SocketAddr::new(defaults::LISTEN.ip(), defaults::LISTEN.port() + 1);
     let admin = raw.admin.as_ref().and_then(|admin| values::address("admin", admin, example, notes));
-    dangers(raw, &listen, admin, authentication, notes);
+    dangers(raw, &listen, admin, notes);
     ServerConfig {
         listen,
         unix_socket_directory: unix_socket_directory(raw, surroundings, notes),
@@ -83,25 +86,13 @@ fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Note
 }
 
 /// What is right by itself, but not together.
-fn dangers(
-    raw: &RawServer<'_>,
-    listen: &[SocketAddr],
-    admin: Option<SocketAddr>,
-    authentication: AuthenticationMethod,
-    notes: &mut Notes<'_>,
-) {
+fn dangers(raw: &RawServer<'_>, listen: &[SocketAddr], admin: Option<SocketAddr>, notes: &mut Notes<'_>) {
     if let (Some(raw), Some(address)) = (&raw.admin, admin)
         && listen.contains(&address)
         && address.port() != 0
     {
         let what = format!("`admin` and `listen` are both {address}");
         notes.mistake(&raw.span(), what, "write another port, as in admin = \"127.0.0.1:6433\"");
-    }
-    if let (AuthenticationMethod::Trust, Some(method)) = (authentication, &raw.authentication)
-        && let Some(open) = listen.iter().find(|address| !address.ip().is_loopback())
-    {
-        let what = format!("everyone who can reach {open} gets in without a password");
-        notes.warning(&method.span(), what, "write authentication = \"scram-sha-256\"");
     }
 }
 

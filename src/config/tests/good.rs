@@ -16,7 +16,8 @@ fn sharded<'c>(loaded: &'c Loaded, name: &str) -> (&'c str, usize, &'c Placement
 #[test]
 fn the_least_has_defaults_for_the_rest() {
     let loaded = good(&with_shop(""));
-    let Config { server, pool, users, databases, log, traces } = &loaded.config;
+    let Config { server, pool, hba, users, databases, log, traces } = &loaded.config;
+    assert!(hba.is_empty());
     assert_eq!(*traces, None);
     assert_eq!(server.listen, ["127.0.0.1:6432".parse().expect("an address")]);
     assert_eq!((server.admin, &server.unix_socket_directory, server.clients_max), (None, &None, 1000));

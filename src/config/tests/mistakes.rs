@@ -53,6 +53,18 @@ fn what_is_probably_not_meant_is_a_warning() {
             "10:18: everyone who can reach 0.0.0.0:6432 gets in without a password; write authentication = \"scram-sha-256\"",
         ),
         (
+            "[server]\nlisten = \"0.0.0.0:6432\"\n[[hba]]\ntype = \"host\"\naddress = \"0.0.0.0/0\"\nmethod = \"trust\"\n",
+            "13:10: everyone who can reach 0.0.0.0:6432 gets in without a password; write method = \"scram-sha-256\"",
+        ),
+        (
+            "[server]\nauthentication = \"md5\"\n[[hba]]\ntype = \"local\"\nmethod = \"md5\"\n",
+            "9:18: `authentication` has no effect: the rules under [[hba]] say how clients prove who they are; remove it",
+        ),
+        (
+            "[[hba]]\ntype = \"hostssl\"\naddress = \"all\"\nmethod = \"md5\"\n",
+            "9:8: no client comes by TLS: the file has no [server.tls]; add it, or remove the rule",
+        ),
+        (
             "[database.other.shard.a]\nprimary = \"postgres://h1/shop\"\n",
             "9:11: the same server and database as of [database.shop] in line 5; make sure that both are meant to use it",
         ),

@@ -75,6 +75,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
             connects_max: 1,
             prepared_statements_max: 1,
         },
+        hba: Vec::new(),
         users: vec![
             user("ada", Some("pässword"), false, &[]),
             user("ops", Some("ops"), true, &["shop"]),
