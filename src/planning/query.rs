@@ -349,7 +349,10 @@ fn keyed(
             not_null: false,
         });
     }
-    let mut spread = spread(statement, &keys, locations, scene, written, apart);
+    let mut spread = match statement.kind {
+        Kind::Merge => Spread::Refused(refusal::merge()),
+        _ => spread(statement, &keys, locations, scene, written, apart),
+    };
     for write in &statement.writes {
         let Some(found) = target(write, locations) else {
             continue;
@@ -371,9 +374,6 @@ fn keyed(
             Err(refusal) if writes::conflicts_elsewhere(&table, written.0) => return Err((refusal, Override::Never)),
             Err(refusal) => Spread::Refused(refusal),
         };
-    }
-    if statement.kind == Kind::Merge && matches!(spread, Spread::Refused(_)) {
-        spread = Spread::Refused(refusal::merge());
     }
     Ok(Keyed { uses, home: false, spread })
 }

@@ -424,9 +424,9 @@ pub fn not_transferred(what: &str) -> Refusal {
 
 pub fn merge() -> Refusal {
     Refusal::new(
-        "MERGE into a sharded table is not supported unless its shard key is compared with a constant",
-        "Rows of several shards could match",
-        "Use INSERT ... ON CONFLICT or UPDATE with the shard key.",
+        "MERGE into a sharded table is not supported unless its shard key is compared with a constant, or with that of a colocated table which is the source",
+        "A row of the source would be matched with rows of several shards, or be new on each",
+        "Add the shard key to the condition and insert the source's key, or use INSERT ... ON CONFLICT or UPDATE with the shard key.",
     )
 }
 

@@ -2,6 +2,7 @@
 //! rows it makes, as uses of the table.
 
 pub mod copies;
+mod merges;
 mod moment;
 pub mod moves;
 pub mod precedence;
@@ -93,6 +94,10 @@ impl Target<'_> {
                 How::Moves(moves::plan(self, write, text)?.into())
             }
             Write::Update { .. } | Write::Delete { .. } => How::Shares(shares::check(self, write, text)?.into()),
+            Write::Merge { .. } => {
+                merges::check(self, write, text)?;
+                How::Shares(shares::check(self, write, text)?.into())
+            }
             Write::Insert { source: InsertSource::Rows(rows), .. } => {
                 let width = rows.first().map_or(0, Vec::len);
                 if rows.iter().any(|row| row.len() != width) {
@@ -104,7 +109,9 @@ impl Target<'_> {
             _ => return Err(self.spread(write)),
         };
         let relation = self.relation();
-        let dated = relation.is_none_or(|relation| relation.columns.iter().any(is_dated));
+        // A source isn't searched for columns of dates.
+        let is_merge = matches!(write, Write::Merge { .. });
+        let dated = is_merge || relation.is_none_or(|relation| relation.columns.iter().any(is_dated));
         Ok(Several { how, dated })
     }
 

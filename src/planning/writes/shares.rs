@@ -20,7 +20,7 @@ use crate::sql::statement::{Call, Operand, Place, Source, Statement, Write};
 /// The first reason found.
 pub fn check(table: &Target<'_>, write: &Write, text: Text<'_>) -> Result<Box<[MomentCall]>, Refusal> {
     let statement = table.statement;
-    let (Write::Update { scope, .. } | Write::Delete { scope, .. }) = write else {
+    let (Write::Update { scope, .. } | Write::Delete { scope, .. } | Write::Merge { scope, .. }) = write else {
         return Err(table.spread(write));
     };
     if statement.writes.len() != 1 || *scope != statement.root || has_with(statement) {
