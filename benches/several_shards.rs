@@ -1,6 +1,7 @@
 //! Statements over two shards beside the same statements on one PostgreSQL that has all the rows: a million orders,
-//! in turn, so that a busy machine is as busy for one as for the other. Prints the median times, their ratio
-//! beside the limit that the project has set itself, and the most memory that the proxy took.
+//! in turn, so that a busy machine is as busy for one as for the other. Then transactions that write both shards beside
+//! such as write one, all through Shardway. Prints the median times, their ratio beside the limit that the project has
+//! set itself, and the most memory that the proxy took for the statements.
 //!
 //! `cargo bench --bench several_shards`; `SHARDWAY_BENCH_PROGRAM` is the program to measure if it isn't the release
 //! build, `SHARDWAY_BENCH_ORDERS` and `SHARDWAY_BENCH_ROUNDS` make it smaller.
@@ -19,6 +20,11 @@ const WHOLE: &str = "whole";
 const PARTS: &str = "parts";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// A transaction of two writes may take so many times one that writes one shard.
+const TWO_SHARDS_MAX: f64 = 2.5;
+const WRITERS: usize = 16;
+const TRANSACTIONS: usize = 100;
+
 /// A statement, and how many times one server's time it may take.
 const STATEMENTS: &[(&str, &str, f64)] = &[
     ("ORDER BY, LIMIT 100", "SELECT id, user_id, amount, status FROM orders ORDER BY amount DESC, id LIMIT 100", 1.3),
@@ -28,12 +34,13 @@ const STATEMENTS: &[(&str, &str, f64)] = &[
         1.3,
     ),
     ("count, sum", "SELECT count(*), sum(amount) FROM orders", 1.3),
+    ("all rows", "SELECT id, user_id, amount, status FROM orders", 1.0 / 0.7),
     (
-        "join that isn't colocated, GROUP BY",
-        "SELECT p.kind, count(*), sum(o.amount) FROM orders o JOIN products p ON p.id = o.product GROUP BY p.kind ORDER BY 1",
+        "join that isn't colocated",
+        "SELECT p.carrier, count(*), sum(o.amount) FROM orders o JOIN parcels p ON p.order_id = o.id
+         WHERE o.status = 'paid' AND p.weight > 900 GROUP BY p.carrier ORDER BY p.carrier",
         3.0,
     ),
-    ("all rows", "SELECT id, user_id, amount, status FROM orders", 1.0 / 0.7),
     ("all rows, ORDER BY", "SELECT id, user_id, amount, status FROM orders ORDER BY user_id, id", 1.0 / 0.7),
 ];
 
@@ -85,8 +92,55 @@ fn run() -> Result<(), String> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap_or_default();
         let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
         println!("\nThe proxy's memory at most: {}", peak.trim_start_matches("VmHWM:").trim());
-        Ok(())
+        writes(&cluster, &url, rounds).await
     })
+}
+
+/// Each client writes two users' orders, which nobody else does: of one shard, or of both.
+async fn writes(cluster: &Cluster, url: &str, rounds: usize) -> Result<(), String> {
+    let count = 2 * WRITERS;
+    let on = |number: usize| -> Result<Vec<i64>, String> {
+        let sql = format!("SELECT user_id FROM orders WHERE id = user_id AND user_id > 0 LIMIT {count}");
+        let told = cluster.shards()[number].primary.sql(&sql).map_err(|error| error.to_string())?;
+        told.split_whitespace().map(|text| text.parse().map_err(|_| format!("{text} is no user"))).collect()
+    };
+    let (first, second) = (on(0)?, on(1)?);
+    if first.len() < count || second.len() < count {
+        return Err("too few users".to_owned());
+    }
+    let mut clients = Vec::new();
+    for _ in 0..WRITERS {
+        clients.push(connect(url).await?);
+    }
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        for (times, others) in [(&mut one, &first), (&mut two, &second)] {
+            let begin = Instant::now();
+            let pairs = first.iter().zip(others.iter().skip(WRITERS));
+            let all = clients.iter().zip(pairs).map(|(client, (a, b))| write(client, *a, *b));
+            futures_util::future::try_join_all(all).await?;
+            times.push(begin.elapsed().as_secs_f64() / TRANSACTIONS as f64);
+        }
+    }
+    let (one, two) = (median(one), median(two));
+    println!("\n{WRITERS} clients, each a transaction of two UPDATEs at a time, milliseconds for one of each\n");
+    println!("| | one shard | both shards | ratio | at most |\n|---|---|---|---|---|");
+    println!("| UPDATE, UPDATE | {:.2} | {:.2} | {:.2} | {TWO_SHARDS_MAX:.2} |", one * 1e3, two * 1e3, two / one);
+    Ok(())
+}
+
+async fn write(client: &Client, a: i64, b: i64) -> Result<(), String> {
+    for _ in 0..TRANSACTIONS {
+        for sql in [
+            "BEGIN",
+            &format!("UPDATE orders SET amount = amount + 1 WHERE user_id = {a} AND id = {a}"),
+            &format!("UPDATE orders SET amount = amount - 1 WHERE user_id = {b} AND id = {b}"),
+            "COMMIT",
+        ] {
+            client.batch_execute(sql).await.map_err(|error| format!("{sql}: {error:?}"))?;
+        }
+    }
+    Ok(())
 }
 
 async fn connect(url: &str) -> Result<Client, String> {
@@ -146,12 +200,12 @@ fn servers(orders: usize) -> Result<Cluster, String> {
         let place = |key: &str| {
             format!("WHERE (((hashint8extended({key}, 8816678312871386365) & 4095) + 2275) & 4095) % 2 = {number}")
         };
-        ask(&shard.primary, &load(orders, (&place("user_id"), &place("id"))))?;
+        ask(&shard.primary, &load(orders, &place("user_id"), &place("id")))?;
     }
     let server = cluster.primary(0);
     ask(server, &format!("CREATE DATABASE {WHOLE}"))?;
     let mut psql = cluster.installation().command("psql");
-    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", &load(orders, ("", ""))]);
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", &load(orders, "", "")]);
     psql.arg(server.url_for(cluster.user(), cluster.password(), WHOLE));
     let output = psql.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
@@ -159,22 +213,23 @@ fn servers(orders: usize) -> Result<Cluster, String> {
     }
     for (server, database) in [(server, PARTS), (server, WHOLE), (&cluster.shards()[1].primary, PARTS)] {
         let mut vacuum = cluster.installation().command("psql");
-        vacuum.args(["-X", "-q", "-c", "VACUUM ANALYZE orders, products"]);
+        vacuum.args(["-X", "-q", "-c", "VACUUM ANALYZE orders", "-c", "VACUUM ANALYZE parcels"]);
         vacuum.arg(server.url_for(cluster.user(), cluster.password(), database));
         vacuum.output().map_err(|error| error.to_string())?;
     }
     Ok(cluster)
 }
 
-fn load(orders: usize, (place, product_place): (&str, &str)) -> String {
+fn load(orders: usize, place: &str, place_of_parcels: &str) -> String {
+    let parcels = orders / 10;
     format!(
         "CREATE TABLE orders (user_id bigint, id bigint, product int, amount numeric(12,2), status text, placed_at timestamptz, PRIMARY KEY (user_id, id));
          INSERT INTO orders
          SELECT user_id, id, hashint8(id) & 1023, (hashint8(id * 7) & 16777215) / 100.0, (ARRAY['new', 'paid', 'sent'])[1 + (id % 3)],
                 timestamptz '2026-01-01' + id * interval '1 second'
          FROM (SELECT id, id % 50000 AS user_id FROM generate_series(1, {orders}) AS id) AS made {place};
-         CREATE TABLE products (id int PRIMARY KEY, kind text);
-         INSERT INTO products SELECT id, 'kind ' || id % 40 FROM (SELECT generate_series(0, 1023) AS id) AS made {product_place};"
+         CREATE TABLE parcels (id bigint PRIMARY KEY, order_id bigint, carrier int, weight int);
+         INSERT INTO parcels SELECT id, id * 10, id % 20, hashint8(id) & 1023 FROM generate_series(1, {parcels}) AS id {place_of_parcels};"
     )
 }
 
@@ -183,7 +238,7 @@ fn shardway(cluster: &Cluster, program: &Path) -> Result<(Companion, u16), Strin
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     drop(listener);
     let config = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n\n{}\n[database.{PARTS}.table.orders]\nkey = \"user_id\"\n\n[database.{PARTS}.table.products]\nkey = \"id\"\n",
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n\n{}\n[database.{PARTS}.table.orders]\nkey = \"user_id\"\n\n[database.{PARTS}.table.parcels]\nkey = \"id\"\n",
         cluster.user(),
         cluster.password(),
         cluster.database_toml(PARTS)
