@@ -213,7 +213,7 @@ SELECT id, clock_timestamp()::date FROM users
 --! opaque 1
 SELECT id, gen_random_uuid() FROM users
 
-SELECT id, nextval('audit_id_seq') FROM users
+SELECT id, nextval('audit_id_seq') FROM (SELECT id FROM users ORDER BY id) AS u
 
 --! simple
 SELECT id, tableoid::regclass FROM users

@@ -573,7 +573,7 @@ SELECT pg_backend_pid() > 0, count(*) FROM users
 
 SELECT has_table_privilege('users', 'select'), count(*) FROM users
 
-SELECT nextval('tickets_id_seq'), id FROM users
+SELECT nextval('tickets_id_seq'), id FROM (SELECT id FROM users ORDER BY id) AS u
 
 SELECT inet_server_port() > 0, count(*) FROM users
 
