@@ -99,11 +99,11 @@ fn configurations_in_the_documents_load() {
         for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             let path = tempfile("documents").join("shardway.toml");
             let mut block = block.replace("{ env = \"SHOP_PASSWORD\" }", "\"x\"");
-            if !block.contains(".shard.") {
-                block.push_str("\n[database.shop.shard.a]\nprimary = \"postgres://127.0.0.1/shop\"\n");
-            }
             if !block.contains("[[user]]") {
                 block.push_str("\n[[user]]\nname = \"shop\"\npassword = \"x\"\n");
+            }
+            if !block.contains(".shard.") {
+                block.push_str("\n[database.shop.shard.a]\nprimary = \"postgres://10.0.0.1:5432/shop\"\n");
             }
             std::fs::write(&path, &block).expect("target/ can be written to");
             Config::load(&path).unwrap_or_else(|error| panic!("{document}: {error}\n{block}"));
@@ -122,23 +122,24 @@ fn commands_in_the_documents_exist() {
         assert!(output.status.success(), "there is no shardway {verb}");
         String::from_utf8(output.stdout).expect("it is text")
     };
-    let general = help("");
-    let verbs: Vec<&str> = general
-        .lines()
-        .skip_while(|line| !line.starts_with("Commands:"))
-        .skip(1)
-        .map_while(|line| line.strip_prefix("  ")?.split_whitespace().next())
-        .collect();
-    assert!(verbs.contains(&"check") && verbs.len() > 5, "{verbs:?}");
+    let verbs_of = |help: &str| -> Vec<String> {
+        let listed = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+        listed.map_while(|line| Some(line.strip_prefix("  ")?.split_whitespace().next()?.to_owned())).collect()
+    };
+    let verbs = verbs_of(&help(""));
+    let contains = |verbs: &[String], word: &str| verbs.iter().any(|verb| verb == word);
+    assert!(contains(&verbs, "check") && verbs.len() > 5, "{verbs:?}");
     let mut seen = BTreeSet::new();
     for document in documents() {
         for line in read(&document).lines() {
             for rest in line.split("shardway ").skip(1) {
                 let command = rest.split(['`', ')', ';']).next().unwrap_or_default();
-                let mut words = command.split_whitespace().peekable();
-                let mut verb = words.next_if(|word| verbs.contains(word)).unwrap_or("").to_owned();
-                if verb == "unique"
-                    && let Some(inner) = words.next_if(|word| ["backfill", "verify"].contains(word))
+                // In a table `one\|other` is a choice.
+                let mut words =
+                    command.split_whitespace().map(|word| word.split("\\|").next().unwrap_or_default()).peekable();
+                let mut verb = words.next_if(|word| contains(&verbs, word)).unwrap_or("").to_owned();
+                if !verb.is_empty()
+                    && let Some(inner) = words.next_if(|word| contains(&verbs_of(&help(&verb)), word))
                 {
                     verb = format!("{verb} {inner}");
                 }
