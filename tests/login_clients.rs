@@ -4,13 +4,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use shardway::config::{
-    AddressRange, AuthenticationMethod, Config, DatabaseConfig, HbaConnection, HbaRule, HbaVerdict, LogConfig,
-    LogFormat, PoolConfig, ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
+    AddressRange, AuthenticationMethod, ClientCertificate, Config, DatabaseConfig, HbaConnection, HbaRule, HbaVerdict,
+    LogConfig, LogFormat, PoolConfig, ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
 };
 use shardway::devcluster::Installation;
 use shardway::net::Stream;
@@ -154,7 +154,7 @@ fn certificate(directory: &Path, algorithm: &'static rcgen::SignatureAlgorithm) 
     let (certificate, key) = (directory.join("door.crt"), directory.join("door.key"));
     std::fs::write(&certificate, parameters.self_signed(&key_pair).unwrap().pem()).unwrap();
     std::fs::write(&key, key_pair.serialize_pem()).unwrap();
-    ServerTlsConfig { certificate, key, required: false }
+    ServerTlsConfig { certificate, key, client_ca: None, required: false }
 }
 
 #[tokio::test]
@@ -214,7 +214,8 @@ async fn psql_logs_in_with_tls_and_channel_binding() {
 fn rule(connection: HbaConnection, database: &str, user: &str, address: &str, verdict: HbaVerdict) -> HbaRule {
     let names = |name: &str| (name != "all").then(|| vec![name.to_owned()]);
     let address = (address != "all").then(|| AddressRange::parse(address).unwrap());
-    HbaRule { connection, databases: names(database), users: names(user), address, verdict }
+    let certificate = ClientCertificate::Unasked;
+    HbaRule { connection, databases: names(database), users: names(user), address, verdict, certificate }
 }
 
 #[tokio::test]
@@ -253,5 +254,91 @@ async fn the_first_rule_that_fits_decides_about_psql() {
         );
         psql_fails(address, "eve", "x", &format!("dbname=shop {more}"), &nobody).await;
     }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+/// Certificates for these names, signed by one authority, and the authority's own; psql's options by name.
+struct ClientCertificates(PathBuf);
+
+impl ClientCertificates {
+    fn make(directory: &Path, names: &[&str]) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::create_dir_all(directory).unwrap();
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let own = authority.self_signed(&authority_key).unwrap();
+        std::fs::write(directory.join("ca.crt"), own.pem()).unwrap();
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+        for name in names {
+            let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            parameters.distinguished_name = rcgen::DistinguishedName::new();
+            parameters.distinguished_name.push(rcgen::DnType::CommonName, *name);
+            let key = rcgen::KeyPair::generate().unwrap();
+            let signed = parameters.signed_by(&key, &issuer).unwrap();
+            let key_file = directory.join(format!("{name}.key"));
+            std::fs::write(directory.join(format!("{name}.crt")), signed.pem()).unwrap();
+            std::fs::write(&key_file, key.serialize_pem()).unwrap();
+            std::fs::set_permissions(key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        Self(directory.to_owned())
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.0.join("ca.crt")
+    }
+
+    fn options(&self, name: &str) -> String {
+        let file = |end: &str| self.0.join(format!("{name}.{end}")).display().to_string();
+        format!("dbname=shop sslmode=require sslcert={} sslkey={}", file("crt"), file("key"))
+    }
+}
+
+#[tokio::test]
+async fn psql_comes_with_a_certificate() {
+    let directory = support::target_directory().join(format!("door-{:016x}", rand::random::<u64>()));
+    let ours = ClientCertificates::make(&directory.join("ours"), &["ada", "stored", "eve"]);
+    let theirs = ClientCertificates::make(&directory.join("theirs"), &["ada"]);
+    let tls = ServerTlsConfig {
+        client_ca: Some(ours.authority()),
+        ..certificate(&directory, &rcgen::PKCS_ECDSA_P256_SHA256)
+    };
+    let mut config = door_config(AuthenticationMethod::Trust, Some(tls));
+    let asking = |user: &str, verdict, certificate| HbaRule {
+        certificate,
+        ..rule(HbaConnection::HostTls, "shop", user, "all", verdict)
+    };
+    let scram = HbaVerdict::Check(AuthenticationMethod::ScramSha256);
+    config.hba = vec![
+        asking("ada", HbaVerdict::Certificate, ClientCertificate::Named),
+        asking("eve", HbaVerdict::Certificate, ClientCertificate::Named),
+        asking("stored", scram, ClientCertificate::Named),
+    ];
+    let mut signed = config.clone();
+    signed.hba = vec![asking("all", scram, ClientCertificate::Signed)];
+    let address = door_with(config).await;
+    let without = format!("dbname=shop sslmode=require sslcert={}", directory.join("none.crt").display());
+    let missing = "FATAL:  connection requires a valid client certificate";
+
+    assert_eq!(psql(address, "ada", "unasked", &ours.options("ada")).await.unwrap(), "ada|shop|tls|");
+    psql_fails(address, "ada", "pässword", &without, missing).await;
+    let another = "FATAL:  certificate authentication failed for user \"ada\"";
+    psql_fails(address, "ada", "pässword", &ours.options("stored"), another).await;
+    psql_fails(address, "eve", "x", &ours.options("eve"), "FATAL:  role \"eve\" does not exist").await;
+    // Somebody else's authority: no TLS, and not a word of PostgreSQL's protocol.
+    let error = psql(address, "ada", "pässword", &theirs.options("ada")).await.unwrap_err();
+    assert!(!error.contains("FATAL"), "{error}");
+
+    assert_eq!(psql(address, "stored", "pässword", &ours.options("stored")).await.unwrap(), "stored|shop|tls|");
+    let refused = "password authentication failed for user \"stored\"";
+    psql_fails(address, "stored", "wrong", &ours.options("stored"), refused).await;
+    psql_fails(address, "stored", "pässword", &ours.options("ada"), refused).await;
+    psql_fails(address, "stored", "pässword", &without, missing).await;
+
+    let address = door_with(signed).await;
+    assert_eq!(psql(address, "stored", "pässword", &ours.options("ada")).await.unwrap(), "stored|shop|tls|");
+    psql_fails(address, "stored", "wrong", &ours.options("stored"), refused).await;
+    psql_fails(address, "stored", "pässword", &without, missing).await;
+    psql_fails(address, "stored", "pässword", "dbname=shop sslmode=disable", "no pg_hba.conf entry").await;
     std::fs::remove_dir_all(directory).unwrap();
 }

@@ -14,6 +14,7 @@ pub struct HbaRule {
     /// `None`: from everywhere. Never looked at on a Unix socket.
     pub address: Option<AddressRange>,
     pub verdict: HbaVerdict,
+    pub certificate: ClientCertificate,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +30,19 @@ pub enum HbaConnection {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HbaVerdict {
     Check(AuthenticationMethod),
+    /// The client's certificate says who it is.
+    Certificate,
     Reject,
+}
+
+/// What a client has to show in its TLS handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientCertificate {
+    Unasked,
+    /// Any that `client_ca` signed: verify-ca.
+    Signed,
+    /// One for the name of the user: verify-full.
+    Named,
 }
 
 /// Where a client comes from.
@@ -137,6 +150,7 @@ mod tests {
             users: None,
             address: address.and_then(AddressRange::parse),
             verdict,
+            certificate: ClientCertificate::Unasked,
         };
         let rules = [
             rule(HbaConnection::HostPlain, Some("shop"), None, HbaVerdict::Reject),

@@ -36,6 +36,7 @@ pub(super) const TLS: SectionKind = SectionKind {
     keys: &[
         key("certificate", "certificate = \"server.crt\""),
         key("key", "key = \"server.key\""),
+        key("client_ca", "client_ca = \"clients.crt\""),
         key("required", "required = true"),
     ],
 };
@@ -97,6 +98,7 @@ pub(super) const HBA: SectionKind = SectionKind {
         key("users", "users = [\"shop\"]"),
         key("address", "address = \"10.0.0.0/8\""),
         key("method", "method = \"scram-sha-256\""),
+        key("clientcert", "clientcert = \"verify-full\""),
     ],
 };
 

@@ -22,7 +22,7 @@ mod reader;
 mod tests;
 mod verifier;
 
-pub use hba::{AddressRange, HbaConnection, HbaRule, HbaVerdict, Origin, first_rule};
+pub use hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict, Origin, first_rule};
 pub use load::Loaded;
 use load::Surroundings;
 pub use mistake::{Mistake, Mistakes};
@@ -66,6 +66,8 @@ pub struct ServerConfig {
 pub struct ServerTlsConfig {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// Who signs the certificates of clients; `None`: they are asked for none.
+    pub client_ca: Option<PathBuf>,
     /// Refuse clients that don't use TLS (TCP only).
     pub required: bool,
 }

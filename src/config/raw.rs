@@ -45,6 +45,7 @@ pub(super) struct RawTls<'t> {
     pub(super) section: Section<'t>,
     pub(super) certificate: Text,
     pub(super) key: Text,
+    pub(super) client_ca: Text,
     pub(super) required: Option<Placed<bool>>,
 }
 
@@ -205,6 +206,7 @@ fn server<'t>(section: &Section<'t>, notes: &mut Notes<'_>) -> RawServer<'t> {
         RawTls {
             certificate: section.string("certificate", notes),
             key: section.string("key", notes),
+            client_ca: section.string("client_ca", notes),
             required: section.boolean("required", notes),
             section,
         }

@@ -16,7 +16,7 @@ fn load(text: &str) -> Result<Loaded, Mistakes> {
     let read_file = |path: &Path| match path.to_str() {
         Some("open") => Ok(FoundFile { text: "from a file\n".to_owned(), world_readable: true }),
         Some("empty") => Ok(FoundFile { text: "\n".to_owned(), world_readable: false }),
-        Some("/run/secrets/ops" | "server.crt" | "server.key" | "ca.crt") => {
+        Some("/run/secrets/ops" | "server.crt" | "clients.crt" | "server.key" | "ca.crt") => {
             Ok(FoundFile { text: "from a file\r\n".to_owned(), world_readable: false })
         }
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),

@@ -12,6 +12,8 @@ use ring::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -35,6 +37,8 @@ pub enum TlsError {
     Unusable { path: PathBuf, source: rustls::Error },
     #[error("{} holds an authority that cannot be trusted: {source}", path.display())]
     Root { path: PathBuf, source: rustls::Error },
+    #[error("the authorities in {} can't verify clients: {source}", path.display())]
+    ClientAuthorities { path: PathBuf, source: VerifierBuilderError },
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -63,9 +67,12 @@ impl ServerTls {
         };
         let key = PrivateKeyDer::from_pem_file(&config.key)
             .map_err(|source| TlsError::File { path: config.key.clone(), source })?;
-        let server = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder = match &config.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(file) => builder.with_client_cert_verifier(client_verifier(file)?),
+        };
+        let server = builder
             .with_single_cert(chain, key)
             .map_err(|source| TlsError::Unusable { path: config.certificate.clone(), source })?;
         let acceptor = TlsAcceptor::from(Arc::new(server));
@@ -86,6 +93,13 @@ impl ServerTls {
         let parsed = CapturedX509Certificate::from_der(self.certificate.to_vec()).ok()?;
         Some(parsed.encode_pem())
     }
+}
+
+/// A client may come without a certificate, where the rules allow; one that these authorities didn't sign ends the handshake.
+fn client_verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let store = authorities(Some(file))?.store;
+    let builder = WebPkiClientVerifier::builder_with_provider(store, provider()).allow_unauthenticated();
+    builder.build().map_err(|source| TlsError::ClientAuthorities { path: file.to_owned(), source })
 }
 
 /// Speaks TLS to the servers of one node configuration.
@@ -177,7 +191,21 @@ fn end_point_hash(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())
 }
 
+/// A certificate that a client proved to have, signed by the configured authorities.
+pub struct ClientCertificate {
+    /// The first one, as PostgreSQL takes it.
+    pub common_name: Option<String>,
+}
+
 impl Stream {
+    /// What the client of this stream has shown in its handshake.
+    pub fn client_certificate(&self) -> Option<ClientCertificate> {
+        let Self::TlsServer(stream) = self else { return None };
+        let shown = stream.get_ref().1.peer_certificates()?.first()?;
+        let common_name = CapturedX509Certificate::from_der(shown.to_vec()).ok()?.subject_common_name();
+        Some(ClientCertificate { common_name })
+    }
+
     /// The tls-server-end-point hash of the server that this stream is a TLS client of.
     pub fn server_end_point(&self) -> Option<Vec<u8>> {
         match self {

@@ -241,7 +241,7 @@ async fn md5(framed: &mut Framed, name: &str, password: Option<&Secret>) -> Resu
     if same && password.is_some() { Ok(()) } else { Err(wrong_password(name).into()) }
 }
 
-fn wrong_password(name: &str) -> ClientError {
+pub(super) fn wrong_password(name: &str) -> ClientError {
     ClientError::new(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{name}\""))
 }
 

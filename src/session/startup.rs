@@ -7,7 +7,7 @@ use crate::net::timer::timeout;
 use tracing::{debug, info};
 
 use super::authentication::{Authenticator, Failure, LoginSecrets};
-use crate::config::{AuthenticationMethod, Config, HbaVerdict, Origin, UserConfig, first_rule};
+use crate::config::{Config, UserConfig};
 use crate::net::{Framed, ServerTls, Stream, TlsError, connect::tune};
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::startup::{StartupMessage, StartupPacket, parse};
@@ -204,42 +204,14 @@ async fn log_in(
         let error = ClientError::new(SqlState::INVALID_AUTHORIZATION, "this server requires TLS");
         return Err(error.hint("Connect with sslmode=require or stricter.").into());
     }
-    let method = method_for(message, context, &framed.stream)?;
+    let demand = access::demand(message, &context.config, &framed.stream)?;
     let user = context.config.users.iter().find(|user| user.name == message.user);
-    context.authenticator.authenticate(method, framed, &message.user, user).await?;
+    context.authenticator.authenticate(demand.method, framed, &message.user, user).await?;
+    demand.check_name(&message.user, &framed.stream)?;
     // Nobody is authenticated under a name that isn't configured.
     let user = user.ok_or(Failure::Gone)?;
     authorize(user, &message.database, &context.config)?;
     Ok(user.clone())
-}
-
-/// What the first of the rules says that fits, in PostgreSQL's words where it says no; without rules the one method.
-fn method_for(
-    message: &StartupMessage,
-    context: &AdmissionContext,
-    stream: &Stream,
-) -> Result<AuthenticationMethod, Failure> {
-    let rules = &context.config.hba;
-    if rules.is_empty() {
-        return Ok(context.config.server.authentication);
-    }
-    let (origin, host) = if stream.peer_is_unix() {
-        (Origin::Local, "[local]".to_owned())
-    } else {
-        let address = stream.peer().ok_or(Failure::Gone)?.ip();
-        (Origin::Tcp { address, tls: stream.is_tls() }, address.to_canonical().to_string())
-    };
-    let StartupMessage { user, database, .. } = message;
-    let encryption = if stream.is_tls() { "SSL encryption" } else { "no encryption" };
-    let refuse = |what: &str| {
-        let client = format!("host \"{host}\", user \"{user}\", database \"{database}\", {encryption}");
-        ClientError::new(SqlState::INVALID_AUTHORIZATION, format!("{what} for {client}"))
-    };
-    match first_rule(rules, origin, database, user).map(|rule| rule.verdict) {
-        Some(HbaVerdict::Check(method)) => Ok(method),
-        Some(HbaVerdict::Reject) => Err(refuse("pg_hba.conf rejects connection").into()),
-        None => Err(refuse("no pg_hba.conf entry").into()),
-    }
 }
 
 fn authorize(user: &UserConfig, database: &str, config: &Config) -> Result<(), ClientError> {
@@ -286,5 +258,6 @@ async fn turn_away(mut framed: Framed, message: Option<&StartupMessage>, error: 
     Arrival::Gone
 }
 
+mod access;
 #[cfg(test)]
 mod tests;

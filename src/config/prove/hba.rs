@@ -1,7 +1,7 @@
 //! Rules of who may come from where: words that exist, names that the file has, addresses that are some.
 
 use super::values::choice;
-use crate::config::hba::{AddressRange, HbaConnection, HbaRule, HbaVerdict};
+use crate::config::hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawConfig, RawHba};
 use crate::config::reader::Placed;
@@ -33,10 +33,11 @@ pub(super) fn rules(raw: &RawConfig<'_>, server: &ServerConfig, notes: &mut Note
 
 /// What a user's password has to serve for, with rules.
 pub(super) fn strictest(rules: &[HbaRule], without: AuthenticationMethod) -> AuthenticationMethod {
-    let needless = [HbaVerdict::Reject, HbaVerdict::Check(AuthenticationMethod::Trust)];
+    // Who may come without a password needs none.
+    let passwordless = [HbaVerdict::Certificate, HbaVerdict::Check(AuthenticationMethod::Trust)];
     match rules {
         [] => without,
-        rules if rules.iter().all(|rule| needless.contains(&rule.verdict)) => AuthenticationMethod::Trust,
+        rules if rules.iter().any(|rule| passwordless.contains(&rule.verdict)) => AuthenticationMethod::Trust,
         _ => AuthenticationMethod::ScramSha256,
     }
 }
@@ -57,6 +58,7 @@ fn rule(raw: &RawHba<'_>, file: &RawConfig<'_>, server: &ServerConfig, notes: &m
         ("scram-sha-256", HbaVerdict::Check(AuthenticationMethod::ScramSha256)),
         ("md5", HbaVerdict::Check(AuthenticationMethod::Md5)),
         ("trust", HbaVerdict::Check(AuthenticationMethod::Trust)),
+        ("cert", HbaVerdict::Certificate),
         ("reject", HbaVerdict::Reject),
     ];
     let connection = choice("type", raw.kind.as_ref(), &kinds, HbaConnection::Host, notes);
@@ -67,9 +69,39 @@ fn rule(raw: &RawHba<'_>, file: &RawConfig<'_>, server: &ServerConfig, notes: &m
     let known = file.users.iter().flatten().filter_map(|user| Some(user.name.as_ref()?.get_ref().as_str()));
     let users = names("users", "user", raw.users.as_ref(), &known.collect::<Vec<_>>(), notes);
     let address = address(raw, connection, notes);
-    let rule = HbaRule { connection, databases, users, address, verdict };
+    let certificate = certificate(raw, connection, verdict, server, notes);
+    let rule = HbaRule { connection, databases, users, address, verdict, certificate };
     dangers(raw, &rule, server, notes);
     Some(rule)
+}
+
+fn certificate(
+    raw: &RawHba<'_>,
+    connection: HbaConnection,
+    verdict: HbaVerdict,
+    server: &ServerConfig,
+    notes: &mut Notes<'_>,
+) -> ClientCertificate {
+    let words = [("verify-ca", ClientCertificate::Signed), ("verify-full", ClientCertificate::Named)];
+    let asked = choice("clientcert", raw.clientcert.as_ref(), &words, ClientCertificate::Unasked, notes);
+    let (at, certificate) = match (verdict, &raw.method, &raw.clientcert) {
+        (HbaVerdict::Certificate, Some(method), clientcert) => {
+            if let (ClientCertificate::Signed, Some(clientcert)) = (asked, clientcert) {
+                let what = "`clientcert` can only be \"verify-full\" where the certificate says who it is";
+                notes.mistake(&clientcert.span(), what, "remove it");
+            }
+            (method.span(), ClientCertificate::Named)
+        }
+        (_, _, Some(clientcert)) => (clientcert.span(), asked),
+        _ => return asked,
+    };
+    if connection != HbaConnection::HostTls {
+        notes.mistake(&at, "a certificate can only be shown by TLS", "write type = \"hostssl\"");
+    } else if server.tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()) {
+        let remedy = "write client_ca = \"clients.crt\" under [server.tls]";
+        notes.mistake(&at, "the file doesn't say who signs the certificates of clients", remedy);
+    }
+    certificate
 }
 
 /// `None` is "all".

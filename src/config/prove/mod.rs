@@ -145,7 +145,7 @@ fn tls(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'
     let raw = raw.tls.as_ref()?;
     let mut file = |name: &str, value: Option<&super::reader::Placed<String>>| {
         let Some(value) = value else {
-            if raw.section.value(name).is_none() {
+            if name != "client_ca" && raw.section.value(name).is_none() {
                 raw.section.missing(name, notes);
             }
             return None;
@@ -159,8 +159,9 @@ fn tls(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Notes<'
     };
     let certificate = file("certificate", raw.certificate.as_ref());
     let key = file("key", raw.key.as_ref());
+    let client_ca = file("client_ca", raw.client_ca.as_ref());
     let required = raw.required.as_ref().is_some_and(|required| *required.get_ref());
-    Some(ServerTlsConfig { certificate: certificate?, key: key?, required })
+    Some(ServerTlsConfig { certificate: certificate?, key: key?, client_ca, required })
 }
 
 fn pool(raw: &RawPool, notes: &mut Notes<'_>) -> PoolConfig {

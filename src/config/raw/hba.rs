@@ -14,6 +14,7 @@ pub(in crate::config) struct RawHba<'t> {
     pub(in crate::config) users: Option<Placed<Vec<Placed<String>>>>,
     pub(in crate::config) address: Text,
     pub(in crate::config) method: Text,
+    pub(in crate::config) clientcert: Text,
 }
 
 /// `None`: the file has no `hba` at all.
@@ -32,6 +33,7 @@ fn rule<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawHba<'t> {
         users: section.strings("users", true, notes),
         address: section.string("address", notes),
         method: section.string("method", notes),
+        clientcert: section.string("clientcert", notes),
         section,
     }
 }

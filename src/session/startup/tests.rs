@@ -116,7 +116,7 @@ impl Proxy {
         let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
         std::fs::write(&certificate, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let tls = ServerTlsConfig { certificate: certificate.clone(), key, required };
+        let tls = ServerTlsConfig { certificate: certificate.clone(), key, client_ca: None, required };
         Self::start(config(method, Some(tls)), Some(certificate)).await
     }
 
@@ -310,6 +310,7 @@ async fn a_unix_socket_needs_no_tls() {
     let files = ServerTlsConfig {
         certificate: proxy.certificate.clone().unwrap(),
         key: proxy.certificate.clone().unwrap().with_file_name("key.pem"),
+        client_ca: None,
         required: true,
     };
     let config = Arc::new(config(AuthenticationMethod::Trust, Some(files)));
