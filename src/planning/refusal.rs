@@ -430,6 +430,14 @@ pub fn merge() -> Refusal {
     )
 }
 
+pub fn merge_copies(table: &str) -> Refusal {
+    Refusal::new(
+        format!("MERGE into the reference table {table} is not supported"),
+        "Its copies on all shards must stay alike",
+        "Use INSERT ... ON CONFLICT, UPDATE and DELETE.",
+    )
+}
+
 pub fn makes_table(what: &str) -> Refusal {
     Refusal::new(
         format!("{what} is not supported on several shards"),

@@ -39,8 +39,11 @@ pub fn plan<'a>(
     let has_common = statement.scopes.iter().any(|scope| {
         scope.features.with || scope.relations.iter().any(|relation| matches!(relation.source, Source::Common(_)))
     });
-    if statement.writes.len() != 1 || has_common || matches!(write, Write::Merge { .. }) {
+    if statement.writes.len() != 1 || has_common {
         return Err(refusal::many_writes());
+    }
+    if matches!(write, Write::Merge { .. }) {
+        return Err(refusal::merge_copies(&found.display));
     }
     for other in others {
         if !matches!(other.location, Location::Reference) {

@@ -164,3 +164,18 @@ WITH o AS (SELECT * FROM orders) MERGE INTO scores s USING o ON s.user_id = o.us
 
 --! refused
 MERGE INTO scores s USING (SELECT * FROM orders LIMIT 3) o ON s.user_id = o.user_id WHEN MATCHED THEN DELETE
+
+--! must
+MERGE INTO users u USING generate_series(1, 4) AS n ON n = u.id WHEN MATCHED AND n = 2 THEN DELETE WHEN MATCHED THEN UPDATE SET age = n
+
+--! must
+MERGE INTO users u USING (VALUES (1)) AS v (x) ON true WHEN MATCHED AND u.active THEN DELETE WHEN MATCHED THEN UPDATE SET age = x
+
+-- One moment for all rows.
+--! must script
+BEGIN
+MERGE INTO orders o USING users u ON o.user_id = u.id AND o.id = 900 WHEN NOT MATCHED THEN INSERT (user_id, id, amount, placed_at) VALUES (u.id, 900, 1, now())
+SELECT count(DISTINCT placed_at) FROM orders WHERE id = 900
+MERGE INTO orders o USING users u ON o.user_id = u.id AND o.id = 900 WHEN MATCHED AND o.placed_at <= now() THEN UPDATE SET placed_at = CURRENT_TIMESTAMP - interval '1 day'
+SELECT count(DISTINCT placed_at) FROM orders WHERE id = 900
+ROLLBACK
