@@ -436,3 +436,37 @@ fn a_session_that_awaits_admission_stays_small() {
         assert!(size_of_val(&future) < 512, "{}", size_of_val(&future));
     });
 }
+
+#[tokio::test]
+async fn rules_know_unix_sockets() {
+    use crate::config::{ClientCertificate, HbaConnection, HbaRule, HbaVerdict};
+    let mut config = config(AuthenticationMethod::Trust, None);
+    config.hba = vec![HbaRule {
+        connection: HbaConnection::Local,
+        databases: Some(vec!["shop".to_owned()]),
+        users: None,
+        address: None,
+        verdict: HbaVerdict::Check(AuthenticationMethod::Trust),
+        certificate: ClientCertificate::Unasked,
+    }];
+    let context = AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate())).unwrap();
+    for (database, answer) in [("shop", &b"R\0\0\0\x08\0\0\0\0S"[..]), ("other", b"E")] {
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        let server = async { welcome(admit(Stream::Unix(ours), &context).await).await };
+        let conversation = async {
+            client.write_all(&startup(3 << 16, &format!("user ada database {database}"))).await.unwrap();
+            expect_bytes(&mut client, answer).await;
+            if database == "other" {
+                client.shutdown().await.unwrap();
+                let mut rest = Vec::new();
+                client.read_to_end(&mut rest).await.unwrap();
+                let entry =
+                    "no pg_hba.conf entry for host \"[local]\", user \"ada\", database \"other\", no encryption";
+                let rest = String::from_utf8_lossy(&rest).into_owned();
+                assert!(rest.contains(entry) && rest.contains("C28000"), "{rest}");
+            }
+            drop(client);
+        };
+        tokio::join!(server, conversation);
+    }
+}
