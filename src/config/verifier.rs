@@ -2,6 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pgwire::api::auth::sasl::scram::{ScramSecret, gen_salted_password};
+use subtle::ConstantTimeEq;
 
 const PREFIX: &str = "SCRAM-SHA-256$";
 /// Of SHA-256.
@@ -35,6 +37,15 @@ impl StoredVerifier {
         };
         let fits = !found.salt.is_empty() && found.stored_key.len() == KEY_BYTES && found.server_key.len() == KEY_BYTES;
         fits.then_some(found)
+    }
+
+    /// Whether this is stored of that password. Takes as many rounds of hashing as the verifier says.
+    pub fn is_of(&self, password: &str) -> bool {
+        let salted = gen_salted_password(password, &self.salt, self.iterations);
+        match ScramSecret::verifier_from_salted_password(self.salt.clone(), salted, self.iterations) {
+            ScramSecret::Verifier { stored_key, .. } => stored_key.ct_eq(&self.stored_key).into(),
+            ScramSecret::SaltedPassword { .. } => false,
+        }
     }
 }
 
