@@ -31,7 +31,8 @@ fn plans_are_printed_without_any_server() {
         // Its unique columns are claimed in the same transaction.
         ("INSERT INTO users (id, name) VALUES (42, 'x')", "writes on shards a"),
         ("INSERT INTO orders (user_id, id) VALUES (42, 1)", "shard a (orders.user_id = 42"),
-        ("UPDATE users SET name = 'x' WHERE id IN (42, 42)", "shard a (users.id = 42)"),
+        ("UPDATE users SET name = 'x' WHERE id IN (42, 42)", "writes on shards a"),
+        ("UPDATE orders SET id = 2 WHERE user_id IN (42, 42)", "shard a (orders.user_id = 42"),
         ("DELETE FROM users", "writes on shards a, b"),
         ("UPDATE users SET id = id + 1", "refused 0A000:"),
         ("SELECT * FROM events WHERE created_at >= '2026-02-01'", "shard b (the only shard in the range"),
