@@ -53,7 +53,8 @@ impl Session {
                 let waits = self.transaction.held().iter().all(|held| held.shard != shard);
                 is_new |= self.database.make_two_phase_ready(shard, waits, &self.server_role()).await?;
             }
-            if is_new {
+            // Another session may have made it just now; only this role's path has looked for it.
+            if is_new || self.server_role() == "shardway" {
                 self.look_again().await;
             }
         }
