@@ -10,7 +10,7 @@
 
 use tokio_postgres::Client;
 
-use super::records::describe;
+use super::records::{SCHEMA, describe};
 use crate::routing::Unique;
 
 /// What a data connection is started with, by which the triggers know it.
@@ -22,12 +22,8 @@ pub const TAKE: &str = "SELECT * FROM shardway.claims_take()";
 /// Whether there can be notes at all.
 pub const IS_THERE: &str = "SELECT pg_catalog.to_regproc('shardway.claims_take') IS NOT NULL";
 
-/// Under a lock, since two proxies may come to it at once.
+/// Behind [`SCHEMA`].
 const COMMON: &str = r#"
-SELECT pg_catalog.pg_advisory_xact_lock(8316560481943545973);
-CREATE SCHEMA IF NOT EXISTS shardway;
-GRANT USAGE ON SCHEMA shardway TO PUBLIC;
-CREATE TABLE IF NOT EXISTS shardway.logins (role name PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS shardway.claims (name text PRIMARY KEY, complete boolean NOT NULL);
 CREATE UNLOGGED TABLE IF NOT EXISTS shardway.claim_notes (
     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
@@ -61,14 +57,6 @@ DO $$ BEGIN
                    AND tgname = 'claims_taken') THEN
         CREATE CONSTRAINT TRIGGER claims_taken AFTER INSERT ON shardway.claim_notes
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION shardway.claims_taken();
-    END IF;
-END $$;
-CREATE OR REPLACE FUNCTION shardway.only_logins() RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM shardway.logins l WHERE l.role = session_user) THEN
-        RAISE EXCEPTION 'permission denied: role % is not one that Shardway logs in as', session_user
-            USING ERRCODE = '42501', HINT = 'shardway setup lets in the users of its configuration.';
     END IF;
 END $$;
 "#;
@@ -184,7 +172,7 @@ async fn columns(client: &Client, unique: &Unique) -> Result<(Vec<(String, Strin
 /// The server's, as when the login may not create it.
 pub async fn create(client: &Client, unique: &Unique, logins: &[String]) -> Result<(), Unready> {
     let (columns, key) = columns(client, unique).await?;
-    let mut sql = format!("BEGIN;{COMMON}");
+    let mut sql = format!("BEGIN;{SCHEMA}{COMMON}");
     for login in logins {
         sql.push_str(&format!("INSERT INTO shardway.logins VALUES ({}) ON CONFLICT DO NOTHING;", literal(login)));
     }

@@ -10,19 +10,11 @@ use tokio_postgres::error::SqlState;
 
 use super::gid::Gid;
 
-/// Under a lock, since two proxies may come to it at once.
-const CREATE: &str = r#"
-BEGIN;
+/// The schema and who may call what is in it. Under a lock, since two proxies may come to it at once.
+pub(super) const SCHEMA: &str = r#"
 SELECT pg_catalog.pg_advisory_xact_lock(8316560481943545973);
 CREATE SCHEMA IF NOT EXISTS shardway;
 GRANT USAGE ON SCHEMA shardway TO PUBLIC;
-CREATE TABLE IF NOT EXISTS shardway.txn (
-    gid text PRIMARY KEY,
-    role "char" NOT NULL,
-    participants text[],
-    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
-);
-GRANT SELECT ON shardway.txn TO PUBLIC;
 CREATE TABLE IF NOT EXISTS shardway.logins (role name PRIMARY KEY);
 CREATE OR REPLACE FUNCTION shardway.only_logins() RETURNS void
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -32,6 +24,16 @@ BEGIN
             USING ERRCODE = '42501', HINT = 'shardway setup lets in the users of its configuration.';
     END IF;
 END $$;
+"#;
+
+const CREATE: &str = r#"
+CREATE TABLE IF NOT EXISTS shardway.txn (
+    gid text PRIMARY KEY,
+    role "char" NOT NULL,
+    participants text[],
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+GRANT SELECT ON shardway.txn TO PUBLIC;
 CREATE OR REPLACE FUNCTION shardway.txn_note(text, "char", text[]) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -53,7 +55,6 @@ BEGIN
     DELETE FROM shardway.txn WHERE gid = $1 AND pg_catalog.pg_xact_status(
         ((pg_catalog.pg_current_xact_id()::text::bigint >> 32 << 32) + xmin::text::bigint)::text::xid8) = 'in progress';
 END $$;
-COMMIT;
 "#;
 
 const IS_THERE: &str = r#"SELECT pg_catalog.to_regclass('shardway.txn') IS NOT NULL
@@ -94,7 +95,7 @@ pub async fn create(client: &Client) -> Result<(), tokio_postgres::Error> {
         return Ok(());
     }
     // Functions of an older Shardway are replaced.
-    if let Err(error) = client.batch_execute(CREATE).await {
+    if let Err(error) = client.batch_execute(&format!("BEGIN;{SCHEMA}{CREATE}COMMIT;")).await {
         let _ = client.batch_execute("ROLLBACK").await;
         return Err(error);
     }
