@@ -102,7 +102,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Types whose values are looked up in the catalogs; casts to them are taken for calls.
-const CATALOG_TYPES: &[&str] = &[
+pub(super) const CATALOG_TYPES: &[&str] = &[
     "regclass",
     "regcollation",
     "regconfig",

@@ -3,6 +3,7 @@
 //! computed with as a number: it would be another one than the home shard's. As names they are the same everywhere.
 
 use super::ddl::closing;
+use super::functions::CATALOG_TYPES;
 use super::plan::Refusal;
 use super::refusal;
 use super::scene::{Names, Scene};
@@ -12,19 +13,7 @@ use crate::catalog::Column;
 use crate::sql::TokenKind;
 use crate::sql::statement::TableName;
 
-/// Types whose values are such numbers, and are written as names.
-const NAMED: &[&str] = &[
-    "regclass",
-    "regcollation",
-    "regnamespace",
-    "regoper",
-    "regoperator",
-    "regproc",
-    "regprocedure",
-    "regrole",
-    "regtype",
-];
-/// The same, but as arguments of text search they are everywhere.
+/// Of the types whose values are such numbers, written as names: as arguments of text search they are everywhere.
 const TEXT_SEARCH: &[&str] = &["regconfig", "regdictionary"];
 const TEXTS: &[&str] = &["text", "varchar", "character", "name", "bpchar"];
 /// What makes a value of the bytes or the OIDs that are in another.
@@ -119,7 +108,7 @@ fn source(text: Text<'_>, at: usize, scene: Option<&Scene>) -> Option<Source> {
             let (ty, behind) = named_type(text, (at + 2..end).rev().find(|token| text.is(*token, "as"))? + 1)?;
             return (behind + 1 == end).then_some(Source { tokens: at..end, shown: shown(ty) });
         }
-        if let Some(ty) = NAMED.iter().chain(TEXT_SEARCH).find(|ty| **ty == name) {
+        if let Some(ty) = CATALOG_TYPES.iter().find(|ty| **ty == name) {
             return Some(Source { tokens: start..end, shown: shown(ty) });
         }
         let gives = name == "pg_typeof" && !is_built_in(text, at + 1, end, scene) || name.starts_with("to_reg");
@@ -147,7 +136,7 @@ fn ddl_end(text: Text<'_>, open: usize) -> usize {
 fn named_type(text: Text<'_>, at: usize) -> Option<(&'static str, usize)> {
     let at = if text.is(at, "pg_catalog") && text.punct(at + 1, b'.') { at + 2 } else { at };
     let name = text.name(at)?;
-    let ty = NAMED.iter().chain(TEXT_SEARCH).find(|ty| **ty == name)?;
+    let ty = CATALOG_TYPES.iter().find(|ty| **ty == name)?;
     let is_array = text.punct(at + 1, b'[');
     Some((ty, if is_array { at + 3 } else { at + 1 }))
 }
@@ -215,7 +204,8 @@ fn copied(text: Text<'_>, scene: Option<&Scene>) -> Option<String> {
 }
 
 fn is_number(column: &Column) -> bool {
-    NAMED.contains(&column.type_name.trim_end_matches("[]"))
+    let ty = column.type_name.trim_end_matches("[]");
+    CATALOG_TYPES.contains(&ty) && !TEXT_SEARCH.contains(&ty)
 }
 
 /// If a table or view that isn't the home shard's alone has a column of this name with such numbers.
