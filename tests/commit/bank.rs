@@ -67,18 +67,24 @@ impl Bank {
         }
     }
 
-    /// Transfers for so long; `disturb` is called again and again meanwhile.
-    fn run(&self, time: Duration, disturb: impl Fn(&Self)) {
+    /// Transfers for so long, and on (for two minutes at most) until there is `enough` to judge by, since a busy
+    /// machine may be slow; `disturb` is called again and again meanwhile.
+    fn run(&self, time: Duration, enough: impl Fn(&Self) -> bool, disturb: impl Fn(&Self)) {
         std::thread::scope(|scope| {
             for number in 0..CLIENTS {
                 scope.spawn(move || self.client(number));
             }
             let begin = Instant::now();
-            while begin.elapsed() < time {
+            while begin.elapsed() < time || (!enough(self) && begin.elapsed() < Duration::from_secs(120)) {
                 disturb(self);
             }
             self.over.store(true, Ordering::Release);
         });
+    }
+
+    fn committed(&self) -> usize {
+        let transfers = self.transfers.lock().expect("not poisoned");
+        transfers.iter().filter(|transfer| transfer.told == Told::Committed).count()
     }
 
     fn client(&self, number: usize) {
@@ -215,7 +221,8 @@ fn balances_are_exact_whatever_dies() {
          deciding:lose:5,prepared_some:lose:3,finished_some:lose:3,prepared:hold:700:3",
     );
     let kills = AtomicI64::new(0);
-    bank.run(seconds(8), |bank| {
+    let enough = |bank: &Bank| bank.committed() > 50 && kills.load(Ordering::Relaxed) > 2;
+    bank.run(seconds(8), enough, |bank| {
         let mut rng = rand::rng();
         std::thread::sleep(Duration::from_millis(rng.random_range(50..400)));
         for number in 0..2 {
@@ -255,7 +262,8 @@ fn balances_are_exact_whatever_dies() {
 #[test]
 fn without_the_fence_money_is_lost() {
     let bank = Bank::open("without_fence,prepared:hold:1500:20");
-    bank.run(seconds(5).min(Duration::from_secs(5)), |_| std::thread::sleep(Duration::from_millis(100)));
+    let time = seconds(5).min(Duration::from_secs(5));
+    bank.run(time, |bank| bank.committed() > 50, |_| std::thread::sleep(Duration::from_millis(100)));
     let findings = bank.close();
     assert!(!findings.lines.is_empty(), "{} transfers, and nothing wrong is seen", findings.committed);
 }
@@ -273,7 +281,8 @@ fn atomic_reads_see_no_half_of_a_transfer() {
         wire.run("SET shardway.consistency = 'atomic'");
         assert_eq!(wire.value("SHOW shardway.consistency"), "atomic");
     }
-    bank.run(seconds(4), |_| {
+    let enough = |bank: &Bank| seen.load(Ordering::Relaxed) > 5 && bank.committed() > 10;
+    bank.run(seconds(4), enough, |_| {
         let mut wire = reader.lock().expect("not poisoned");
         for sql in ["SELECT sum(balance) FROM accounts", "SELECT sum(a.balance) FROM (SELECT balance FROM accounts) a"]
         {
