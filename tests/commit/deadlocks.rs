@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Wire, sqlstate, status};
 use crate::message::query;
-use crate::world::{balances, keys, prepared, proxy, ready, shared, turn};
+use crate::world::{PATIENCE, balances, keys, prepared, proxy, ready, shared, turn};
 
 fn set(key: i64, balance: i64) -> String {
     format!("UPDATE accounts SET balance = {balance} WHERE id = {key}")
@@ -33,7 +33,7 @@ fn go_round(clients: &mut [Wire], keys: &[i64]) -> Vec<Option<String>> {
         assert_eq!(status(&frames), if answers[position].is_some() { 'E' } else { 'T' }, "{frames:?}");
         clients[position].run(ends);
     }
-    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
     answers
 }
 
