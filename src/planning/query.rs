@@ -365,6 +365,7 @@ fn keyed(
             spread = Spread::Write(writes::Several { how: writes::How::Shares(moments.into()), dated: true });
             continue;
         }
+        writes::check_defaults(&table, write, written.0)?;
         uses.extend(table.new_rows(write)?);
         spread = match table.several(write, written.0) {
             Ok(several) => Spread::Write(several),

@@ -213,7 +213,7 @@ pub fn trigger(table: &str, function: &str) -> Refusal {
 pub fn serial(table: &str, column: &str) -> Refusal {
     Refusal::new(
         format!("column {column} of table {table} is left to a sequence"),
-        "Each shard has a sequence of its own, so numbers would repeat: ids are not served yet",
+        "Each shard has a sequence of its own, so numbers would repeat: ids are served to INSERT ... VALUES and COPY alone",
         format!("Give {column} a value, for example from a sequence of the home shard or a uuid."),
     )
 }

@@ -196,6 +196,11 @@ impl<'a> Text<'a> {
         if self.kind(at) == Some(TokenKind::Word) && SYNTAX.contains(&name.as_str()) {
             return None;
         }
+        // FETCH FIRST (n) ROWS.
+        if matches!(name.as_str(), "first" | "next") && at.checked_sub(1).is_some_and(|before| self.is(before, "fetch"))
+        {
+            return None;
+        }
         let qualified = at >= 2 && self.punct(at - 1, b'.');
         let schema = if qualified { self.name(at - 2) } else { None };
         let before = if qualified { at.checked_sub(3) } else { at.checked_sub(1) };

@@ -8,8 +8,8 @@ use super::turn::{Session, SessionEnd};
 use crate::execute::own;
 use crate::pool::SettingValue;
 use crate::protocol::backend::{self, Severity, Status};
-use crate::sql::Command;
 use crate::sql::command::{SessionCommand, TransactionCommand};
+use crate::sql::{Command, Tokens};
 use crate::types::{ClientError, ShardId, SqlState};
 
 pub(super) fn aborted() -> ClientError {
@@ -115,15 +115,19 @@ impl Session {
         if self.transaction.is_failed() {
             return Err(aborted());
         }
+        // Comments may stand before the word.
+        let word = Tokens::new(sql.as_bytes(), &self.lex_options()).next();
+        let word = word.and_then(|token| sql.get(token.span));
+        let starts = word.is_some_and(|word| word.eq_ignore_ascii_case("start"));
+        let tag = if starts { "START TRANSACTION" } else { "BEGIN" };
         if self.transaction.in_block() {
             self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
-            return Ok(Ended::Tag("BEGIN"));
+            return Ok(Ended::Tag(tag));
         }
         self.state.start_implicit();
         self.state.begin();
         self.transaction.begin(sql);
-        let start = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
-        Ok(Ended::Tag(if start { "START TRANSACTION" } else { "BEGIN" }))
+        Ok(Ended::Tag(tag))
     }
 
     async fn end_block(&mut self, commit: bool, chain: bool) -> Result<Ended, ClientError> {

@@ -407,7 +407,11 @@ fn read_rows(
                 let of = types.get(cell).copied().unwrap_or(0);
                 goal_of(moves, of, cells.get(cell).and_then(Option::as_ref), shard)?
             }
-            (None, None) => shard,
+            // A constant's goal is known before.
+            (None, None) => {
+                let why = "What the key is set to isn't known";
+                return Err(refusal::key_move(&moves.display, &moves.sharded.key, why).into());
+            }
         };
         // Joined with several rows, it is changed once, by any of them.
         if let Some(same) = known.get(&place).and_then(|at| rows.get(*at)) {

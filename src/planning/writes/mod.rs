@@ -2,6 +2,7 @@
 //! rows it makes, as uses of the table.
 
 pub mod copies;
+mod defaults;
 mod merges;
 mod moment;
 pub mod moves;
@@ -16,6 +17,7 @@ pub mod watch;
 use std::sync::Arc;
 
 pub use copies::Copies;
+pub use defaults::check as check_defaults;
 pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls, wanted as moments_wanted};
 pub use moves::Moves;
 pub use rows::{Fill, Returns, RowsLayout, conflicts_elsewhere, fill as rows_fill};

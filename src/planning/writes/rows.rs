@@ -252,10 +252,17 @@ pub fn conflicts_elsewhere(table: &Target<'_>, text: Text<'_>) -> bool {
     if table.scene.map.uniques_of(&table.found.schema, &table.found.name).next().is_none() {
         return false;
     }
-    let starts = (0..text.pieces.len()).find(|at| text.is(*at, "on") && text.is(at + 1, "conflict"));
-    let Some(start) = starts else { return false };
-    let conflict = Conflict::find(text, &(start..text.pieces.len()));
-    !conflict.columns.contains(&table.sharded.key)
+    conflict_in(text).is_some_and(|conflict| !conflict.columns.contains(&table.sharded.key))
+}
+
+/// If ON CONFLICT DO UPDATE sets a column to its default.
+pub fn conflict_sets_defaults(text: Text<'_>) -> bool {
+    conflict_in(text).is_some_and(|conflict| conflict.defaults)
+}
+
+fn conflict_in(text: Text<'_>) -> Option<Conflict> {
+    let start = (0..text.pieces.len()).find(|at| text.is(*at, "on") && text.is(at + 1, "conflict"))?;
+    Some(Conflict::find(text, &(start..text.pieces.len())))
 }
 
 /// The parts of the statement.

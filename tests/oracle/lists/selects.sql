@@ -743,3 +743,9 @@ SELECT x.user_id, count(*) FROM (SELECT o.user_id FROM users u LEFT JOIN orders 
 
 --! must
 SELECT DISTINCT ON (o.user_id) o.user_id FROM users u LEFT JOIN orders o ON o.user_id = u.id ORDER BY 1
+
+--! must
+SELECT active FROM users ORDER BY active FETCH FIRST (1 + 1) ROWS WITH TIES
+
+--! must
+SELECT age FROM users ORDER BY age NULLS FIRST OFFSET (2 - 1) ROWS FETCH NEXT (2) ROWS WITH TIES
