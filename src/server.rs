@@ -104,7 +104,6 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         None => None,
     };
     let listeners = Listeners::bind(&config.server).await?;
-    let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&secrets))?;
     let observed = Arc::new(Observed::default());
     observed.set_slow(config.log.slow_statement);
     let tracing_ends = Arc::new(Notify::new());
@@ -115,6 +114,7 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
         tokio::spawn(traces::send(traces, tracer, spans, Arc::clone(&tracing_ends)))
     });
     let databases = Arc::new(Databases::new(Arc::clone(&config), None, &observed));
+    let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&secrets), Arc::clone(&databases))?;
     let timelines = timelines::Timelines::read(config.server.state_file.clone()).map_err(ServerError::State)?;
     let shared = Arc::new(Shared {
         current: ArcSwap::from_pointee(Current { admission, databases }),
@@ -363,10 +363,10 @@ async fn try_reload(shared: &Arc<Shared>) -> Result<(), String> {
     let path = shared.path.clone();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await.map_err(|error| error.to_string())?;
     let config = Arc::new(loaded.map_err(|error| error.to_string())?.config);
-    let admission = AdmissionContext::new(Arc::clone(&config), Arc::clone(&shared.secrets));
-    let admission = admission.map_err(|error| error.to_string())?;
     let before = shared.current.load_full();
     let databases = Arc::new(Databases::new(Arc::clone(&config), Some(&before.databases), &shared.observed));
+    let admission = AdmissionContext::new(config.clone(), Arc::clone(&shared.secrets), Arc::clone(&databases));
+    let admission = admission.map_err(|error| error.to_string())?;
     for (name, database) in before.databases.named() {
         match databases.get(name) {
             // What was set in the console doesn't outlive a reload.

@@ -14,8 +14,10 @@ use shardway::config::{
 };
 use shardway::devcluster::Installation;
 use shardway::net::Stream;
+use shardway::observe::Observed;
 use shardway::protocol::backend;
 use shardway::session::authentication::LoginSecrets;
+use shardway::session::database::Databases;
 use shardway::session::startup::{AdmissionContext, Admitted, Arrival, admit};
 use shardway::types::ShardId;
 
@@ -27,7 +29,9 @@ async fn door(method: AuthenticationMethod, tls: Option<ServerTlsConfig>) -> Soc
 }
 
 async fn door_with(config: Config) -> SocketAddr {
-    let context = AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate()));
+    let config = Arc::new(config);
+    let databases = Arc::new(Databases::new(Arc::clone(&config), None, &Observed::default()));
+    let context = AdmissionContext::new(config, Arc::new(LoginSecrets::generate()), databases);
     let context = Arc::new(context.unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -92,6 +96,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         buckets: None,
         pool_size: 20,
         limits: shardway::config::ClientLimits::default(),
+        auth: None,
         gather_rows_max: 1,
         gather_bytes_max: 1,
         auto_setup: true,

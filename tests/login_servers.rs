@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::BufMut;
-use shardway::config::{NodeConfig, NodeTls, NodeTlsMode, Secret};
+use pgwire::api::auth::sasl::scram::gen_salted_password;
+use shardway::config::{NodeConfig, NodeTls, NodeTlsMode, Secret, StoredVerifier, stored_md5};
 use shardway::devcluster::{Cluster, Server};
 use shardway::net::{NetError, connect_stream};
-use shardway::pool::connect::{ConnectError, Connected, Login, connect, connect_control, send_cancel};
+use shardway::pool::connect::{
+    ConnectError, Connected, Credential, Login, Passed, Proof, ScramKeys, ScramMessages, connect, connect_control,
+    send_cancel,
+};
 
 use NodeTlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
 
@@ -82,7 +86,7 @@ impl Backend {
 }
 
 fn login(user: &str, password: &str) -> Login {
-    Login { user: user.to_owned(), password: Some(Secret::new(password)) }
+    Login::with_password(user, Some(Secret::new(password)))
 }
 
 async fn outcome(node: &NodeConfig, user: &str, password: &str) -> Result<Connected, String> {
@@ -143,7 +147,7 @@ async fn servers_ask_in_many_ways() {
         }
     }
     // Without a password at all.
-    let nothing = Login { user: "by_scram".to_owned(), password: None };
+    let nothing = Login::with_password("by_scram", None);
     let error = connect(&backend.node(Disable), &nothing, "handshake", LIMIT).await.unwrap_err();
     assert!(matches!(&error, ConnectError::Handshake(why) if why.contains("password missing")), "{error}");
     let nowhere = NodeConfig { database: "nowhere".to_owned(), ..backend.node(Prefer) };
@@ -155,11 +159,66 @@ async fn servers_ask_in_many_ways() {
     assert!(connected.framed.stream.peer_is_unix());
     is_ready_and_itself(connected, "by_scram").await;
 
+    what_was_proved_is_enough(&backend).await;
     tls_is_verified_as_asked(&backend).await;
     cancels_hit_their_statement(&backend).await;
     the_control_plane_connects(&backend).await;
     unexpected_words_are_noticed(&backend).await;
     servers_without_tls(&backend).await;
+}
+
+/// What a client's own exchange proves of `pässword`, as a server has it stored.
+fn proved(backend: &Backend, user: &str) -> Login {
+    let stored = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{user}'");
+    let stored = backend.server().sql(&stored).unwrap().trim().to_owned();
+    let passed = Passed::default();
+    passed.set(match stored_md5(&stored) {
+        Some(digits) => Proof::Md5(digits.to_owned()),
+        None => {
+            let verifier = StoredVerifier::parse(&stored).unwrap();
+            let sign = |key: &[u8], text: &str| {
+                let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+                ring::hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+            };
+            let salted = gen_salted_password("pässword", &verifier.salt, verifier.iterations);
+            let signature = sign(&verifier.stored_key, "a,b,c");
+            let proof: Vec<u8> =
+                sign(&salted, "Client Key").iter().zip(signature).map(|(key, other)| key ^ other).collect();
+            let messages = ScramMessages { client_first_bare: "a", server_first: "b", client_final_without_proof: "c" };
+            assert!(ScramKeys::recover(verifier.clone(), messages, &[0; 32]).is_none());
+            Proof::Scram(ScramKeys::recover(verifier, messages, &proof).unwrap())
+        }
+    });
+    Login { user: user.to_owned(), credential: Credential::Passed(passed) }
+}
+
+async fn what_was_proved_is_enough(backend: &Backend) {
+    for user in ["by_scram", "by_md5", "by_trust"] {
+        let login = proved(backend, user);
+        for mode in [Disable, Require] {
+            let connected = connect(&backend.node(mode), &login, "handshake", LIMIT).await.unwrap();
+            is_ready_and_itself(connected, user).await;
+            let (client, _) = connect_control(&backend.node(mode), &login).await.unwrap();
+            let row = client.query_one("SELECT current_user::text", &[]).await.unwrap();
+            assert_eq!(row.get::<_, String>(0), user);
+        }
+        let nowhere = NodeConfig { database: "nowhere".to_owned(), ..backend.node(Require) };
+        let error = connect(&nowhere, &login, "handshake", LIMIT).await.unwrap_err();
+        assert_eq!(error.refusal().map(|refusal| refusal.sqlstate.as_str()), Some("3D000"), "{error}");
+    }
+    // The password itself, one of another user, one of another kind, none yet.
+    let as_user = |login: Login, user: &str| Login { user: user.to_owned(), ..login };
+    let nothing = Login { user: "by_scram".to_owned(), credential: Credential::Passed(Passed::default()) };
+    for login in [
+        proved(backend, "by_password"),
+        as_user(proved(backend, "by_password"), "by_scram"),
+        as_user(proved(backend, "by_md5"), "by_scram"),
+        as_user(proved(backend, "by_scram"), "by_md5"),
+        nothing,
+    ] {
+        let error = connect(&backend.node(Require), &login, "handshake", LIMIT).await.unwrap_err();
+        assert!(matches!(error, ConnectError::NoCredential(_)) && !error.may_pass(), "{login:?}: {error}");
+    }
 }
 
 async fn tls_is_verified_as_asked(backend: &Backend) {

@@ -81,7 +81,7 @@ pub(super) async fn ask(url: &str) -> Result<Facts, String> {
     if bare.trim_end_matches('/').matches('/').count() < 3 {
         return Err("the URL names no database: write postgres://user:password@host:5432/database".to_owned());
     }
-    let login = Login { user: user.clone(), password: password.map(Secret::new) };
+    let login = Login::with_password(user.clone(), password.map(Secret::new));
     let (client, connection) =
         connect_control(node, &login).await.map_err(|error| format!("{}:{}: {error}", node.host, node.port))?;
     let asked = tokio::time::timeout(ASKED_WITHIN, everything(&client)).await;

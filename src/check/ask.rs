@@ -10,6 +10,7 @@ use crate::catalog::record::{self, Record};
 use crate::catalog::{Catalog, Cells, LoadReason, load};
 use crate::config::{Config, DatabaseConfig, NodeConfig, UserConfig};
 use crate::pool::connect::{ConnectError, Login, connect_control};
+use crate::session::database::login_of;
 use crate::types::ShardId;
 use crate::types::limits::CHECK_NODE_TIMEOUT;
 
@@ -84,10 +85,12 @@ impl DatabaseAnswer {
 
 /// The first user of the file who may use the database asks; the others only log in.
 pub(super) async fn database(config: &Config, database: &DatabaseConfig) -> DatabaseAnswer {
-    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.contains(&database.name);
+    let may_use = |user: &&UserConfig| {
+        user.logs_in_alone() && (user.databases.is_empty() || user.databases.contains(&database.name))
+    };
     let mut logins: Vec<(String, Login)> = Vec::new();
     for user in config.users.iter().filter(may_use) {
-        let login = login(user);
+        let login = login_of(user);
         if !logins.iter().any(|(_, known)| *known == login) {
             logins.push((user.name.clone(), login));
         }
@@ -111,27 +114,22 @@ pub(super) async fn database(config: &Config, database: &DatabaseConfig) -> Data
 
 /// The home shard's answers to [`crate::catalog::question`].
 pub(super) async fn home_catalog(config: &Config, database: &DatabaseConfig) -> Result<Vec<Vec<Cells>>, String> {
-    let may_use = |user: &&UserConfig| user.databases.is_empty() || user.databases.contains(&database.name);
+    let may_use = |user: &&UserConfig| {
+        user.logs_in_alone() && (user.databases.is_empty() || user.databases.contains(&database.name))
+    };
     let user = config.users.iter().find(may_use);
     let user = user.ok_or_else(|| format!("no user of the file may use database \"{}\"", database.name))?;
     let home = database.shards.get(database.home.index()).ok_or("the home shard is not in the file")?;
     let node = &home.primary;
     let failed =
         |error: &dyn std::fmt::Display| format!("shard {}, primary {}:{}: {error}", home.name, node.host, node.port);
-    let (client, connection) = connect_control(node, &login(user)).await.map_err(|error| failed(&error))?;
+    let (client, connection) = connect_control(node, &login_of(user)).await.map_err(|error| failed(&error))?;
     let answers = crate::catalog::ask(&client).await.map_err(|error| match &error.source {
         LoadReason::Server(error) => failed(&describe(error)),
         LoadReason::Malformed(error) => failed(error),
     });
     connection.abort();
     answers
-}
-
-fn login(user: &UserConfig) -> Login {
-    Login {
-        user: user.server_user.clone().unwrap_or_else(|| user.name.clone()),
-        password: user.server_password.clone().or_else(|| user.password.clone()),
-    }
 }
 
 async fn ask_node(node: NodeConfig, logins: &[(String, Login)], is_primary: bool) -> NodeAnswer {

@@ -37,6 +37,11 @@ pub(super) const AUTO_SETUP: bool = true;
 pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 
+/// An expired password is none; the view only has roles that may log in.
+pub(super) const AUTH_QUERY: &str = "SELECT usename, CASE WHEN valuntil IS NULL OR valuntil > now() THEN passwd END \
+     FROM pg_catalog.pg_shadow WHERE usename = $1";
+pub(super) const AUTH_CACHE_ADVISED: Duration = Duration::from_secs(10);
+
 /// Of the statements that no trace of an application's own asks for.
 pub(super) const TRACES_SAMPLE: f64 = 0.01;
 

@@ -26,7 +26,7 @@ pub use hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdic
 pub use load::Loaded;
 use load::Surroundings;
 pub use mistake::{Mistake, Mistakes};
-pub use verifier::{StoredVerifier, looks_stored};
+pub use verifier::{StoredVerifier, is_stored, looks_stored, stored_md5};
 
 /// A snapshot of the whole configuration, handed down and never global.
 #[derive(Clone, Debug)]
@@ -176,9 +176,22 @@ pub struct DatabaseConfig {
     pub max_replica_lag: Option<Duration>,
     pub replication: ReplicationConfig,
     pub limits: ClientLimits,
+    /// How users are found that the file doesn't name; `None`: there are none.
+    pub auth: Option<AuthLookup>,
     /// What one statement may gather from the shards.
     pub gather_rows_max: u64,
     pub gather_bytes_max: u64,
+}
+
+/// PgBouncer's auth_query: users that the file doesn't name are asked of a server of the home shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthLookup {
+    /// A user of the file.
+    pub user: String,
+    /// With the name as $1; gives it and what is stored of the password.
+    pub query: String,
+    /// How long an answer is believed.
+    pub cached: Duration,
 }
 
 /// How nodes of a shard stand in for each other.
@@ -404,6 +417,13 @@ impl DatabaseConfig {
     pub fn shard_by_name(&self, name: &str) -> Option<ShardId> {
         let position = self.shards.iter().position(|shard| shard.name == name)?;
         u16::try_from(position).ok().map(ShardId::new)
+    }
+}
+
+impl UserConfig {
+    /// Whether the file has all that it takes to log in to the servers as this user.
+    pub fn logs_in_alone(&self) -> bool {
+        self.server_password.is_some() || self.password.as_ref().is_none_or(|password| !is_stored(password.reveal()))
     }
 }
 

@@ -18,6 +18,18 @@ pub struct StoredVerifier {
     pub server_key: Vec<u8>,
 }
 
+/// The 32 digits of a password stored as md5.
+pub fn stored_md5(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix("md5")?;
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (digits.len() == 32 && digits.bytes().all(is_digit)).then_some(digits)
+}
+
+/// Not a password itself, but what PostgreSQL stores of one.
+pub fn is_stored(text: &str) -> bool {
+    looks_stored(text) || stored_md5(text).is_some()
+}
+
 /// If the text is meant to be a verifier, whether or not it is a good one.
 pub fn looks_stored(text: &str) -> bool {
     text.starts_with(PREFIX)

@@ -6,6 +6,8 @@
 //! read past ReadyForQuery; so all that the server sent passes a tap, and is read from there.
 
 mod handover;
+mod login;
+mod resume;
 
 use std::time::Duration;
 
@@ -17,18 +19,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 
 use self::handover::{Handover, Tap};
-use crate::config::{NodeConfig, Secret};
+pub use self::login::{Credential, Login, Passed, Proof, ScramKeys, ScramMessages};
+use self::resume::Resumed;
+use crate::config::NodeConfig;
 use crate::net::{Framed, NetError, Stream, connect_stream};
 use crate::protocol::{backend, frame};
 use crate::types::limits::{CONTROL_CONNECT_TIMEOUT, HANDSHAKE_BYTES_MAX};
 use crate::types::{ClientError, SqlState};
 
-/// Who logs in to the servers.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Login {
-    pub user: String,
-    pub password: Option<Secret>,
-}
+/// application_name and command-line options for the server.
+type Startup<'s> = (&'s str, Option<&'s str>);
 
 /// An authenticated connection, waiting for its first query.
 #[derive(Debug)]
@@ -55,6 +55,9 @@ pub enum ConnectError {
     /// Lost, an authentication method that isn't supported, or not PostgreSQL at all.
     #[error("{0}")]
     Handshake(String),
+    /// What the user has proved to Shardway is of no use to this server.
+    #[error("{0}")]
+    NoCredential(&'static str),
 }
 
 /// The server's own error.
@@ -71,7 +74,7 @@ impl ConnectError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::TimedOut(_) | Self::Net(_) | Self::Handshake(_) => None,
+            Self::TimedOut(_) | Self::Net(_) | Self::Handshake(_) | Self::NoCredential(_) => None,
         }
     }
 
@@ -80,7 +83,7 @@ impl ConnectError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Net(NetError::Unreachable(_) | NetError::Lost(_)) | Self::Handshake(_) => true,
-            Self::Net(_) => false,
+            Self::Net(_) | Self::NoCredential(_) => false,
             Self::Refused(refusal) => matches!(refusal.sqlstate.get(..2), None | Some("53" | "57")),
         }
     }
@@ -93,9 +96,14 @@ impl ConnectError {
             _ => SqlState::CANNOT_CONNECT,
         };
         let message = format!("cannot connect to server {}:{}", node.host, node.port);
-        ClientError::new(state, message).detail(self.to_string())
+        let error = ClientError::new(state, message).detail(self.to_string());
+        if let Self::NoCredential(_) = self { error.hint(CREDENTIAL_HINT) } else { error }
     }
 }
+
+/// What to do about [`ConnectError::NoCredential`].
+pub const CREDENTIAL_HINT: &str = "Store the same on every server (ALTER ROLE ... PASSWORD takes what pg_authid.rolpassword has \
+     elsewhere), or give the user a server_password in Shardway's configuration.";
 
 /// A data connection to `node`'s database, ready within `limit`.
 ///
@@ -117,20 +125,20 @@ pub async fn connect(
 pub async fn connect_with(
     node: &NodeConfig,
     login: &Login,
-    (application, options): (&str, Option<&str>),
+    startup: Startup<'_>,
     limit: Duration,
 ) -> Result<Connected, ConnectError> {
     // Boxed: the handshake's state is large, and callers' futures hold this one.
-    within(limit, Box::pin(handshake(node, login, application, options))).await
+    within(limit, Box::pin(handshake(node, login, startup))).await
 }
 
 async fn handshake(
     node: &NodeConfig,
     login: &Login,
-    application: &str,
-    options: Option<&str>,
+    (application, options): Startup<'_>,
 ) -> Result<Connected, ConnectError> {
-    let mut stream = connect_stream(node).await?;
+    let stream = connect_stream(node).await?;
+    let mut stream = Resumed::log_in(stream, node, login, (application, options)).await?;
     let mut received = BytesMut::new();
     let handover = Handover::of(&stream);
     let tap = Tap::new(&mut stream, &mut received, HANDSHAKE_BYTES_MAX);
@@ -142,6 +150,8 @@ async fn handshake(
     let outcome = config.connect_raw(tap, handover).await.map(drop);
     match (outcome, read_handshake(&mut received)) {
         (Ok(()), Ok(Some(read))) => {
+            let (stream, unread) = stream.into_parts();
+            received.extend_from_slice(&unread);
             let mut framed = Framed::new(stream);
             framed.inbound = received.into();
             let Handshake { process_id, secret_key, parameters } = read;
@@ -157,7 +167,7 @@ fn startup(node: &NodeConfig, login: &Login, application: &str) -> tokio_postgre
     use tokio_postgres::config::{SslMode, SslNegotiation};
     let mut config = tokio_postgres::Config::new();
     config.user(&login.user).dbname(&node.database).application_name(application);
-    if let Some(password) = &login.password {
+    if let Credential::Password(password) = &login.credential {
         config.password(password.reveal());
     }
     // TLS was done before, where there is any: tokio-postgres goes straight to the hand-over.
@@ -242,6 +252,7 @@ pub async fn connect_control(
         CONTROL_CONNECT_TIMEOUT,
         Box::pin(async {
             let stream = connect_stream(node).await?;
+            let stream = Resumed::log_in(stream, node, login, ("shardway", None)).await?;
             let handover = Handover::of(&stream);
             let made = startup(node, login, "shardway").connect_raw(stream, handover).await;
             let (client, connection) = made.map_err(|error| match error.as_db_error() {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use bytes::BytesMut;
 
 use super::backend::{Backend, BackendKey, Condition, Open, SequenceOwner};
-use super::connect::{ConnectError, Connected, Login, connect_with};
+use super::connect::{CREDENTIAL_HINT, ConnectError, Connected, Login, connect_with};
 use super::node::{Node, NodeRole};
 use super::prepared::Prepared;
 use super::settings::Settings;
@@ -54,6 +54,9 @@ pub enum LeaseError {
     /// `may_pass`: another attempt may succeed, or another node.
     #[error("could not connect to {node}: {reason}")]
     Unreachable { node: String, reason: String, may_pass: bool },
+    /// Nothing that the user has proved lets it in there.
+    #[error("could not log in to {node}: {reason}")]
+    NoCredential { node: String, reason: &'static str },
     /// Nobody takes the shard's writes, and it was waited as long as is configured.
     #[error("shard {shard} has no primary: {reason}")]
     NoPrimary { shard: String, reason: String },
@@ -72,6 +75,7 @@ impl From<LeaseError> for ClientError {
                 .hint("Raise pool.size or pool.wait_timeout, or keep transactions shorter."),
             LeaseError::Unreachable { .. } => Self::new(SqlState::CANNOT_CONNECT, message)
                 .hint("Statements for other shards are served; this one can be tried again later."),
+            LeaseError::NoCredential { .. } => Self::new(SqlState::CANNOT_CONNECT, message).hint(CREDENTIAL_HINT),
             LeaseError::NoPrimary { .. } | LeaseError::TooManyHeld { .. } => {
                 Self::new(SqlState::CANNOT_CONNECT, message).hint(
                     "Nothing was done. Statements for other shards are served; this one can be tried again later.",
@@ -253,6 +257,9 @@ impl Inner {
         match self.connect().await {
             Ok(backend) => Ok(slot.fill(backend)),
             Err(error) => {
+                if let ConnectError::NoCredential(reason) = error {
+                    return Err(LeaseError::NoCredential { node: self.node.describe(), reason });
+                }
                 let reason = error.to_string();
                 // A server that refuses one user may well serve others.
                 let refused = error.refusal();

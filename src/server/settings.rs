@@ -43,9 +43,10 @@ fn change(shared: &Shared, change: impl Fn(&mut Config)) -> Result<(), String> {
     let before = shared.current.load_full();
     let mut config = Config::clone(before.admission.config());
     change(&mut config);
-    let admission = AdmissionContext::new(Arc::new(config), Arc::clone(&shared.secrets));
+    let databases = Arc::clone(&before.databases);
+    let admission = AdmissionContext::new(Arc::new(config), Arc::clone(&shared.secrets), Arc::clone(&databases));
     let admission = admission.map_err(|error| error.to_string())?;
-    shared.current.store(Arc::new(Current { admission, databases: Arc::clone(&before.databases) }));
+    shared.current.store(Arc::new(Current { admission, databases }));
     Ok(())
 }
 

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use pgwire::api::auth::md5pass::hash_md5_password;
 use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramSecret, ScramServerAuth, gen_salted_password};
@@ -17,8 +19,9 @@ use pgwire::messages::startup::Authentication;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use crate::config::{AuthenticationMethod, Secret, StoredVerifier, UserConfig, looks_stored};
+use crate::config::{AuthenticationMethod, Secret, StoredVerifier, UserConfig, looks_stored, stored_md5};
 use crate::net::{Framed, ServerTls};
+use crate::pool::connect::{Proof, ScramKeys, ScramMessages};
 use crate::protocol::startup::parse_password_frame;
 use crate::types::{ClientError, SqlState};
 
@@ -52,24 +55,15 @@ impl From<std::io::Error> for Failure {
 /// never tells whether the user exists, and verifiers, of which each costs 4,096 rounds of hashing.
 pub struct LoginSecrets {
     seed: hmac::Key,
-    verifiers: Mutex<HashMap<String, (Secret, Arc<Verifier>)>>,
+    verifiers: Mutex<HashMap<String, (Secret, Arc<StoredVerifier>)>>,
 }
 
-struct Verifier {
-    iterations: usize,
-    salt: Vec<u8>,
-    stored_key: Vec<u8>,
-    server_key: Vec<u8>,
-}
-
-impl Verifier {
-    fn secret(&self) -> ScramSecret {
-        ScramSecret::Verifier {
-            salt: self.salt.clone(),
-            iterations: self.iterations,
-            stored_key: self.stored_key.clone(),
-            server_key: self.server_key.clone(),
-        }
+fn scram_secret(verifier: &StoredVerifier) -> ScramSecret {
+    ScramSecret::Verifier {
+        salt: verifier.salt.clone(),
+        iterations: verifier.iterations,
+        stored_key: verifier.stored_key.clone(),
+        server_key: verifier.server_key.clone(),
     }
 }
 
@@ -89,10 +83,9 @@ impl LoginSecrets {
         salt
     }
 
-    fn verifier(&self, name: &str, password: &Secret) -> Arc<Verifier> {
+    fn verifier(&self, name: &str, password: &Secret) -> Arc<StoredVerifier> {
         if let Some(stored) = StoredVerifier::parse(password.reveal()) {
-            let StoredVerifier { iterations, salt, stored_key, server_key } = stored;
-            return Arc::new(Verifier { iterations, salt, stored_key, server_key });
+            return Arc::new(stored);
         }
         // One computation at a time, so that a storm of first logins computes it once. There are as
         // many entries as users were ever configured.
@@ -108,17 +101,17 @@ impl LoginSecrets {
     }
 
     /// Keys that no password has.
-    fn mock(&self, name: &str) -> Verifier {
+    fn mock(&self, name: &str) -> StoredVerifier {
         let [stored_key, server_key] = ["stored", "server"].map(|purpose| self.derive(purpose, name));
-        Verifier { iterations: SCRAM_ITERATIONS, salt: self.salt(name), stored_key, server_key }
+        StoredVerifier { iterations: SCRAM_ITERATIONS, salt: self.salt(name), stored_key, server_key }
     }
 }
 
-fn derive_verifier(salt: Vec<u8>, password: &Secret) -> Verifier {
+fn derive_verifier(salt: Vec<u8>, password: &Secret) -> StoredVerifier {
     let salted = gen_salted_password(password.reveal(), &salt, SCRAM_ITERATIONS);
     match ScramSecret::verifier_from_salted_password(salt, salted, SCRAM_ITERATIONS) {
         ScramSecret::Verifier { salt, stored_key, server_key, .. } => {
-            Verifier { iterations: SCRAM_ITERATIONS, salt, stored_key, server_key }
+            StoredVerifier { iterations: SCRAM_ITERATIONS, salt, stored_key, server_key }
         }
         ScramSecret::SaltedPassword { .. } => {
             unreachable!("the function is named for what it makes")
@@ -145,7 +138,7 @@ impl Authenticator {
     }
 
     /// Leaves AuthenticationOk in `framed.outbound`, unsent. `user` is `None` when nobody has the
-    /// name.
+    /// name. What was proved of a stored password, servers that have the same take as well.
     ///
     /// # Errors
     /// 28P01 for a wrong password or name, 28000 for a failed channel binding (and a wrong name under
@@ -156,26 +149,31 @@ impl Authenticator {
         framed: &mut Framed,
         name: &str,
         user: Option<&UserConfig>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Proof>, Failure> {
         let password = user.and_then(|user| user.password.as_ref());
-        match method {
+        let proof = match method {
             AuthenticationMethod::ScramSha256 => self.scram(framed, name, password).await?,
             // As in PostgreSQL, which can't compare what it doesn't have.
             AuthenticationMethod::Md5 if password.is_some_and(|password| looks_stored(password.reveal())) => {
-                self.scram(framed, name, password).await?;
+                self.scram(framed, name, password).await?
             }
             AuthenticationMethod::Md5 => md5(framed, name, password).await?,
-            AuthenticationMethod::Trust if user.is_some() => {}
+            AuthenticationMethod::Trust if user.is_some() => None,
             AuthenticationMethod::Trust => {
                 let message = format!("role \"{name}\" does not exist");
                 return Err(ClientError::new(SqlState::INVALID_AUTHORIZATION, message).into());
             }
-        }
+        };
         queue(framed, &Authentication::Ok);
-        Ok(())
+        Ok(proof)
     }
 
-    async fn scram(&self, framed: &mut Framed, name: &str, password: Option<&Secret>) -> Result<(), Failure> {
+    async fn scram(
+        &self,
+        framed: &mut Framed,
+        name: &str,
+        password: Option<&Secret>,
+    ) -> Result<Option<Proof>, Failure> {
         // -PLUS is offered only where it can be done: on TLS.
         let bound = self.bound.as_ref().filter(|_| framed.stream.is_tls());
         let mechanisms = bound.map(|_| SCRAM_PLUS).into_iter().chain([SCRAM]);
@@ -183,20 +181,33 @@ impl Authenticator {
         let frame = receive(framed).await?;
         let (mechanism, client_first) = reparse(&frame)?.sasl_initial()?;
         check_mechanism(mechanism, client_first, bound.is_some())?;
-        let secret = match password {
-            Some(password) => self.secrets.verifier(name, password).secret(),
-            None => self.secrets.mock(name).secret(),
+        // What is stored as md5 can't be compared by SCRAM: PostgreSQL refuses it in the same way.
+        let verifier = match password.filter(|password| stored_md5(password.reveal()).is_none()) {
+            Some(password) => self.secrets.verifier(name, password),
+            None => Arc::new(self.secrets.mock(name)),
         };
         let server = bound.unwrap_or(&self.plain);
-        let first = server.on_client_first_message_with_secret(client_first, secret);
+        let first = server.on_client_first_message_with_secret(client_first, scram_secret(&verifier));
         let (server_first, exchange) = first.map_err(|error| scram_error(&error, mechanism, name))?;
-        send(framed, &Authentication::SASLContinue(server_first.into())).await?;
+        let client_first = String::from_utf8_lossy(client_first).into_owned();
+        send(framed, &Authentication::SASLContinue(server_first.clone().into())).await?;
         let frame = receive(framed).await?;
-        let last = exchange.on_client_final_message(reparse(&frame)?.body);
+        let client_final = reparse(&frame)?.body;
+        let last = exchange.on_client_final_message(client_final);
         let server_final = last.map_err(|error| scram_error(&error, mechanism, name))?;
         queue(framed, &Authentication::SASLFinal(server_final.into()));
-        Ok(())
+        let stored = password.and_then(|password| StoredVerifier::parse(password.reveal()));
+        Ok(stored.and_then(|stored| recover(stored, &client_first, &server_first, client_final)).map(Proof::Scram))
     }
+}
+
+/// The client's key, out of an exchange that has succeeded.
+fn recover(stored: StoredVerifier, client_first: &str, server_first: &str, client_final: &[u8]) -> Option<ScramKeys> {
+    // Behind the channel-binding flag and the name it acts for.
+    let client_first_bare = client_first.splitn(3, ',').nth(2)?;
+    let (client_final_without_proof, proof) = std::str::from_utf8(client_final).ok()?.rsplit_once(",p=")?;
+    let messages = ScramMessages { client_first_bare, server_first, client_final_without_proof };
+    ScramKeys::recover(stored, messages, &STANDARD.decode(proof).ok()?)
 }
 
 /// The mechanism's name and the channel-binding flag of the client's first message must agree, which
@@ -231,14 +242,21 @@ fn scram_error(error: &PgWireError, mechanism: &str, name: &str) -> ClientError 
     }
 }
 
-async fn md5(framed: &mut Framed, name: &str, password: Option<&Secret>) -> Result<(), Failure> {
+async fn md5(framed: &mut Framed, name: &str, password: Option<&Secret>) -> Result<Option<Proof>, Failure> {
     let salt = rand::random::<[u8; 4]>();
     send(framed, &Authentication::MD5Password(salt.to_vec())).await?;
     let frame = receive(framed).await?;
     let given = reparse(&frame)?.password()?;
-    let expected = hash_md5_password(name, password.map_or("", Secret::reveal), &salt);
+    let stored = password.and_then(|password| stored_md5(password.reveal()));
+    let expected = match stored {
+        Some(stored) => format!("md5{:x}", md5::compute([stored.as_bytes(), &salt].concat())),
+        None => hash_md5_password(name, password.map_or("", Secret::reveal), &salt),
+    };
     let same = bool::from(expected.as_bytes().ct_eq(given));
-    if same && password.is_some() { Ok(()) } else { Err(wrong_password(name).into()) }
+    if !same || password.is_none() {
+        return Err(wrong_password(name).into());
+    }
+    Ok(stored.map(|stored| Proof::Md5(stored.to_owned())))
 }
 
 pub(super) fn wrong_password(name: &str) -> ClientError {

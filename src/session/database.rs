@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::directory::Directory;
 use super::gate::Gate;
 use super::user_pools::ShardPools;
 pub use super::user_pools::UserPools;
 use crate::config::{Config, DatabaseConfig, PoolConfig, UserConfig};
 use crate::observe::{DatabaseFigures, NodeFigures, Observed};
-use crate::pool::connect::Login;
+use crate::pool::connect::{Credential, Login};
 use crate::pool::{HoldTerms, Lead, Node, NodePool, NodeRole, Statements};
 use crate::transaction::recovery::InDoubt;
 use crate::types::limits::SCRATCH_CONNECTIONS_MAX;
@@ -24,6 +25,7 @@ pub struct Database {
     node_figures: Box<[Arc<NodeFigures>]>,
     /// The same over reloads.
     pub gate: Arc<Gate>,
+    pub directory: Arc<Directory>,
     pool_config: PoolConfig,
     /// As configured, unless an administrator has set another.
     pool_size: AtomicUsize,
@@ -59,7 +61,7 @@ impl Database {
         pool_config: &PoolConfig,
         users: &[UserConfig],
         figures: Arc<DatabaseFigures>,
-        gate: Arc<Gate>,
+        (gate, directory): (Arc<Gate>, Arc<Directory>),
     ) -> Self {
         let mut node_figures = Vec::new();
         let has_uniques = config
@@ -108,6 +110,7 @@ impl Database {
             figures,
             node_figures: node_figures.into_boxed_slice(),
             gate,
+            directory,
             pool_config: pool_config.clone(),
             pool_size: AtomicUsize::new(config_size),
             shards,
@@ -149,7 +152,23 @@ impl Database {
 
     /// How a user logs in to the servers; `None` if it is no longer one.
     pub fn login_of(&self, name: &str) -> Option<Login> {
-        self.all_users.iter().find(|user| user.name == name).map(login_of)
+        match self.all_users.iter().find(|user| user.name == name) {
+            Some(user) => Some(self.login(user)),
+            None => self.guest(name).map(|user| self.login(&user)),
+        }
+    }
+
+    fn login(&self, user: &UserConfig) -> Login {
+        let passed = || self.directory.passed(&user.name);
+        match self.user(&user.name) {
+            Some(_) => Login::of(user, || Some(passed())),
+            None => Login { user: user.name.clone(), credential: Credential::Passed(passed()) },
+        }
+    }
+
+    /// A user that the file doesn't name, and that was found on a server.
+    fn guest(&self, name: &str) -> Option<Arc<UserConfig>> {
+        self.config.auth.as_ref().and_then(|_| self.directory.guest(name))
     }
 
     pub fn node_figures(&self, place: u16) -> Option<&Arc<NodeFigures>> {
@@ -254,17 +273,19 @@ impl Database {
 
     /// As whom the control plane logs in to the servers.
     pub fn control_login(&self) -> Option<Login> {
-        self.users().find(|user| user.admin).or_else(|| self.users().next()).map(login_of)
+        control_among(|| self.users()).map(login_of)
     }
 
     /// The pools of a user of the current configuration; `None` if it is no longer one.
     pub fn pools_of(&self, name: &str) -> Option<Arc<UserPools>> {
-        let user = self.all_users.iter().find(|user| user.name == name)?;
-        Some(self.pools(user))
+        match self.user(name) {
+            Some(user) => Some(self.pools(user)),
+            None => self.guest(name).map(|user| self.pools(&user)),
+        }
     }
 
     /// A user of the configuration that this database came with.
-    pub fn user(&self, name: &str) -> Option<&UserConfig> {
+    fn user(&self, name: &str) -> Option<&UserConfig> {
         self.all_users.iter().find(|user| user.name == name)
     }
 
@@ -301,7 +322,7 @@ impl Database {
     }
 
     fn make_pools(&self, user: &UserConfig) -> UserPools {
-        let login = login_of(user);
+        let login = self.login(user);
         let size = user.pool_size.unwrap_or_else(|| self.pool_size());
         let pool = |node: &Arc<Node>| NodePool::new(Arc::clone(node), login.clone(), &self.pool_config, size);
         let shards = self.shards.iter();
@@ -356,19 +377,22 @@ impl Database {
 /// The user of the control plane, of those who may use the database: an administrator if there is one, since
 /// others may see less.
 pub fn control_user<'c>(config: &'c Config, database: &str) -> Option<&'c UserConfig> {
-    users_of(&config.users, database).find(|user| user.admin).or_else(|| users_of(&config.users, database).next())
+    control_among(|| users_of(&config.users, database))
+}
+
+/// One whose password for the servers is known.
+fn control_among<'c, U: Iterator<Item = &'c UserConfig>>(users: impl Fn() -> U) -> Option<&'c UserConfig> {
+    let mut usable = users().filter(|user| user.logs_in_alone());
+    users().find(|user| user.admin && user.logs_in_alone()).or_else(|| usable.next())
 }
 
 fn users_of<'c>(users: &'c [UserConfig], database: &str) -> impl Iterator<Item = &'c UserConfig> {
     users.iter().filter(move |user| user.databases.is_empty() || user.databases.iter().any(|name| name == database))
 }
 
-/// How a client's user logs in to the servers.
+/// How a user of the file logs in to the servers, by itself.
 pub fn login_of(user: &UserConfig) -> Login {
-    Login {
-        user: user.server_user.clone().unwrap_or_else(|| user.name.clone()),
-        password: user.server_password.clone().or_else(|| user.password.clone()),
-    }
+    Login::of(user, || None)
 }
 
 /// The databases of a configuration.
@@ -389,9 +413,10 @@ impl Databases {
                     before.filter(|before| before.serves_alike(&config, name)).and_then(|before| before.get(name));
                 let database = kept.unwrap_or_else(|| {
                     let figures = observed.database(name);
-                    let gate = before.and_then(|before| before.get(name)).map(|before| Arc::clone(&before.gate));
-                    let gate = gate.unwrap_or_default();
-                    let database = Database::new(database, &config.pool, &config.users, figures, gate);
+                    let lasting = before.and_then(|before| before.get(name));
+                    let lasting = lasting.map(|before| (Arc::clone(&before.gate), Arc::clone(&before.directory)));
+                    let lasting = lasting.unwrap_or_default();
+                    let database = Database::new(database, &config.pool, &config.users, figures, lasting);
                     if let Some(before) = before.and_then(|before| before.get(name)) {
                         database.inherit(&before);
                     }

@@ -307,10 +307,10 @@ impl Session {
         attached: &Attached,
         access: Access,
     ) -> Result<(ShardId, Vec<u32>, bool), Failure> {
-        let user = self.database.user(&self.user).ok_or_else(|| {
+        let login = self.database.login_of(&self.user).ok_or_else(|| {
             ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is not in the configuration any more")
         })?;
-        let lease = match attached.lease(user).await {
+        let lease = match attached.lease(&self.user, login).await {
             Ok(lease) => lease,
             Err(error) => {
                 self.database.scratch.forget();

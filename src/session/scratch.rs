@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
-use super::database::login_of;
 use crate::catalog::scratch::{self, Copied};
-use crate::config::{NodeConfig, PoolConfig, UserConfig};
+use crate::config::{NodeConfig, PoolConfig};
 use crate::observe::DatabaseFigures;
 use crate::pool::connect::{Login, connect_control};
 use crate::pool::{Lease, LeaseError, Node, NodePool, NodeRole};
@@ -163,11 +162,11 @@ impl Attached {
     ///
     /// # Errors
     /// When none can be had in time.
-    pub async fn lease(&self, user: &UserConfig) -> Result<Lease, LeaseError> {
+    pub async fn lease(&self, user: &str, login: Login) -> Result<Lease, LeaseError> {
         let pool = {
             let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            let make = || NodePool::new(Arc::clone(&self.node), login_of(user), &self.pool_config, self.size);
-            pools.entry(user.name.clone()).or_insert_with(make).clone()
+            let make = || NodePool::new(Arc::clone(&self.node), login, &self.pool_config, self.size);
+            pools.entry(user.to_owned()).or_insert_with(make).clone()
         };
         pool.lease().await
     }

@@ -7,6 +7,7 @@ use crate::net::timer::timeout;
 use tracing::{debug, info};
 
 use super::authentication::{Authenticator, Failure, LoginSecrets};
+use super::database::Databases;
 use crate::config::{Config, UserConfig};
 use crate::net::{Framed, ServerTls, Stream, TlsError, connect::tune};
 use crate::protocol::backend::{self, Severity};
@@ -21,6 +22,7 @@ pub struct AdmissionContext {
     config: Arc<Config>,
     tls: Option<ServerTls>,
     authenticator: Authenticator,
+    databases: Arc<Databases>,
 }
 
 impl AdmissionContext {
@@ -28,10 +30,10 @@ impl AdmissionContext {
     ///
     /// # Errors
     /// Certificate or key files that don't work. Reads them, blocking.
-    pub fn new(config: Arc<Config>, secrets: Arc<LoginSecrets>) -> Result<Self, TlsError> {
+    pub fn new(config: Arc<Config>, secrets: Arc<LoginSecrets>, databases: Arc<Databases>) -> Result<Self, TlsError> {
         let tls = config.server.tls.as_ref().map(ServerTls::from_files).transpose()?;
         let authenticator = Authenticator::new(secrets, tls.as_ref());
-        Ok(Self { config, tls, authenticator })
+        Ok(Self { config, tls, authenticator, databases })
     }
 
     pub fn config(&self) -> &Arc<Config> {
@@ -112,7 +114,7 @@ async fn converse(stream: Stream, context: &AdmissionContext, refusal: Option<Cl
         Ok(user) => {
             let StartupMessage { database, settings, version, .. } = message;
             let protocol_minor = version.minor;
-            Arrival::Client(Box::new(Admitted { framed, user: Arc::new(user), database, settings, protocol_minor }))
+            Arrival::Client(Box::new(Admitted { framed, user, database, settings, protocol_minor }))
         }
         Err(Failure::Refused(error)) => turn_away(framed, Some(&message), &error).await,
         Err(Failure::Gone) => Arrival::Gone,
@@ -197,7 +199,7 @@ async fn log_in(
     framed: &mut Framed,
     message: &StartupMessage,
     context: &AdmissionContext,
-) -> Result<UserConfig, Failure> {
+) -> Result<Arc<UserConfig>, Failure> {
     message.version.negotiate(&mut framed.outbound);
     let tls_required = context.tls.as_ref().is_some_and(|tls| tls.required);
     if tls_required && !framed.stream.is_tls() && !framed.stream.peer_is_unix() {
@@ -205,13 +207,35 @@ async fn log_in(
         return Err(error.hint("Connect with sslmode=require or stricter.").into());
     }
     let demand = access::demand(message, &context.config, &framed.stream)?;
-    let user = context.config.users.iter().find(|user| user.name == message.user);
-    context.authenticator.authenticate(demand.method, framed, &message.user, user).await?;
+    let named = context.config.users.iter().find(|user| user.name == message.user);
+    let database = context.databases.get(&message.database);
+    let user = match (named, &database) {
+        (Some(named), _) => Some(Arc::new(named.clone())),
+        (None, Some(database)) => database.directory.look_up(database, &message.user).await?,
+        (None, None) => None,
+    };
+    let outcome = context.authenticator.authenticate(demand.method, framed, &message.user, user.as_deref()).await;
+    let proof = match (outcome, &database) {
+        (Ok(proof), _) => proof,
+        (Err(failure), Some(database)) => {
+            database.directory.forget(&message.user);
+            return Err(failure);
+        }
+        (Err(failure), None) => return Err(failure),
+    };
     demand.check_name(&message.user, &framed.stream)?;
-    // Nobody is authenticated under a name that isn't configured.
+    // Nobody is authenticated under a name that nobody has.
     let user = user.ok_or(Failure::Gone)?;
-    authorize(user, &message.database, &context.config)?;
-    Ok(user.clone())
+    authorize(&user, &message.database, &context.config)?;
+    if let Some(database) = &database {
+        if let Some(proof) = proof {
+            database.directory.passed(&user.name).set(proof);
+        }
+        if named.is_none() {
+            database.directory.admit(&user);
+        }
+    }
+    Ok(user)
 }
 
 fn authorize(user: &UserConfig, database: &str, config: &Config) -> Result<(), ClientError> {

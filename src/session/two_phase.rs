@@ -139,7 +139,8 @@ impl Database {
     /// Who may finish what that role prepared: the control plane's user, then whoever logs in as that role.
     pub fn logins_for(&self, role: &str) -> Vec<Login> {
         let control = self.control_login();
-        let own = self.users().map(login_of).find(|login| login.user == role);
+        let users = self.users().map(|user| user.name.as_str()).chain([role]);
+        let own = users.filter_map(|name| self.login_of(name)).find(|login| login.user == role);
         let own = own.filter(|own| control.as_ref().is_none_or(|control| control.user != own.user));
         control.into_iter().chain(own).collect()
     }

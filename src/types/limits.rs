@@ -201,6 +201,9 @@ pub const CANCEL_SECRET_BYTES_MAX: usize = 256;
 /// notices take under 10 KiB; more than this is not PostgreSQL.
 pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
 
+/// A server's message of an authentication that Shardway answers itself: the longest lists mechanisms.
+pub const AUTHENTICATION_BYTES_MAX: usize = 4_096;
+
 /// How long a control-plane connection may take to be ready, and a cancel request to be taken.
 pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -218,6 +221,15 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// See [`KEEPALIVE_IDLE`].
 pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Users of a database of which is remembered what they have proved, and those that a server was asked for.
+pub const ACCOUNTS_MAX: usize = 10_000;
+
+/// How long a user may be looked up on a server: less than a client has for logging in.
+pub const AUTH_QUERY_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long one of the servers may take to be ready for that, before another is asked.
+pub const AUTH_NODE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sets of start-up settings for which the servers' reported parameters are remembered, for each user
 /// of a database. Applications use a handful.

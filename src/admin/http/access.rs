@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Page, text};
 use crate::admin::House;
-use crate::config::{StoredVerifier, UserConfig, looks_stored};
+use crate::config::{StoredVerifier, UserConfig, is_stored, stored_md5};
 
 /// # Errors
 /// The page that refuses.
@@ -59,8 +59,14 @@ fn fits(users: &[UserConfig], name: &str, password: &str) -> bool {
     let given = digest(&SHA256, password.as_bytes());
     let user = users.iter().find(|user| user.name == name && (user.admin || user.stats));
     // What is stored of a password isn't one: who has read it must not get in by it.
-    if let Some(stored) = user.and_then(|user| user.password.as_ref()).filter(|stored| looks_stored(stored.reveal())) {
-        return StoredVerifier::parse(stored.reveal()).is_some_and(|stored| stored.is_of(password));
+    if let Some(stored) = user.and_then(|user| user.password.as_ref()).filter(|stored| is_stored(stored.reveal())) {
+        return match stored_md5(stored.reveal()) {
+            Some(digits) => {
+                let given = format!("{:x}", md5::compute(format!("{password}{name}")));
+                given.as_bytes().ct_eq(digits.as_bytes()).into()
+            }
+            None => StoredVerifier::parse(stored.reveal()).is_some_and(|stored| stored.is_of(password)),
+        };
     }
     let wanted =
         user.and_then(|user| user.password.as_ref()).map(|password| digest(&SHA256, password.reveal().as_bytes()));

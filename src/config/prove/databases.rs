@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::node::node;
 use super::values::{choice, count, duration, limits, name_fits};
-use super::{buckets, tables};
+use super::{auth, buckets, tables};
 use crate::config::defaults::{
     AUTO_SETUP, COMMIT_TIMEOUT, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, PATRONI_INTERVAL, RECOVERY_INTERVAL,
 };
@@ -15,6 +15,7 @@ use crate::config::raw::{RawDatabase, RawShard};
 use crate::config::reader::{Placed, quoted_list};
 use crate::config::{
     Balance, DatabaseConfig, NodeConfig, NodePreference, ReadPolicy, ReplicationConfig, ShardConfig, Surroundings,
+    UserConfig,
 };
 use crate::types::ShardId;
 use crate::types::limits::{FAILOVER_QUEUE_MAX, GATHER_BYTES_MAX, GATHER_ROWS_MAX, POOL_SIZE_MAX, SHARDS_MAX};
@@ -56,19 +57,19 @@ struct Found {
 
 pub(super) fn databases(
     raw: &[RawDatabase<'_>],
-    pool_size: usize,
+    (pool_size, users): (usize, &[UserConfig]),
     surroundings: &Surroundings<'_>,
     notes: &mut Notes<'_>,
 ) -> Vec<DatabaseConfig> {
     let mut found = Vec::new();
-    let databases = raw.iter().map(|raw| database(raw, pool_size, surroundings, &mut found, notes)).collect();
+    let databases = raw.iter().map(|raw| database(raw, (pool_size, users), surroundings, &mut found, notes)).collect();
     repeated_nodes(&found, notes);
     databases
 }
 
 fn database(
     raw: &RawDatabase<'_>,
-    pool_size: usize,
+    (pool_size, users): (usize, &[UserConfig]),
     surroundings: &Surroundings<'_>,
     found: &mut Vec<Found>,
     notes: &mut Notes<'_>,
@@ -91,6 +92,7 @@ fn database(
         let what = format!("{} has {} shards; {SHARDS_MAX} are possible", raw.section.title, raw.shards.len());
         notes.mistake(&raw.section.at, what, "write fewer shards");
     }
+    auth::control(raw, users, notes);
     let names = ShardNames(raw.shards.iter().map(|shard| shard.name.get_ref().as_str()).collect());
     let reads = reads(raw, notes);
     let shards = raw.shards.iter().map(|raw_shard| shard(raw_shard, name, surroundings, found, notes)).collect();
@@ -111,6 +113,7 @@ fn database(
             .map(|written| duration("max_replica_lag", Some(written), RECOVERY_INTERVAL, notes)),
         replication: replication(raw, notes),
         limits: limits(&raw.limits, notes),
+        auth: auth::lookup(raw, users, notes),
         gather_rows_max: bound("max_gathered_rows", raw.max_gathered_rows.as_ref(), GATHER_ROWS_MAX, notes),
         gather_bytes_max: bound("max_gathered_bytes", raw.max_gathered_bytes.as_ref(), GATHER_BYTES_MAX, notes),
         recovery_interval: duration("recovery_interval", raw.recovery_interval.as_ref(), RECOVERY_INTERVAL, notes),

@@ -65,9 +65,12 @@ fn rule(raw: &RawHba<'_>, file: &RawConfig<'_>, server: &ServerConfig, notes: &m
     let verdict = choice("method", raw.method.as_ref(), &verdicts, HbaVerdict::Reject, notes);
     let known = file.databases.iter().flatten().map(|database| database.name.get_ref().as_str());
     let known: Vec<&str> = known.chain(CONSOLE_DATABASES).collect();
-    let databases = names("databases", "database", raw.databases.as_ref(), &known, notes);
+    let databases = names("databases", "database", raw.databases.as_ref(), Some(&known), notes);
     let known = file.users.iter().flatten().filter_map(|user| Some(user.name.as_ref()?.get_ref().as_str()));
-    let users = names("users", "user", raw.users.as_ref(), &known.collect::<Vec<_>>(), notes);
+    let known: Vec<&str> = known.collect();
+    // Others may be found on a server.
+    let looks_up = file.databases.iter().flatten().any(|database| database.auth_user.is_some());
+    let users = names("users", "user", raw.users.as_ref(), (!looks_up).then_some(&known), notes);
     let address = address(raw, connection, notes);
     let certificate = certificate(raw, connection, verdict, server, notes);
     let rule = HbaRule { connection, databases, users, address, verdict, certificate };
@@ -109,7 +112,7 @@ fn names(
     key: &str,
     what: &str,
     written: Option<&Placed<Vec<Placed<String>>>>,
-    known: &[&str],
+    known: Option<&Vec<&str>>,
     notes: &mut Notes<'_>,
 ) -> Option<Vec<String>> {
     let written = written?;
@@ -125,7 +128,9 @@ fn names(
     }
     for name in written.get_ref() {
         let text = name.get_ref().as_str();
-        if !known.contains(&text) {
+        if let Some(known) = known
+            && !known.contains(&text)
+        {
             let remedy = match similar(text, known.iter().copied().chain(["all"])) {
                 Some(meant) => format!("write {meant:?}"),
                 None => "write a name that the file has, or \"all\"".to_owned(),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::types::limits::{CLIENTS_MAX, POOL_SIZE_MAX, PREPARED_STATEMENTS_MAX, WORKERS_MAX};
 
+mod auth;
 mod buckets;
 mod databases;
 mod hba;
@@ -45,7 +46,7 @@ pub(super) fn prove(raw: &RawConfig<'_>, surroundings: &Surroundings<'_>, notes:
     let raw_users = raw.users.as_deref().unwrap_or_default();
     let authentication = hba::strictest(&hba, server.authentication);
     let users = users::users(raw_users, raw_databases, authentication, surroundings, notes);
-    let databases = databases::databases(raw_databases, pool.size, surroundings, notes);
+    let databases = databases::databases(raw_databases, (pool.size, &users), surroundings, notes);
     let databases = databases.into_iter().map(|database| (database.name.clone(), database)).collect::<BTreeMap<_, _>>();
     Config { server, pool, hba, users, databases, log, traces }
 }

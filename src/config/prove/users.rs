@@ -6,7 +6,10 @@ use super::secret::secret;
 use super::values::{count, limits, name_fits};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawDatabase, RawUser};
-use crate::config::{AuthenticationMethod, Secret, StoredVerifier, Surroundings, UserConfig, defaults, looks_stored};
+use crate::config::{
+    AuthenticationMethod, Secret, StoredVerifier, Surroundings, UserConfig, defaults, is_stored, looks_stored,
+    stored_md5,
+};
 use crate::types::limits::POOL_SIZE_MAX;
 
 pub(super) fn users(
@@ -45,9 +48,7 @@ fn user(
     if raw.password.is_none() && authentication != AuthenticationMethod::Trust {
         raw.section.missing("password", notes);
     }
-    if let (Some(at), Some(secret)) = (&raw.password, &password)
-        && looks_stored(secret.reveal())
-    {
+    if let (Some(at), Some(secret)) = (&raw.password, &password) {
         stored(raw, &at.span(), secret, authentication, notes);
     }
     if let Some(server_user) = &raw.server_user {
@@ -83,7 +84,7 @@ fn user(
     })
 }
 
-/// A password as PostgreSQL stores it serves to check a client by SCRAM; servers want the password itself.
+/// A password as PostgreSQL stores it serves to check a client, and to log in to servers that have the same stored.
 fn stored(
     raw: &RawUser<'_>,
     at: &std::ops::Range<usize>,
@@ -91,14 +92,20 @@ fn stored(
     authentication: AuthenticationMethod,
     notes: &mut Notes<'_>,
 ) {
-    if StoredVerifier::parse(secret.reveal()).is_none() {
+    let text = secret.reveal();
+    if looks_stored(text) && StoredVerifier::parse(text).is_none() {
         let what = "`password` begins like a stored SCRAM verifier but isn't one";
         notes.mistake(at, what, "copy it whole, as in SELECT rolpassword FROM pg_authid");
-    } else if authentication == AuthenticationMethod::Md5 {
+    } else if looks_stored(text) && authentication == AuthenticationMethod::Md5 {
         let what = "`password` is a stored SCRAM verifier, which md5 can't check";
         notes.mistake(at, what, "set authentication = \"scram-sha-256\"");
-    } else if raw.server_password.is_none() {
-        let what = "`password` is a stored SCRAM verifier, which servers don't take";
-        notes.mistake(at, what, "add server_password");
+    } else if stored_md5(text).is_some() && authentication == AuthenticationMethod::ScramSha256 {
+        let what = "`password` is what PostgreSQL stores of it as md5, which SCRAM can't check";
+        notes.mistake(at, what, "set authentication = \"md5\", or have it stored as a SCRAM verifier");
+    } else if let (true, None, Some(server_user)) = (is_stored(text), &raw.server_password, &raw.server_user)
+        && raw.name.as_ref().is_some_and(|name| name.get_ref() != server_user.get_ref())
+    {
+        let what = "`password` is what PostgreSQL stores of it, which serves to log in to the servers under the same name only";
+        notes.mistake(at, what, "add server_password, or remove server_user");
     }
 }

@@ -11,17 +11,17 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-use crate::net::Stream;
+use super::resume::Resumed;
 
 /// Borrows a stream and keeps a copy of every byte received, up to a bound.
 pub(super) struct Tap<'a> {
-    stream: &'a mut Stream,
+    stream: &'a mut Resumed,
     received: &'a mut BytesMut,
     bytes_max: usize,
 }
 
 impl<'a> Tap<'a> {
-    pub(super) fn new(stream: &'a mut Stream, received: &'a mut BytesMut, bytes_max: usize) -> Self {
+    pub(super) fn new(stream: &'a mut Resumed, received: &'a mut BytesMut, bytes_max: usize) -> Self {
         Self { stream, received, bytes_max }
     }
 }
@@ -59,8 +59,8 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    pub(super) fn of(stream: &Stream) -> Self {
-        Self { end_point: stream.server_end_point() }
+    pub(super) fn of(stream: &Resumed) -> Self {
+        Self { end_point: stream.end_point() }
     }
 }
 

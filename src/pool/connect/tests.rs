@@ -3,10 +3,10 @@ use std::io;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::config::{NodePreference, NodeTls, NodeTlsMode};
+use crate::config::{NodePreference, NodeTls, NodeTlsMode, Secret};
 
 fn login() -> Login {
-    Login { user: "ada".to_owned(), password: Some(Secret::new("secret")) }
+    Login::with_password("ada", Some(Secret::new("secret")))
 }
 
 fn node(port: u16, mode: NodeTlsMode) -> NodeConfig {

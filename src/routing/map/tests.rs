@@ -32,6 +32,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         pool_size: 20,
         limits: crate::config::ClientLimits::default(),
         gather_rows_max: 1,
+        auth: None,
         gather_bytes_max: 1,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),

@@ -41,6 +41,7 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         pool_size: 20,
         limits: crate::config::ClientLimits::default(),
         gather_rows_max: 1,
+        auth: None,
         gather_bytes_max: 1,
         auto_setup: true,
         recovery_interval: std::time::Duration::from_secs(10),
@@ -89,6 +90,11 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
 }
 
 /// Serves what `admit` lets in; a client learns what it was admitted as from ParameterStatus.
+fn context(config: Arc<Config>) -> AdmissionContext {
+    let databases = Arc::new(Databases::new(Arc::clone(&config), None, &crate::observe::Observed::default()));
+    AdmissionContext::new(config, Arc::new(LoginSecrets::generate()), databases).unwrap()
+}
+
 struct Proxy {
     address: SocketAddr,
     certificate: Option<PathBuf>,
@@ -121,7 +127,7 @@ impl Proxy {
     }
 
     async fn start(config: Config, certificate: Option<PathBuf>) -> Self {
-        let context = AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate())).unwrap();
+        let context = context(Arc::new(config));
         let context = Arc::new(context);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -146,7 +152,7 @@ impl Proxy {
     }
 
     async fn log_in(&self, name: &str, password: &str, database: &str, mode: NodeTlsMode) -> Result<(), String> {
-        let login = Login { user: name.to_owned(), password: Some(Secret::new(password)) };
+        let login = Login::with_password(name, Some(Secret::new(password)));
         match connect(&self.node(database, mode), &login, "test", Duration::from_secs(5)).await {
             Ok(connected) => {
                 assert_eq!(connected.parameters.first(), Some(&("user".to_owned(), name.to_owned())));
@@ -314,7 +320,7 @@ async fn a_unix_socket_needs_no_tls() {
         required: true,
     };
     let config = Arc::new(config(AuthenticationMethod::Trust, Some(files)));
-    let context = AdmissionContext::new(config, Arc::new(LoginSecrets::generate())).unwrap();
+    let context = context(config);
     let (ours, mut client) = UnixStream::pair().unwrap();
     let server = async { welcome(admit(Stream::Unix(ours), &context).await).await };
     let conversation = async {
@@ -409,7 +415,7 @@ async fn a_slow_client_is_dropped() {
 #[tokio::test]
 async fn turned_away_clients_learn_why_and_cancels_still_pass() {
     let config = Arc::new(config(AuthenticationMethod::Trust, None));
-    let context = AdmissionContext::new(config, Arc::new(LoginSecrets::generate())).unwrap();
+    let context = context(config);
     let full = || Some(ClientError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already"));
     let (ours, mut client) = UnixStream::pair().unwrap();
     client.write_all(&startup(3 << 16, "user ada database shop")).await.unwrap();
@@ -428,7 +434,7 @@ async fn turned_away_clients_learn_why_and_cancels_still_pass() {
 #[test]
 fn a_session_that_awaits_admission_stays_small() {
     let config = Arc::new(config(AuthenticationMethod::Trust, None));
-    let context = AdmissionContext::new(config, Arc::new(LoginSecrets::generate())).unwrap();
+    let context = context(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (ours, _theirs) = UnixStream::pair().unwrap();
@@ -449,7 +455,7 @@ async fn rules_know_unix_sockets() {
         verdict: HbaVerdict::Check(AuthenticationMethod::Trust),
         certificate: ClientCertificate::Unasked,
     }];
-    let context = AdmissionContext::new(Arc::new(config), Arc::new(LoginSecrets::generate())).unwrap();
+    let context = context(Arc::new(config));
     for (database, answer) in [("shop", &b"R\0\0\0\x08\0\0\0\0S"[..]), ("other", b"E")] {
         let (ours, mut client) = UnixStream::pair().unwrap();
         let server = async { welcome(admit(Stream::Unix(ours), &context).await).await };
