@@ -33,6 +33,7 @@ use crate::types::limits::{FIRST_BYTES_WAIT_MAX, REAP_INTERVAL, TRACE_END_TIMEOU
 use crate::types::{ClientError, SqlState};
 
 mod balance;
+mod courtesy;
 mod deadlocks;
 mod each;
 mod house;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::courtesy;
 use super::thread_clock::ThreadClock;
 use super::{Serving, Shared, greet};
 use crate::net::Stream;
@@ -102,7 +103,7 @@ pub(super) fn serving_runtime() -> std::io::Result<Runtime> {
 
 /// Without timers: see [`crate::net::timer`].
 fn worker_runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_io().on_thread_unpark(clock::expire).build()
+    Builder::new_current_thread().enable_io().on_thread_park(courtesy::before_wait).build()
 }
 
 /// Starts the workers.
@@ -191,7 +192,8 @@ fn attend(shared: &Arc<Shared>, number: usize, stream: Stream, clients: usize) {
     tokio::spawn(async move {
         let session = Box::pin(greet_unless_draining(&counted.shared, stream, clients)).await;
         if let Some(session) = session {
-            reside(session, counted).await;
+            // A task of its own: each that is within another one costs a little each time that it is polled.
+            tokio::spawn(reside(session, counted));
         }
     });
 }

@@ -432,6 +432,23 @@ pub const BALANCE_INTERVAL: Duration = Duration::from_millis(100);
 /// more than it saves.
 pub const CALM_INTERVALS: u32 = 50;
 
+/// A worker that let others go first and had the CPU back so soon did it for nobody: a switch to another process and
+/// back takes longer.
+pub const COURTESY_BRIEF: Duration = Duration::from_micros(2);
+
+/// Whoever keeps the CPU for so long has more to do than to answer one of our statements, and as many more of those as
+/// there are connections don't take longer: the system lets a process that calculates have it for several milliseconds.
+pub const COURTESY_LONG: Duration = Duration::from_millis(1);
+
+/// After that, waits before which nobody is let go first: one in so many is that much longer.
+pub const COURTESY_PAUSE_FIRST: u32 = 256;
+
+/// The most of them, after several times in a row: nobody notices one in so many.
+pub const COURTESY_PAUSE_MAX: u32 = 16 << 10;
+
+/// After so many times in a row for nobody, as many are skipped each time.
+pub const COURTESY_VAIN_MAX: u32 = 8;
+
 /// How long it is waited for a client's first bytes before it is given to a worker without knowing if it wants TLS.
 pub const FIRST_BYTES_WAIT_MAX: Duration = Duration::from_secs(1);
 
