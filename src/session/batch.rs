@@ -104,11 +104,7 @@ impl Session {
         super::planner::put_scratch(lexed);
         match planned? {
             Ok(planned) => Box::pin(self.run_query(planned, len)).await,
-            Err(error) => {
-                bytes::Buf::advance(&mut self.client.inbound, len);
-                self.refuse(&error).await;
-                Ok(())
-            }
+            Err(error) => self.refuse_statement(&error, len).await,
         }
     }
 

@@ -332,6 +332,7 @@ impl Session {
 
     /// The client has been told of an error: whatever transaction it is in fails.
     pub(super) async fn fail_block(&mut self) {
+        self.explaining = None;
         if let Some(batch) = &mut self.batch {
             batch.failed = true;
         }

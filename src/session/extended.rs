@@ -279,6 +279,8 @@ impl Session {
             .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
         if explains {
             self.note_explain(&statement.template, &statement.sql, &plan);
+        } else {
+            self.explaining = None;
         }
         let plan = match plan {
             Plan::Merge { .. } if self.shard_of(&plan).is_none() => {

@@ -426,25 +426,10 @@ impl Session {
 
     /// The scratch database finds the statement wrong: what does a server say that has the tables?
     async fn ask_home(&mut self, gathering: &Gathering<'_>, frame: &[u8], access: Access) -> Failure {
-        let home = self.database.config.home;
-        if let Err(error) = self.reach(home, access).await {
-            self.expects.clear();
-            return error.into();
-        }
-        let lease = self.transaction.lease_mut(home).expect("reached above");
-        encode::parse(&mut lease.framed.outbound, b"", &gathering.original, &gathering.types);
-        encode::sync(&mut lease.framed.outbound);
-        lease.unanswered += 1;
-        lease.unnamed = None;
-        self.expects.push_back(Expect::Parse { shown: false, statement: None });
-        self.expects.push_back(Expect::Sync { shown: false });
-        match crate::execute::relay(&mut self.client, lease, &mut self.expects).await {
-            Ok(outcome) if outcome.failed => Failure::Told,
-            Ok(_) => lacks(frame).into(),
-            Err(error) => match self.survive(home, error, false).await {
-                Ok(()) => Failure::Told,
-                Err(end) => Failure::End(end),
-            },
+        match self.parse_at_home((&gathering.original, &gathering.types), access).await {
+            Ok(true) => Failure::Told,
+            Ok(false) => lacks(frame).into(),
+            Err(failure) => failure,
         }
     }
 

@@ -28,6 +28,7 @@ pub mod merged;
 mod moving;
 mod noting;
 mod numbering;
+mod objections;
 mod own;
 mod own_settings;
 mod parts;

@@ -62,8 +62,7 @@ impl Session {
         match planned {
             Ok(planned) => self.run_query(planned, len).await?,
             Err(error) => {
-                self.client.inbound.advance(len);
-                self.refuse(&error).await;
+                self.refuse_statement(&error, len).await?;
                 self.say_ready();
             }
         }
@@ -138,6 +137,7 @@ impl Session {
                     .statements
                     .iter()
                     .any(|one| matches!(one.command, Command::Ordinary(Verb::Explain { .. })));
+                self.explaining = None;
                 if explains {
                     let sql = self.client.inbound.get(text.clone()).unwrap_or_default().to_vec();
                     self.note_explain(&template, &sql, &plan);

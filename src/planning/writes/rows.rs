@@ -376,12 +376,21 @@ impl Conflict {
             found.constraint = text.name(at + 2);
         } else if text.punct(at, b'(') {
             let end = ddl::closing(text, at);
+            // The first word of an item is its column, unless it is the beginning of an expression.
+            let (mut depth, mut begins) = (0_usize, true);
             for position in at + 1..end {
-                match text.name(position) {
-                    Some(name) if !text.punct(position, b',') => found.columns.push(name),
-                    _ if text.punct(position, b',') => {}
-                    _ => found.other = true,
+                match text.kind(position) {
+                    Some(crate::sql::TokenKind::Punct(b'(')) => depth += 1,
+                    Some(crate::sql::TokenKind::Punct(b')')) => depth = depth.saturating_sub(1),
+                    _ => {}
                 }
+                let separates = depth == 0 && text.punct(position, b',');
+                let ends = |next: usize| next == end || text.punct(next, b',');
+                match text.name(position) {
+                    Some(name) if begins && ends(position + 1) => found.columns.push(name),
+                    _ => found.other |= !separates,
+                }
+                begins = separates;
             }
             at = end;
         }

@@ -48,8 +48,8 @@ impl Lowering {
             _ => return Err(NotParsed),
         };
         let folded = names::fold(last)?;
-        // `LIKE ALL (...)`.
-        if matches!(&*folded, "all" | "any" | "some") && last.quote_style.is_none() {
+        // `LIKE ALL (...)`, and `(VALUES (1))`.
+        if matches!(&*folded, "all" | "any" | "some" | "values") && last.quote_style.is_none() {
             return Err(NotParsed);
         }
         let (arguments, mut is_aggregate) = match args {

@@ -110,6 +110,10 @@ impl Lowering {
             Expr::Tuple(items) => self.walk_all(items, at),
             Expr::Array(array) => self.walk_all(&array.elem, at),
             Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => {
+                // The parser takes a ROLLUP, a CUBE and sets within sets for calls.
+                if sets.iter().flatten().any(|member| matches!(member, Expr::Function(_))) {
+                    return Err(NotParsed);
+                }
                 self.scope(at.scope).features.grouping_sets = true;
                 self.walk_all(sets.iter().flatten(), at)
             }

@@ -44,6 +44,10 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
             passed = position + OVERRIDING_TOKENS;
             continue;
         }
+        if let Some(action) = behind_conflict_target(sql, pieces, position) {
+            passed = action;
+            continue;
+        }
         if position == 0 && is(sql, pieces, Some(0), &["table"]) {
             text.push_str("SELECT * FROM");
             glued = false;
@@ -150,6 +154,43 @@ fn is_overriding(sql: &[u8], pieces: &[Piece], position: usize) -> bool {
         && is(sql, pieces, Some(position + 2), &["value"])
         && (is(sql, pieces, Some(position + 3), &["values", "select", "with", "default", "table"])
             || pieces.get(position + 3).is_some_and(|piece| piece.token.kind == TokenKind::Punct(b'(')))
+}
+
+/// Where the action begins behind the target of an ON CONFLICT that begins here, where the parser couldn't read the target:
+/// expressions, collations, operator classes and the predicate of a partial index. It names an index, and reads nothing.
+fn behind_conflict_target(sql: &[u8], pieces: &[Piece], position: usize) -> Option<usize> {
+    let kind = |at: usize| pieces.get(at).map(|piece| piece.token.kind);
+    let before = |words| position.checked_sub(words);
+    if kind(position) != Some(TokenKind::Punct(b'('))
+        || !is(sql, pieces, before(1), &["conflict"])
+        || !is(sql, pieces, before(2), &["on"])
+    {
+        return None;
+    }
+    let is_action =
+        |at: usize| is(sql, pieces, Some(at), &["do"]) && is(sql, pieces, Some(at + 1), &["nothing", "update"]);
+    let (mut depth, mut is_list, mut end) = (0_usize, true, position);
+    for at in position..pieces.len() {
+        match kind(at)? {
+            TokenKind::Punct(b'(') => depth += 1,
+            TokenKind::Punct(b')') => depth = depth.checked_sub(1)?,
+            _ if depth == 0 && is_action(at) => {
+                end = at;
+                break;
+            }
+            _ => {}
+        }
+    }
+    // A plain list is `( name , name )` and nothing else.
+    for (place, at) in (position + 1..end.checked_sub(1)?).enumerate() {
+        let wanted = match kind(at)? {
+            TokenKind::Word | TokenKind::QuotedIdent => 0,
+            TokenKind::Punct(b',') => 1,
+            _ => 2,
+        };
+        is_list &= wanted == place % 2;
+    }
+    (!is_list).then_some(end)
 }
 
 /// `OPERATOR(pg_catalog.=)`; those of other schemas may be anything.

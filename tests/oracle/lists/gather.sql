@@ -40,3 +40,10 @@ SELECT 1 / (count(*) - count(*)) FROM users
 SELECT 1
 ROLLBACK
 SELECT count(*) FROM users WHERE name = 'changed'
+
+--! must script
+EXPLAIN SELECT rank() OVER (ORDER BY nocol) FROM users
+SELECT 1
+EXPLAIN SELECT rank() OVER (ORDER BY nocol) FROM users
+SELECT name FROM users WHERE id = 1
+SELECT count(*) FROM users

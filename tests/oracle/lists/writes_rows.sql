@@ -199,3 +199,10 @@ INSERT INTO small4 (id, v) VALUES (-53, 'again'), (1000, 'new'), (-46, 'more') O
 
 --! must
 INSERT INTO small4 AS s (id, v) VALUES (-53, 'again') ON CONFLICT (id) DO UPDATE SET id = excluded.id, v = s.v || excluded.v
+
+--! must script
+INSERT INTO users (id, name) VALUES (1, 'x'), (2, 'y'), (900, 'z') ON CONFLICT (id) WHERE name IS NOT NULL DO UPDATE SET name = excluded.name RETURNING id, name
+INSERT INTO users (id, name) VALUES (3, 'x') ON CONFLICT (id int8_ops) DO UPDATE SET name = excluded.name || '!' RETURNING id, name
+INSERT INTO users (id, name) VALUES (3, 'x') ON CONFLICT (lower(name)) DO NOTHING
+INSERT INTO users (id, name) VALUES (3, 'x') ON CONFLICT (id) WHERE nothing DO NOTHING
+SELECT count(*), min(name) FROM users WHERE name IN ('x', 'y', 'z', 'x!')
