@@ -343,6 +343,7 @@ fn function(row: &Row) -> Result<Function, Malformed> {
         language: row.try_get(5)?,
         security_definer: row.try_get(6)?,
         extension: row.try_get(7)?,
+        body: row.try_get(8)?,
     })
 }
 

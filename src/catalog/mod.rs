@@ -171,6 +171,9 @@ pub struct Function {
     pub security_definer: bool,
     /// The extension that it belongs to.
     pub extension: Option<String>,
+    /// Of a function in SQL or PL/pgSQL, where it says all that the function does: not beside operators and casts of the
+    /// user's own, which may do more than can be seen in it.
+    pub body: Option<String>,
 }
 
 /// Immutable after [`Catalog::new`].
@@ -417,6 +420,7 @@ impl Function {
             language: "plpgsql".to_owned(),
             security_definer: false,
             extension: None,
+            body: None,
         }
     }
 }

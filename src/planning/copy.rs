@@ -198,7 +198,7 @@ fn target(text: Text<'_>, behind: usize, found: &Found, scene: &Scene) -> Result
         }
     }
     for called in &relation.trigger_functions {
-        if called.schema != "pg_catalog" && functions.class(Some(&called.schema), &called.name) >= Class::ReadsTables {
+        if !super::triggers::is_declared(&functions, &called.schema, &called.name) {
             return Err(refusal::trigger(&found.display, &called.name));
         }
     }

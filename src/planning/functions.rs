@@ -332,6 +332,8 @@ fn builtin_class(name: &str) -> Class {
 /// What is known of the functions of a database.
 #[derive(Clone, Copy)]
 pub struct Functions<'a> {
+    /// Functions of the user's are judged by their bodies, too.
+    pub bodies: bool,
     pub catalog: Option<&'a Catalog>,
     /// By name or `schema.name`.
     pub safe: &'a BTreeSet<String>,
@@ -383,6 +385,9 @@ impl Functions<'_> {
             FunctionKind::Window if function.volatility == Volatility::Immutable => Class::Window,
             FunctionKind::Function if function.volatility == Volatility::Immutable => Class::Harmless,
             _ if self.safe.contains(&format!("{}.{}", function.schema, function.name)) => Class::Harmless,
+            FunctionKind::Function if self.bodies => {
+                function.body.as_deref().map_or(Class::Unknown, |body| self.class_of_body(body))
+            }
             _ => Class::Unknown,
         };
         self.catalog?.functions(schema, name).map(class).max()
@@ -397,6 +402,8 @@ impl Functions<'_> {
         }
     }
 }
+
+mod bodies;
 
 #[cfg(test)]
 mod tests;

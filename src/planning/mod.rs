@@ -30,6 +30,7 @@ mod tables;
 pub mod template;
 mod text;
 pub mod transfer;
+mod triggers;
 mod typed;
 mod views;
 pub mod writes;

@@ -15,6 +15,7 @@ use super::scene::{Names, Scene};
 use super::tables::{self, Found, Location};
 use super::text::Text;
 use super::transfer;
+use super::triggers::{self, Triggers};
 use super::writes;
 use crate::sql::parse;
 use crate::sql::statement::{Attribute, Call, Kind, Source, Statement, Write};
@@ -91,7 +92,8 @@ fn transferred(
     };
     let found = statement.writes.first().and_then(|write| target(write, locations));
     let Some(found) = found.filter(|_| is_refused && scene.catalog.is_some()) else { return route };
-    if check_triggers(statement, locations, scene).is_err() {
+    // Its rows may be for several shards.
+    if !matches!(triggers_of(statement, locations, scene), Ok(Triggers::Same)) {
         return route;
     }
     let Some(Ok(transfer)) = transfer::plan(text, statement, found, scene, names) else { return route };
@@ -216,7 +218,7 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
     }
     for write in &statement.writes {
         if let Some(found @ Found { location: Location::Reference, .. }) = target(write, locations) {
-            check_triggers(statement, locations, scene)?;
+            triggers_of(statement, locations, scene)?;
             let copies = writes::copies::plan(statement, write, found, all(), scene, written.0);
             return copies.map(|copies| Route::Copies(Arc::new(copies))).map_err(|why| (why, Override::Shard));
         }
@@ -233,7 +235,7 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
             return Err((view.refusal.clone(), Override::Key));
         }
     }
-    check_triggers(statement, locations, scene)?;
+    let triggers = triggers_of(statement, locations, scene)?;
     let first = |is: fn(&Location) -> bool| all().find(|found| is(&found.location)).map(|found| found.display.as_str());
     let within = || all().filter_map(|found| found.view.as_ref()).flat_map(|view| &view.bases);
     let home_within = within().find(|base| matches!(base.found.location, Location::Home));
@@ -271,9 +273,17 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
     let apart = home.map(|home| refusal::home_and_sharded(home, sharded)).or(viewed);
     let mut keyed = keyed(statement, locations, scene, written, apart)?;
     keyed.home = home.is_some();
+    if triggers == Triggers::Dated {
+        keyed.spread = Spread::Refused(refusal::dated_trigger());
+    }
     // Behind those that the statement names itself.
     keyed.uses.extend(all().flat_map(Found::uses_within));
     Ok(Route::Keyed(keyed))
+}
+
+fn triggers_of(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<Triggers> {
+    let targets = statement.writes.iter().filter_map(|write| target(write, locations));
+    triggers::check(targets, scene).map_err(|why| (why, Override::Shard))
 }
 
 fn target<'a>(write: &Write, locations: &'a Locations) -> Option<&'a Found> {
@@ -305,22 +315,6 @@ fn without_sharded(statement: &Statement, scene: &Scene, only_reference: bool) -
     }
     any &= !statement.system_columns;
     Ok(if any { Route::Any } else { Route::Home })
-}
-
-/// A trigger does on the row's server what on one PostgreSQL it would do to all the data.
-fn check_triggers(statement: &Statement, locations: &Locations, scene: &Scene) -> Planned<()> {
-    let functions = scene.functions();
-    for found in statement.writes.iter().filter_map(|write| target(write, locations)) {
-        let relation = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
-        for called in relation.iter().flat_map(|relation| &relation.trigger_functions) {
-            let known = called.schema == "pg_catalog"
-                || functions.class(Some(&called.schema), &called.name) < Class::ReadsTables;
-            if !known {
-                return Err((refusal::trigger(&found.display, &called.name), Override::Shard));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// `apart`: why it isn't on one shard even where its keys are, since it reads home tables too.

@@ -210,6 +210,14 @@ pub fn trigger(table: &str, function: &str) -> Refusal {
     )
 }
 
+pub fn dated_trigger() -> Refusal {
+    Refusal::new(
+        "a write on several shards to a table whose trigger takes the time is not supported",
+        "Each server would give its rows a time of its own",
+        "Write to the shards one by one, or set the column in the statement.",
+    )
+}
+
 pub fn serial(table: &str, column: &str) -> Refusal {
     Refusal::new(
         format!("column {column} of table {table} is left to a sequence"),

@@ -27,7 +27,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn functions(&self) -> Functions<'_> {
-        Functions { catalog: self.catalog.as_deref(), safe: &self.safe_functions }
+        Functions { bodies: true, catalog: self.catalog.as_deref(), safe: &self.safe_functions }
     }
 }
 

@@ -49,6 +49,12 @@ key = "member_id"
 key = "id"
 unique = ["email", "team, number"]
 
+[database.shop.table.touched]
+key = "id"
+
+[database.shop.table.rekeyed]
+key = "id"
+
 [database.shop.table.products]
 reference = true
 
@@ -174,7 +180,7 @@ fn key_types() -> impl Fn(&str, &str) -> Option<KeyType> {
     |schema, table| {
         Some(match (schema, table) {
             ("tenant", "users") => KeyType::Text,
-            (_, "users" | "follows" | "members" | "tickets") => KeyType::Int8,
+            (_, "users" | "follows" | "members" | "tickets" | "touched" | "rekeyed") => KeyType::Int8,
             (_, "orders" | "order_items" | "readings") => KeyType::Int4,
             (_, "names" | "tags" | "accounts") => KeyType::Text,
             (_, "docs") => KeyType::Uuid,
@@ -284,6 +290,15 @@ fn catalog() -> Catalog {
     calling.calls_unsafe_builtins = true;
     relations.push(calling);
     let function = |name: &str, volatility, kind| Function { volatility, kind, ..Function::new("public", name) };
+    let triggered = |name: &str, function: &str| {
+        let mut relation = table(name, &[("id", Int8), ("name", Text)]);
+        relation.has_triggers = true;
+        relation.trigger_functions = vec![shardway::catalog::QualifiedName::new("public", function)];
+        relation
+    };
+    relations.push(triggered("touched", "touch"));
+    relations.push(triggered("rekeyed", "rekey"));
+    let with_body = |name: &str, body: &str| Function { body: Some(body.to_owned()), ..Function::new("public", name) };
     let functions = vec![
         function("pure", Volatility::Immutable, FunctionKind::Function),
         function("wild", Volatility::Volatile, FunctionKind::Function),
@@ -293,6 +308,11 @@ fn catalog() -> Catalog {
         function("do_things", Volatility::Volatile, FunctionKind::Procedure),
         // An overload of a built-in name.
         function("upper", Volatility::Volatile, FunctionKind::Function),
+        with_body("doubled", "SELECT $1 * 2"),
+        with_body("stamped", "BEGIN RETURN now(); END"),
+        with_body("touch", "BEGIN NEW.name = now()::text; RETURN NEW; END"),
+        with_body("rekey", "BEGIN NEW.id = 1; RETURN NEW; END"),
+        with_body("counted", "SELECT count(*) FROM users"),
     ];
     Catalog::new(relations, functions)
 }

@@ -167,14 +167,23 @@ SELECT k.conrelid, k.conname::text,
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
 ORDER BY k.conrelid, 2";
 
-/// Schema, name, arguments, volatility, kind, language, SECURITY DEFINER, extension.
+/// Schema, name, arguments, volatility, kind, language, SECURITY DEFINER, extension, body.
 pub(super) const FUNCTIONS: &str = r"
 SELECT n.nspname::text, p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid),
        p.provolatile::text, p.prokind::text, l.lanname::text, p.prosecdef,
        (SELECT e.extname::text FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
-          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1)
+          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass LIMIT 1),
+       CASE WHEN l.lanname IN ('sql', 'plpgsql') AND p.prokind = 'f' AND p.prosqlbody IS NULL
+                 AND pg_catalog.length(p.prosrc) <= 20000
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f ON f.oid = o.oprcode
+                                 JOIN pg_catalog.pg_language fl ON fl.oid = f.prolang
+                                 WHERE o.oid >= 16384 AND fl.lanname NOT IN ('internal', 'c'))
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc f ON f.oid = c.castfunc
+                                 JOIN pg_catalog.pg_language fl ON fl.oid = f.prolang
+                                 WHERE c.oid >= 16384 AND fl.lanname NOT IN ('internal', 'c'))
+            THEN p.prosrc END
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang

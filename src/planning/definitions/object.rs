@@ -191,7 +191,7 @@ pub fn truncate(eyes: &Eyes<'_>) -> Verdict {
     for (table, called) in
         triggers.flat_map(|(table, relation)| relation.trigger_functions.iter().map(move |f| (table, f)))
     {
-        if functions.class(Some(&called.schema), &called.name) >= Class::ReadsTables {
+        if functions.declared().class(Some(&called.schema), &called.name) >= Class::ReadsTables {
             return super::refused(refusal::trigger(&table.display, &called.name));
         }
     }

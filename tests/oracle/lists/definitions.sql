@@ -204,3 +204,22 @@ ROLLBACK
 DROP TABLE notes, notes2
 SELECT count(*) FROM notes
 SELECT count(*) FROM order_items
+
+-- Functions whose bodies show that they read no table.
+--! must script
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'
+CREATE FUNCTION marked() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.name IS DISTINCT FROM 'b' THEN NEW.name := NEW.name || twice(3); END IF; RETURN NEW; END$$
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.name := upper(NEW.name) || '+'; RETURN NEW; END$$
+SELECT twice(21)
+SELECT id, twice(age) FROM users WHERE id < 6 ORDER BY id
+SELECT sum(twice(age)) FROM users
+SELECT u.id, twice(o.id::int) FROM users u JOIN orders o ON o.id = u.age ORDER BY 1, 2 LIMIT 5
+CREATE TRIGGER note BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION noted()
+INSERT INTO users (id, name) VALUES (5001, 'a'), (5002, 'b'), (5003, 'c'), (5004, 'd') RETURNING id, name
+INSERT INTO users (id, name) VALUES (5005, 'e')
+UPDATE users SET age = 1 WHERE id > 5000
+SELECT id, name FROM users WHERE id > 5000 ORDER BY id
+DELETE FROM users WHERE id > 5000
+DROP TRIGGER note ON users
+DROP FUNCTION noted(), marked()
+DROP FUNCTION twice(int)
