@@ -6,6 +6,7 @@
 mod bind;
 mod build;
 pub mod cache;
+pub mod called;
 pub mod copy;
 mod ddl;
 mod definitions;

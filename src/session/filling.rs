@@ -53,7 +53,7 @@ impl Session {
     }
 
     /// Puts another frame in the place of the one at the front of the client's buffer.
-    fn replace_front(&mut self, len: usize, fresh: BytesMut) -> usize {
+    pub(super) fn replace_front(&mut self, len: usize, fresh: BytesMut) -> usize {
         self.client.inbound.replace_front(len, &fresh);
         fresh.len()
     }

@@ -6,6 +6,7 @@ pub mod authentication;
 pub mod batch;
 pub mod block;
 mod bound;
+pub mod called;
 pub mod cancel;
 mod claims;
 pub mod commit;

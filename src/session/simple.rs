@@ -62,8 +62,10 @@ impl Session {
         match planned {
             Ok(planned) => self.run_query(planned, len).await?,
             Err(error) => {
-                self.refuse_statement(&error, len).await?;
-                self.say_ready();
+                if error.state != SqlState::FEATURE_NOT_SUPPORTED || !Box::pin(self.call_insert(len)).await? {
+                    self.refuse_statement(&error, len).await?;
+                    self.say_ready();
+                }
             }
         }
         self.settle().await;
@@ -346,7 +348,7 @@ impl Session {
             && template.statements.iter().all(resets)
     }
 
-    async fn run_on(
+    pub(super) async fn run_on(
         &mut self,
         shard: ShardId,
         template: &Template,
@@ -400,7 +402,6 @@ impl Session {
         match relay_part(&mut self.client, lease, &mut self.expects, &mut part).await {
             Ok(outcome) => {
                 let status = lease.status;
-                self.note_conflict(shard, &outcome);
                 if let Some(batch) = &mut self.batch {
                     batch.tag = part.take_tag();
                     batch.failed |= outcome.failed;
@@ -544,7 +545,7 @@ impl Session {
     }
 
     /// The Query at the front of the client's buffer isn't run.
-    async fn refuse_query(&mut self, error: &ClientError, len: usize) {
+    pub(super) async fn refuse_query(&mut self, error: &ClientError, len: usize) {
         self.client.inbound.advance(len);
         self.expects.clear();
         self.refuse(error).await;

@@ -65,7 +65,18 @@ await does('increment', async () => (await (await Item.findOne({ where: { shopId
 await does('save', async () => { const item = await Item.findOne({ where: { shopId: shops[3].id, sku: 'sku 0' } }); item.price = '99.99'; await item.save(); return (await item.reload()).price; });
 await does('upsert', async () => { await Item.upsert({ shopId: shops[3].id, sku: 'sku 0', price: 1 }); await Item.upsert({ shopId: shops[3].id, sku: 'new', price: 2 }); return await Item.count({ where: { shopId: shops[3].id } }); });
 await does('find or create', async () => [(await Item.findOrCreate({ where: { shopId: shops[4].id, sku: 'sku 0' } }))[1], (await Item.findOrCreate({ where: { shopId: shops[4].id, sku: 'found' }, defaults: { price: 3 } }))[1]]);
-await Item.destroy({ where: { sku: ['new', 'found'] } });
+await does('find or create by name', async () => {
+  const made = await Shop.findOrCreate({ where: { name: "shop of Ann's" }, defaults: { open: false } });
+  const there = await Shop.findOrCreate({ where: { name: "shop of Ann's" } });
+  const color = [(await Color.findOrCreate({ where: { name: 'red' } }))[1]];
+  await made[0].destroy();
+  return [made[1], made[0].id > 0, made[0].open, there[1], there[0].id === made[0].id, color];
+});
+await does('find or create twice', async () => {
+  const where = { shopId: shops[4].id, sku: 'raced' };
+  return (await Promise.all([1, 2, 3].map((price) => Item.findOrCreate({ where, defaults: { price } })))).filter(([, made]) => made).length;
+});
+await Item.destroy({ where: { sku: ['new', 'found', 'raced'] } });
 await does('transaction', async () => await sequelize.transaction(async (transaction) => {
   for (const shop of shops) await Shop.update({ name: `${shop.name}!` }, { where: { id: shop.id }, transaction });
   await Item.destroy({ where: { shopId: shops[0].id, sku: 'more' }, transaction });
