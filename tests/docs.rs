@@ -36,6 +36,48 @@ fn every_sqlstate_has_its_row() {
     assert_eq!(told, raised);
 }
 
+/// By section; `full.toml` has them all, which a test beside the configuration holds.
+#[test]
+fn every_option_has_its_row() {
+    let general = |section: &str| {
+        let parts: Vec<&str> = section.split('.').collect();
+        match parts[..] {
+            ["database", _] => "[database.NAME]".to_owned(),
+            ["database", _, "shard", ..] => "[database.NAME.shard.NAME]".to_owned(),
+            ["database", _, "table", ..] => "[database.NAME.table.TABLE]".to_owned(),
+            _ => format!("[{section}]"),
+        }
+    };
+    let (mut options, mut section) = (BTreeSet::new(), String::new());
+    for line in read("config/full.toml").lines() {
+        if let Some(name) = line.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
+            section = format!("[[{name}]]");
+        } else if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = general(name);
+        } else if let Some((key, _)) = line.split_once('=')
+            && key.trim().bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'_')
+        {
+            options.insert(format!("{section} {}", key.trim()));
+        }
+    }
+    assert!(options.len() > 60, "{options:?}");
+    let (mut told, mut section) = (BTreeSet::new(), String::new());
+    for line in read("docs/options.md").lines() {
+        if let Some(name) = line.strip_prefix("## ") {
+            section = name.trim_matches('`').to_owned();
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let (option, rest) = row.split_once('`').expect("code ends");
+            assert!(!rest.trim_end_matches(" |").ends_with('|'), "{option} has no meaning");
+            told.insert(format!("{section} {option}"));
+        }
+    }
+    let of_sessions = |option: &String| option.starts_with("Settings of a session");
+    let settings: Vec<&String> = told.iter().filter(|option| of_sessions(option)).collect();
+    assert_eq!(settings.len(), 6, "{settings:?}");
+    let told: BTreeSet<String> = told.iter().filter(|option| !of_sessions(option)).cloned().collect();
+    assert_eq!(told, options);
+}
+
 #[test]
 fn every_strategy_is_told_what_it_costs() {
     let text = read("docs/costs.md");
@@ -160,6 +202,26 @@ fn the_systemd_unit_drains_and_reloads() {
     for line in ["ExecReload=/bin/kill -HUP $MAINPID", "TimeoutStopSec=45", "LimitNOFILE=65536", "NoNewPrivileges=yes"]
     {
         assert!(unit.lines().any(|one| one == line), "{line}");
+    }
+}
+
+/// By systemd itself, where it is installed.
+#[test]
+fn systemd_understands_the_unit() {
+    let binary = env!("CARGO_BIN_EXE_shardway");
+    let unit = read("config/shardway.service").replace("/usr/bin/shardway", binary);
+    let path = tempfile("systemd").join("shardway.service");
+    std::fs::write(&path, unit).expect("target/ can be written to");
+    // Without --man=no it looks for the documentation.
+    match std::process::Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() {
+        Err(error) => println!("systemd-analyze isn't there: {error}"),
+        Ok(output) => {
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            // It looks at the units of the machine as well.
+            let about_ours: Vec<&str> = said.lines().filter(|line| line.contains("shardway.service")).collect();
+            assert_eq!(about_ours, [""; 0]);
+        }
     }
 }
 

@@ -101,6 +101,10 @@ impl Planner {
     }
 
     fn enter(&self, map: ShardMap, catalog: Option<Arc<Catalog>>) {
+        let version = map.version();
+        if self.current.load().as_ref().is_none_or(|current| current.scene.map.version() != version) {
+            tracing::info!(database = %self.config.name, version = format!("{version:016x}"), "the shard map is known");
+        }
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
         let scene =
             Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions), views: Arc::default() };

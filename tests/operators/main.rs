@@ -2,6 +2,7 @@
 
 mod console;
 mod http;
+mod maps;
 mod power;
 mod programs;
 #[path = "../support/mod.rs"]

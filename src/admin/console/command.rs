@@ -49,6 +49,7 @@ shown! {
     Help = "HELP", "this list";
     Hot = "HOT", "busiest shards, buckets and keys, by samples";
     Lists = "LISTS", "how many there are of everything";
+    Maps = "MAPS", "the versions of the shard maps, which all proxies must agree on";
     Mem = "MEM", "memory";
     Nodes = "NODES", "servers by shard, and whether they are up";
     Plans = "PLANS", "statements by shape: calls, times, rows, strategy";

@@ -184,6 +184,7 @@ impl Console {
             Shown::Help => own::help(),
             Shown::Hot => own::hot(house),
             Shown::Lists => bouncer::lists(house),
+            Shown::Maps => own::maps(house),
             Shown::Mem => process::mem(house),
             Shown::Nodes => own::nodes(house),
             Shown::Plans => own::plans(house),

@@ -87,6 +87,8 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
         ("connect_failures", Int8),
         ("sync_state", Text),
         ("slots", Text),
+        ("checks", Int8),
+        ("checks_failed", Int8),
     ]);
     for node in house.nodes() {
         let address = format!("{}:{}", node.host, node.port);
@@ -114,7 +116,34 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
             figures.total(NodeTotal::Connects),
             figures.total(NodeTotal::ConnectFailures),
             node.sync_state,
-            node.slots
+            node.slots,
+            figures.total(NodeTotal::Checks),
+            figures.total(NodeTotal::ChecksFailed)
+        ]);
+    }
+    answer
+}
+
+/// The version as the metric has it.
+pub(super) fn maps(house: &dyn House) -> Answer {
+    let mut answer = Answer::new(&[
+        ("database", Text),
+        ("version", Text),
+        ("home", Text),
+        ("shards", Text),
+        ("tables", Int4),
+        ("problem", Text),
+    ]);
+    let tables = house.tables();
+    for database in house.databases() {
+        let count = tables.iter().filter(|table| table.database == database.name).count();
+        answer.rows.push(row![
+            database.name,
+            database.map_version.map(|version| format!("{version:016x}")),
+            database.home,
+            database.shards.join(","),
+            count,
+            database.refused
         ]);
     }
     answer
