@@ -107,6 +107,8 @@ async fn serve(path: PathBuf, config: Config) -> Result<(), ServerError> {
     let listeners = Listeners::bind(&config.server).await?;
     let observed = Arc::new(Observed::default());
     observed.set_slow(config.log.slow_statement);
+    observed.set_counts(config.server.statistics);
+    observed.set_shows_values(config.log.slow_values);
     let tracing_ends = Arc::new(Notify::new());
     let tracing = config.traces.clone().map(|traces| {
         let (tracer, spans) = Tracer::new(traces.sample);
@@ -378,6 +380,8 @@ async fn try_reload(shared: &Arc<Shared>) -> Result<(), String> {
     }
     shared.current.store(Arc::new(Current { admission, databases }));
     shared.observed.set_slow(config.log.slow_statement);
+    shared.observed.set_counts(config.server.statistics);
+    shared.observed.set_shows_values(config.log.slow_values);
     shared.reloaded.notify_waiters();
     Ok(())
 }

@@ -108,6 +108,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
     Config {
         server: ServerConfig {
             state_file: None,
+            statistics: true,
             listen: Vec::new(),
             unix_socket_directory: None,
             admin: None,
@@ -130,7 +131,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         hba: Vec::new(),
         users: vec![user("ada", "pässword"), user("stored", STORED)],
         databases: BTreeMap::from([("shop".to_owned(), shop)]),
-        log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
+        log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None, slow_values: false },
         traces: None,
     }
 }

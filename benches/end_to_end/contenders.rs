@@ -205,7 +205,7 @@ default_pool_size = {pool_size}\nmax_client_conn = {MAX_CLIENTS}\nlog_connection
 }
 
 /// Writes the configuration and starts the process, again with another port when somebody took the first.
-fn start(
+pub fn start(
     servers: &Servers,
     name: &str,
     extension: &str,

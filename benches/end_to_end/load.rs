@@ -23,6 +23,10 @@ impl Run {
         self.transactions / self.seconds
     }
 
+    pub fn transactions(&self) -> f64 {
+        self.transactions
+    }
+
     /// CPU microseconds of the proxy per transaction; `None` without a proxy.
     pub fn cpu(&self) -> Option<f64> {
         self.cpu.map(|seconds| seconds * 1e6 / self.transactions)

@@ -8,6 +8,7 @@
 mod contenders;
 mod idle;
 mod load;
+mod observing;
 mod options;
 mod report;
 mod servers;
@@ -73,10 +74,15 @@ fn slices(seconds: u32) -> impl Iterator<Item = u32> {
 fn run(options: &Options) -> Result<(), String> {
     let workloads: Vec<Workload> = workloads::all().into_iter().filter(|one| options.wants(&one.name())).collect();
     let with_idle = options.wants(idle::NAME);
-    if workloads.is_empty() && !with_idle {
+    let with_observing = observing::wants_any(options);
+    if workloads.is_empty() && !with_idle && !with_observing {
         return Err("no row has such a name".to_owned());
     }
     let servers = Servers::start(&options.shardway, &mut |line| eprintln!("{line}"))?;
+    if workloads.is_empty() && !with_idle {
+        observing::report(&observing::measure(&servers, options)?);
+        return Ok(());
+    }
     let contenders = Contenders::start(&servers)?;
     if !contenders.has_pgbouncer() {
         println!(
@@ -111,6 +117,9 @@ fn run(options: &Options) -> Result<(), String> {
     report.workloads(&workloads, &figures);
     if with_idle {
         report.idle(&idle::measure(&servers)?);
+    }
+    if with_observing {
+        observing::report(&observing::measure(&servers, options)?);
     }
     Ok(())
 }

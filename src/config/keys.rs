@@ -28,6 +28,7 @@ pub(super) const SERVER: SectionKind = SectionKind {
         key("drain_timeout", "drain_timeout = \"30s\""),
         key("startup_timeout", "startup_timeout = \"10s\""),
         key("state_file", "state_file = \"/var/lib/shardway/state\""),
+        key("statistics", "statistics = false"),
     ],
 };
 
@@ -60,6 +61,7 @@ pub(super) const LOG: SectionKind = SectionKind {
         key("format", "format = \"human\""),
         key("level", "level = \"info\""),
         key("slow_statement", "slow_statement = \"1s\""),
+        key("slow_values", "slow_values = true"),
     ],
 };
 

@@ -60,6 +60,8 @@ pub struct ServerConfig {
     pub startup_timeout: Duration,
     /// Where the timelines of the shards are remembered over restarts.
     pub state_file: Option<PathBuf>,
+    /// Whether requests and statements are counted.
+    pub statistics: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -365,6 +367,8 @@ pub struct LogConfig {
     pub level: String,
     /// Statements that take so long are logged; `None`: none is.
     pub slow_statement: Option<Duration>,
+    /// As they were, with all values.
+    pub slow_values: bool,
 }
 
 /// Where spans of statements are sent: OTLP over HTTP.

@@ -39,6 +39,7 @@ pub(super) struct RawServer<'t> {
     pub(super) drain_timeout: Text,
     pub(super) startup_timeout: Text,
     pub(super) state_file: Text,
+    pub(super) statistics: Option<Placed<bool>>,
 }
 
 pub(super) struct RawTls<'t> {
@@ -65,6 +66,7 @@ pub(super) struct RawLog {
     pub(super) format: Text,
     pub(super) level: Text,
     pub(super) slow_statement: Text,
+    pub(super) slow_values: Option<Placed<bool>>,
 }
 
 #[derive(Default)]
@@ -225,6 +227,7 @@ fn server<'t>(section: &Section<'t>, notes: &mut Notes<'_>) -> RawServer<'t> {
         drain_timeout: section.string("drain_timeout", notes),
         startup_timeout: section.string("startup_timeout", notes),
         state_file: section.string("state_file", notes),
+        statistics: section.boolean("statistics", notes),
     }
 }
 
@@ -245,6 +248,7 @@ fn log(section: &Section<'_>, notes: &mut Notes<'_>) -> RawLog {
         format: section.string("format", notes),
         level: section.string("level", notes),
         slow_statement: section.string("slow_statement", notes),
+        slow_values: section.boolean("slow_values", notes),
     }
 }
 

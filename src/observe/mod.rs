@@ -18,7 +18,7 @@ pub mod tally;
 pub mod traces;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -39,6 +39,10 @@ pub struct Observed {
     databases: Mutex<BTreeMap<String, Arc<DatabaseFigures>>>,
     /// 0: no statement is slow.
     slow_nanos: AtomicU64,
+    /// Nobody wants requests and statements to be counted.
+    uncounted: AtomicBool,
+    /// Slow statements are told with their values.
+    shows_values: AtomicBool,
     /// Set once, at the start, where traces are on.
     pub tracer: std::sync::OnceLock<Arc<traces::Tracer>>,
 }
@@ -51,6 +55,8 @@ impl Default for Observed {
             clients: Arc::new(Clients::default()),
             databases: Mutex::new(BTreeMap::new()),
             slow_nanos: AtomicU64::new(0),
+            uncounted: AtomicBool::new(false),
+            shows_values: AtomicBool::new(false),
             tracer: std::sync::OnceLock::new(),
         }
     }
@@ -77,6 +83,24 @@ impl Observed {
         for figures in self.databases() {
             figures.averages.tick(figures.totals());
         }
+    }
+
+    /// Whether requests and statements are counted. What is seldom (errors, refusals, pins) always is.
+    #[inline]
+    pub fn counts(&self) -> bool {
+        !self.uncounted.load(Ordering::Relaxed)
+    }
+
+    pub fn set_counts(&self, counts: bool) {
+        self.uncounted.store(!counts, Ordering::Relaxed);
+    }
+
+    pub fn shows_values(&self) -> bool {
+        self.shows_values.load(Ordering::Relaxed)
+    }
+
+    pub fn set_shows_values(&self, shows: bool) {
+        self.shows_values.store(shows, Ordering::Relaxed);
     }
 
     /// From when on a statement is slow.

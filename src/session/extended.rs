@@ -244,7 +244,7 @@ impl Session {
         }
         let (statement, len) = self.fill_bind(&statement, len).await?;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
-        self.notes.look(&statement.sql);
+        self.notes.look_at_call(&statement.sql, &message);
         let (plan, changes) = match self.plan_bind(&statement, &message) {
             Ok((plan, changes)) if statement.template.has_lookups() => {
                 (Box::pin(self.look_up_bind(plan, &statement, len)).await?, changes)

@@ -7,12 +7,15 @@ use std::time::{Duration, SystemTime};
 use super::tracing::{Ended, Traced, Whose};
 use super::turn::Session;
 use crate::execute::Outcome;
-use crate::observe::traces::Tracer;
-use crate::observe::{Call, Client, Entered, Kind, Phase, Pin, Refused, Slow, Strategy, Took, Total, clock, hot};
+use crate::observe::{
+    Call, Client, Entered, Kind, Observed, Phase, Pin, Refused, Slow, Strategy, Took, Total, clock, hot,
+};
 use crate::planning::{Plan, Template, Why, explain};
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
+use crate::protocol::frontend::{Bind, BindValue};
 use crate::routing::hash::bucket;
+use crate::types::limits::OBSERVED_TEXT_BYTES_MAX;
 use crate::types::{ClientError, SqlState};
 
 #[derive(Debug)]
@@ -37,6 +40,10 @@ pub(super) struct Notes {
     pins: super::state::Pins,
     /// `None`: traces are off.
     traced: Option<Box<Traced>>,
+    /// Slow statements are told with their values.
+    shows_values: bool,
+    /// The statement that is about to be planned, then.
+    told: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -44,6 +51,8 @@ struct Planned {
     template: Arc<Template>,
     strategy: Strategy,
     shards: u32,
+    /// With its values, where they are wanted.
+    told: Option<Box<str>>,
 }
 
 /// Statements of one request that are counted one by one; of a longer pipeline the rest is counted as calls without
@@ -53,7 +62,7 @@ const CALLS_MAX: usize = 1_000;
 const CALLS_KEPT: usize = 4;
 
 impl Notes {
-    pub(super) fn new(entered: Entered, tracer: Option<&Arc<Tracer>>) -> Self {
+    pub(super) fn new(entered: Entered, observed: &Observed) -> Self {
         Self {
             entered,
             began: clock::now_nanos(),
@@ -68,7 +77,9 @@ impl Notes {
             received: 0,
             sent: 0,
             pins: super::state::Pins::default(),
-            traced: tracer.map(|tracer| Traced::new(Arc::clone(tracer))),
+            traced: observed.tracer.get().map(|tracer| Traced::new(Arc::clone(tracer))),
+            shows_values: observed.shows_values(),
+            told: None,
         }
     }
 
@@ -102,10 +113,10 @@ impl Notes {
         self.entered.client.enter(Phase::Running);
     }
 
-    /// If the statement is to be traced: it goes the long way then.
+    /// If the statement is to be traced or told: it goes the long way then.
     #[inline]
     pub(super) fn takes(&self, sql: &[u8]) -> bool {
-        self.traced.as_ref().is_some_and(|traced| traced.takes(sql))
+        self.shows_values || self.traced.as_ref().is_some_and(|traced| traced.takes(sql))
     }
 
     /// A statement is about to be planned.
@@ -113,6 +124,18 @@ impl Notes {
     pub(super) fn look(&mut self, sql: &[u8]) {
         if let Some(traced) = &mut self.traced {
             traced.look(sql);
+        }
+        if self.shows_values {
+            self.told = Some(shown(sql, std::iter::empty()));
+        }
+    }
+
+    /// The same with the values of its parameters.
+    #[inline]
+    pub(super) fn look_at_call(&mut self, sql: &[u8], bind: &Bind<'_>) {
+        self.look(sql);
+        if self.shows_values {
+            self.told = Some(shown(sql, bind.values()));
         }
     }
 
@@ -140,7 +163,8 @@ impl Notes {
         let statement = template.observed.get().map_or(0, |statement| statement.id);
         self.entered.client.run(statement, strategy, shards);
         if self.calls.len() < CALLS_MAX {
-            self.calls.push(Planned { template, strategy, shards });
+            let told = if self.shows_values { self.told.take() } else { None };
+            self.calls.push(Planned { template, strategy, shards, told });
         }
     }
 }
@@ -148,7 +172,9 @@ impl Notes {
 impl Session {
     /// The statement that is to be planned found its template, or a new one had to be built.
     pub(super) fn note_template(&self, known: bool) {
-        self.database.figures.add([if known { (Total::TemplateHits, 1) } else { (Total::TemplateMisses, 1) }]);
+        if self.observed.counts() {
+            self.database.figures.add([if known { (Total::TemplateHits, 1) } else { (Total::TemplateMisses, 1) }]);
+        }
     }
 
     pub(super) fn note_plan(&mut self, template: Arc<Template>, plan: &Plan) {
@@ -164,6 +190,7 @@ impl Session {
     pub(super) fn note_key(&self, plan: &Plan) {
         if let Plan::Single { why: Why::Key { column, value, .. }, .. } = plan
             && hot::is_sampled()
+            && self.observed.counts()
         {
             let hashed = self.database.planner.map().is_some_and(|map| map.is_hashed(column));
             let bucket = if hashed { bucket(value) } else { None };
@@ -213,20 +240,40 @@ impl Session {
         (notes.received, notes.sent) = (self.client.received, self.client.sent);
         let block = notes.block.unwrap_or(notes.began);
         notes.block = (!idle).then_some(block);
-        let figures = &self.database.figures;
-        figures.add([
+        let took = Took::of(took);
+        let node = notes.node.take();
+        if self.observed.counts() {
+            self.count_request(took, idle, block, now, (received, sent), node);
+        }
+        if self.notes.traced.is_some() {
+            self.finish_traces(now);
+        }
+        self.end_calls(took);
+        let notes = &mut self.notes;
+        (notes.waited, notes.rows, notes.failed, notes.several_nodes) = (0, 0, false, false);
+    }
+
+    #[inline]
+    fn count_request(
+        &self,
+        took: Took,
+        idle: bool,
+        block: u64,
+        now: u64,
+        (received, sent): (u64, u64),
+        node: Option<u16>,
+    ) {
+        let notes = &self.notes;
+        self.database.figures.add([
             (Total::Transactions, u64::from(idle)),
             (Total::Requests, 1),
             (Total::Received, received),
             (Total::Sent, sent),
             (Total::TransactionNanos, if idle { now.saturating_sub(block) } else { 0 }),
-            (Total::RequestNanos, took),
+            (Total::RequestNanos, took.nanos),
             (Total::WaitNanos, notes.waited),
         ]);
-        let took = Took::of(took);
-        if let Some(node) = notes.node.take()
-            && let Some(node) = self.database.node_figures(node)
-        {
+        if let Some(node) = node.and_then(|node| self.database.node_figures(node)) {
             if notes.several_nodes {
                 node.add(crate::observe::NodeTotal::SharedStatements);
             } else if notes.waited == 0 {
@@ -235,12 +282,6 @@ impl Session {
                 node.durations.record(Took::of(took.nanos.saturating_sub(notes.waited)));
             }
         }
-        if self.notes.traced.is_some() {
-            self.finish_traces(now);
-        }
-        self.end_calls(took);
-        let notes = &mut self.notes;
-        (notes.waited, notes.rows, notes.failed, notes.several_nodes) = (0, 0, false, false);
     }
 
     /// A statement that wasn't planned has a span as well.
@@ -289,18 +330,23 @@ impl Session {
         };
         let figures = &self.database.figures;
         let limit = self.observed.slow();
+        let counts = self.observed.counts();
         let mut rows = notes.rows;
         let rows_each = if count == 1 { rows } else { rows / count };
-        for (position, planned) in notes.calls.drain(..).enumerate() {
+        for (position, mut planned) in notes.calls.drain(..).enumerate() {
             let kind = planned.template.kind();
             let is_last = position as u64 + 1 == count;
             let rows_here = if is_last { rows } else { rows_each };
             rows -= rows_here;
-            figures.record(kind, planned.strategy, each);
+            if counts {
+                figures.record(kind, planned.strategy, each);
+            }
             let Some(statement) = planned.template.observed.get() else { continue };
             let (strategy, shards) = (planned.strategy, planned.shards);
             let failed = notes.failed && is_last;
-            statement.note(&Call { nanos: each.nanos, rows: rows_here, shards, strategy, failed });
+            if counts {
+                statement.note(&Call { nanos: each.nanos, rows: rows_here, shards, strategy, failed });
+            }
             if limit.is_some_and(|limit| Duration::from_nanos(each.nanos) >= limit) && kind != Kind::Session {
                 let slow = Slow {
                     at: SystemTime::now(),
@@ -311,7 +357,7 @@ impl Session {
                     rows: rows_here,
                     strategy,
                     shards,
-                    statement: statement.text.clone(),
+                    statement: planned.told.take().unwrap_or_else(|| statement.text.clone()),
                 };
                 say_slow(&figures.name, &slow);
                 figures.slow.push(slow);
@@ -344,6 +390,31 @@ impl Session {
             }
         }
     }
+}
+
+/// The client's own words, in one line, and of the parameters those that can be read.
+fn shown<'v>(sql: &[u8], values: impl Iterator<Item = BindValue<'v>>) -> Box<str> {
+    let cut =
+        |bytes: &[u8]| String::from_utf8_lossy(bytes.get(..OBSERVED_TEXT_BYTES_MAX).unwrap_or(bytes)).into_owned();
+    let mut text = cut(sql);
+    for (number, value) in values.enumerate() {
+        let begin = if number == 0 { " -- " } else { ", " };
+        text += &format!("{begin}${} = ", number + 1);
+        match value {
+            BindValue::Null => text += "NULL",
+            BindValue::Text(bytes) => text += &format!("'{}'", cut(bytes).replace('\'', "''")),
+            BindValue::Binary(bytes) => {
+                text += "'\\x";
+                bytes.iter().take(OBSERVED_TEXT_BYTES_MAX / 2).for_each(|byte| text += &format!("{byte:02x}"));
+                text += "'";
+            }
+        }
+        if text.len() > 2 * OBSERVED_TEXT_BYTES_MAX {
+            text += ", ...";
+            break;
+        }
+    }
+    text.replace(|letter: char| letter.is_control(), " ").into()
 }
 
 fn say_slow(database: &str, slow: &Slow) {

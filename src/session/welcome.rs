@@ -157,7 +157,7 @@ pub async fn welcome(
         in_extended: false,
         number: NEXT_SESSION.fetch_add(1, Ordering::Relaxed),
         sequences: None,
-        notes: super::noting::Notes::new(entered, observed.tracer.get()),
+        notes: super::noting::Notes::new(entered, observed),
         counted: 0,
         resting: None,
         refused: None,

@@ -155,6 +155,58 @@ fn refusals_slow_and_hot_statements_are_shown() {
     assert!(table(&mut watch, "SHOW HOT").iter().any(|row| row["what"] == "bucket" && row["shard"] != "NULL"));
 }
 
+/// Values are for those who ask for them, in the file.
+#[test]
+fn slow_statements_have_their_values_where_that_is_asked_for() {
+    let more = "[log]\nslow_statement = \"150ms\"\nslow_values = true\n";
+    let proxy = super::support::Proxy::start(cluster(), &config("", more));
+    let mut app = connect(&proxy, "app", "shop");
+    let mut watch = connect(&proxy, "watch", "pgbouncer");
+    app.rows("SELECT pg_sleep(0.2),\n'plain'");
+    let messages = Messages::default().parse("s", "SELECT pg_sleep(0.2), $1::text, $2::int", &[]);
+    let messages = messages.bind("s", &[(0, Some(b"it's".to_vec())), (0, None)], 0).execute(0).sync();
+    assert_eq!(app.turn(messages).expect("answered").error(), None);
+    let shown: Vec<String> = table(&mut watch, "SHOW SLOW").into_iter().map(|row| row["statement"].clone()).collect();
+    for wanted in
+        ["SELECT pg_sleep(0.2), 'plain'", "SELECT pg_sleep(0.2), $1::text, $2::int -- $1 = 'it''s', $2 = NULL"]
+    {
+        assert!(shown.iter().any(|one| one == wanted), "{wanted}: {shown:?}");
+        assert!(proxy.log().contains(wanted), "{}", proxy.log());
+    }
+    // Statistics are of shapes.
+    row_where(&mut watch, "SHOW PLANS", "statement", "select pg_sleep(?), ?");
+    // And a short statement is what it was.
+    app.rows("SELECT name FROM users WHERE id = 3");
+    app.rows("SELECT name FROM users WHERE id = 3");
+}
+
+/// What isn't counted is answered all the same, and what is seldom is still told.
+#[test]
+fn without_statistics_statements_are_answered_and_not_counted() {
+    let proxy =
+        super::support::Proxy::start(cluster(), &config("statistics = false", "[log]\nslow_statement = \"150ms\"\n"));
+    let mut app = connect(&proxy, "app", "shop");
+    let mut ops = connect(&proxy, "ops", "shardway");
+    for id in 0..20 {
+        app.rows(&format!("SELECT name FROM users WHERE id = {id}"));
+    }
+    app.rows("SELECT pg_sleep(0.2)");
+    assert!(app.query("DO 'BEGIN END'").expect("answered").error().is_some());
+    let stats = row_where(&mut ops, "SHOW STATS_TOTALS", "database", "shop");
+    assert!(stats.iter().all(|(name, value)| name == "database" || value == "0"), "{stats:?}");
+    assert!(table(&mut ops, "SHOW PLANS").iter().all(|row| row["calls"] == "0"));
+    assert_eq!(table(&mut ops, "SHOW HOT").iter().filter(|row| row["what"] == "key").count(), 0);
+    row_where(&mut ops, "SHOW SLOW", "statement", "select pg_sleep(?)");
+    assert_eq!(table(&mut ops, "SHOW REFUSALS").len(), 1);
+    // On again by a reload, for clients that are there as well.
+    proxy.rewrite_config(&config("statistics = true", ""));
+    ops.rows("RELOAD");
+    becomes("it is counted", || {
+        app.rows("SELECT name FROM users WHERE id = 1");
+        row_where(&mut ops, "SHOW STATS_TOTALS", "database", "shop")["query_count"] != "0"
+    });
+}
+
 #[test]
 fn what_runs_is_shown_while_it_runs() {
     let mut app = connect(proxy(), "app", "shop");

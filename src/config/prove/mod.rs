@@ -83,6 +83,7 @@ fn server(raw: &RawServer<'_>, surroundings: &Surroundings<'_>, notes: &mut Note
             notes,
         ),
         state_file: state_file(raw, surroundings, notes),
+        statistics: raw.statistics.as_ref().is_none_or(|written| *written.get_ref()),
     }
 }
 
@@ -211,5 +212,6 @@ fn log(raw: &RawLog, notes: &mut Notes<'_>) -> LogConfig {
         Some(written) if written.get_ref() == "off" => None,
         written => Some(values::duration("slow_statement", written.as_ref(), defaults::SLOW_STATEMENT, notes)),
     };
-    LogConfig { format, level, slow_statement }
+    let slow_values = raw.slow_values.as_ref().is_some_and(|written| *written.get_ref());
+    LogConfig { format, level, slow_statement, slow_values }
 }

@@ -66,6 +66,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
             drain_timeout: second,
             startup_timeout: second,
             state_file: None,
+            statistics: true,
         },
         pool: PoolConfig {
             size: 1,
@@ -85,7 +86,7 @@ fn config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig>) ->
         ],
         databases: BTreeMap::from([database("shop"), database("other")]),
         traces: None,
-        log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None },
+        log: LogConfig { format: LogFormat::Human, level: "info".to_owned(), slow_statement: None, slow_values: false },
     }
 }
 
