@@ -96,10 +96,13 @@ pub enum NodeTotal {
     ConnectFailures,
     /// Waits for a connection that were given up.
     WaitTimeouts,
+    /// Looks at the node that it answered.
+    Checks,
+    ChecksFailed,
 }
 
 impl NodeTotal {
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 6;
 }
 
 impl DatabaseFigures {

@@ -31,6 +31,10 @@ pub struct Lead {
     wanted: watch::Sender<()>,
     /// A look was wanted since the last one.
     asked: AtomicBool,
+    /// What a replica has to have replayed to know what was defined through this proxy.
+    definitions: AtomicU64,
+    /// Something was defined since that was learnt.
+    has_defined: AtomicBool,
     /// A reload has put another in its place: whoever waits here waits for what won't come.
     is_replaced: AtomicBool,
 }
@@ -57,6 +61,8 @@ struct State {
     term: Option<Term>,
     /// Where the leader's WAL was, asked at that time or later.
     position: Option<(Instant, u64)>,
+    /// When something was defined last.
+    defined: Option<Instant>,
 }
 
 /// A cluster, and the highest of its timelines that anybody has seen.
@@ -93,6 +99,8 @@ impl Lead {
             terms,
             wanted,
             asked: AtomicBool::new(false),
+            definitions: AtomicU64::new(0),
+            has_defined: AtomicBool::new(false),
             is_replaced: AtomicBool::new(false),
         }
     }
@@ -196,6 +204,10 @@ impl Lead {
             if self.found.load(Ordering::Acquire) != position {
                 // What was known of the others was on the old leader's timeline.
                 state.position = None;
+                if self.definitions.swap(0, Ordering::AcqRel) > 0 {
+                    state.defined = Some(Instant::now());
+                    self.has_defined.store(true, Ordering::Release);
+                }
                 self.nodes.iter().for_each(|node| node.note_freshness(0, None));
             }
         }
@@ -299,6 +311,42 @@ impl Lead {
     /// A position of the leader's WAL that covers all that was committed before `at`, if somebody has looked since.
     pub fn position_after(&self, at: Instant) -> Option<u64> {
         self.state().position.filter(|(asked, _)| *asked >= at).map(|(_, position)| position)
+    }
+
+    /// Tables, functions or the like were defined: a replica that hasn't replayed that would answer with errors.
+    pub fn note_definitions(&self) {
+        let mut state = self.state();
+        // Where nobody looks at the nodes nobody would ever learn that a replica has it.
+        if self.nodes.len() > 1 && state.position.is_some() {
+            state.defined = Some(Instant::now());
+            self.has_defined.store(true, Ordering::Release);
+        }
+    }
+
+    /// What a replica must have replayed to know all definitions; `None`: nobody knows yet.
+    #[inline]
+    pub fn definitions(&self) -> Option<u64> {
+        if self.has_defined.load(Ordering::Acquire) {
+            self.look_for_definitions()
+        } else {
+            Some(self.definitions.load(Ordering::Acquire))
+        }
+    }
+
+    #[cold]
+    fn look_for_definitions(&self) -> Option<u64> {
+        let mut state = self.state();
+        if let Some(at) = state.defined {
+            let Some((_, position)) = state.position.filter(|(asked, _)| *asked >= at) else {
+                drop(state);
+                self.want_look_soon();
+                return None;
+            };
+            state.defined = None;
+            self.definitions.store(position, Ordering::Release);
+            self.has_defined.store(false, Ordering::Release);
+        }
+        Some(self.definitions.load(Ordering::Acquire))
     }
 
     /// Told when a look is wanted.

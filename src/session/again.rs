@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::turn::Session;
-use crate::execute::{Outcome, RelayError};
+use crate::execute::RelayError;
 use crate::planning::{Access, Template};
+use crate::pool::Node;
 use crate::pool::connect::connect_control;
-use crate::pool::{Lease, Node};
 use crate::protocol::frame::{self, Header};
 use crate::protocol::frontend::{Bind, Parse, tag};
 use crate::protocol::{backend, frontend};
@@ -29,6 +29,8 @@ pub(super) struct Again {
     kind: Kind,
     /// Nothing in it runs: statements are parsed and described only.
     only_looks: bool,
+    /// A replica was asked.
+    asked_replica: bool,
     lost: Option<Lost>,
     /// It has waited, and nothing of it has run; what it was planned by has changed.
     replans: bool,
@@ -60,9 +62,8 @@ struct Lost {
     leaves: Option<Arc<Node>>,
 }
 
-/// SQLSTATEs: the server shuts down; a replica's query was in the way of what it had to replay.
+/// SQLSTATE: the server shuts down.
 const ADMIN_SHUTDOWN: &[u8] = b"57P01";
-const CONFLICT: &[u8; 5] = b"40001";
 
 /// Where PostgreSQL raises FATAL 57P01: when it looks for interrupts, and when it waits for a message and its postmaster is
 /// gone. Neither is between a commit and its CommandComplete: CommitTransaction (xact.c) holds interrupts off, and a commit
@@ -165,16 +166,10 @@ impl Session {
         }
     }
 
-    /// A replica gave up a read because it was in the way of what it had to replay.
-    pub(super) fn note_conflict(&mut self, shard: ShardId, outcome: &Outcome) {
-        let conflicts = outcome.sqlstate.as_ref() == Some(CONFLICT)
-            && self.again.kind == Kind::Read
-            && !self.again.frames.is_empty()
-            && self.client.sent == self.again.sent
-            && self.transaction.lease_mut(shard).is_some_and(|lease: &mut Lease| lease.is_replica());
-        if conflicts {
-            self.again.lost = Some(Lost { shard, changes: self.database.lead(shard).changes(), leaves: None });
-        }
+    /// A statement of the request goes to that connection.
+    #[inline]
+    pub(super) fn note_asked(&mut self, is_replica: bool) {
+        self.again.asked_replica |= is_replica;
     }
 
     /// Asked before anything of a statement goes to a server where none is held; `waited`: for a primary, or for RESUME. The
@@ -212,10 +207,20 @@ impl Session {
             self.again.rounds = again.rounds + 1;
             return true;
         }
-        let Some(lost) = &again.lost else { return false };
         if self.client.sent != again.sent || !self.is_free() {
             return false;
         }
+        let Some(lost) = &again.lost else {
+            let told = self.client.outbound.get(again.outbound..).unwrap_or_default();
+            if !again.asked_replica || again.kind != Kind::Read || !ends_for_being_a_replicas(told) {
+                return false;
+            }
+            tracing::debug!(user = %self.user, "a read that a replica could not answer runs again");
+            self.database.figures.reruns.add("read");
+            self.hear_again(&again);
+            self.again.tried = true;
+            return true;
+        };
         if again.kind == Kind::Write && !self.has_left(lost).await {
             return false;
         }
@@ -255,6 +260,23 @@ impl Session {
             Err(error) => error.refusal().is_none_or(|refusal| refusal.sqlstate.starts_with("57P")),
         }
     }
+}
+
+/// Whether a read was answered by an error that may be a replica's alone. It gave up the read because that was in the way
+/// of what it had to replay (40001, 40P01; hot standby), it can't do what was asked for in recovery (25006, 55000, 0A000),
+/// it is gone, or it is behind and doesn't know yet what the read names (class 42 and its like), or no more.
+fn ends_for_being_a_replicas(mut shown: &[u8]) -> bool {
+    while let Ok(Some(header)) = frame::peek(shown, FRAME_BYTES_MAX + 1) {
+        let (frame, behind) = shown.split_at_checked(header.len).unwrap_or((shown, &[]));
+        if header.tag == backend::tag::ERROR {
+            let code = backend::error_field(frame, b'C').unwrap_or_default();
+            let is_whole =
+                [&b"40001"[..], b"40P01", b"25006", b"55000", b"0A000", b"08006", b"22023", b"22P02"].contains(&code);
+            return is_whole || [&b"42"[..], b"3D", b"3F", b"XX"].iter().any(|class| code.starts_with(class));
+        }
+        shown = behind;
+    }
+    false
 }
 
 /// Whether any statement is told to have ended.

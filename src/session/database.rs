@@ -203,7 +203,12 @@ impl Database {
         if lead.node().shard == self.config.home {
             self.scratch.forget();
             self.ids.leave_server();
-            self.planner.look_again();
+            if lead.changes() > 0 && self.planner.has_catalog() {
+                // What it has may be older than what was known, or newer.
+                self.planner.invalidate();
+            } else {
+                self.planner.look_again();
+            }
         }
     }
 

@@ -96,6 +96,9 @@ impl Session {
         let wanted = if prelude.is_some() { self.state.settings_at_begin().clone() } else { current.clone() };
         let lease = self.transaction.lease_mut(shard).expect("held or added above");
         self.notes.reached(lease);
+        let is_replica = lease.is_replica();
+        self.note_asked(is_replica);
+        let lease = self.transaction.lease_mut(shard).expect("held or added above");
         let mut ahead = 0;
         let mut careful = false;
         let mut tells = false;
@@ -398,6 +401,7 @@ impl Session {
         if std::mem::take(&mut self.changed_catalog) {
             self.database.planner.invalidate();
             self.database.statements.renew();
+            self.database.leads().for_each(|lead| lead.note_definitions());
         }
         self.unsteady = None;
         self.forget_within();

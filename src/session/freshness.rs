@@ -168,7 +168,10 @@ impl Session {
             false => Some(0),
         };
         let staleness_max = self.freshness.staleness_max;
-        floor.map_or(Want::PRIMARY, |floor| Want { policy, floor, staleness_max })
+        match floor.zip(self.database.lead(shard).definitions()) {
+            Some((floor, definitions)) => Want { policy, floor: floor.max(definitions), staleness_max },
+            None => Want::PRIMARY,
+        }
     }
 
     /// What a statement's own comment says of replicas.

@@ -355,6 +355,7 @@ impl Session {
             lease.settings_at_join = lease.settings.clone();
         }
         self.moved = None;
+        self.note_asked(lease.is_replica());
         self.transaction.add(shard, lease);
         self.state.start_implicit();
         let answered = match answered {
@@ -409,7 +410,6 @@ impl Session {
     async fn end_slowly(&mut self, shard: ShardId, answered: Result<Outcome, RelayError>) -> Result<(), SessionEnd> {
         match answered {
             Ok(outcome) => {
-                self.note_conflict(shard, &outcome);
                 let mut status = Status::Idle;
                 if let Some(lease) = self.transaction.lease_mut(shard) {
                     status = lease.status;

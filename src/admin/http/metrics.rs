@@ -228,6 +228,8 @@ fn node_figures(out: &mut Exposition, figures: &[Arc<DatabaseFigures>]) {
         ("shardway_node_connects_total", NodeTotal::Connects, "Connections that were opened."),
         ("shardway_node_connect_failures_total", NodeTotal::ConnectFailures, "Connects that failed."),
         ("shardway_pool_wait_timeouts_total", NodeTotal::WaitTimeouts, "Waits for a connection that were given up."),
+        ("shardway_node_checks_total", NodeTotal::Checks, "Looks at the node, over a connection of their own."),
+        ("shardway_node_check_failures_total", NodeTotal::ChecksFailed, "Looks that it didn't answer."),
     ] {
         let mut family = out.counter(name, help);
         for (database, node) in &all {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::judge::{Details, Seen, Sight};
+use crate::observe::NodeTotal;
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
 use crate::session::database::Database;
@@ -62,10 +63,14 @@ impl Eye {
     async fn look(&mut self, login: &Login) -> Sight {
         let seen = timeout(NODE_LOOK_TIMEOUT, self.ask(login)).await;
         let sight = match seen {
-            Ok(Ok(seen)) => return Sight::Seen(seen),
+            Ok(Ok(seen)) => {
+                self.node.figures.add(NodeTotal::Checks);
+                return Sight::Seen(seen);
+            }
             Ok(Err(sight)) => sight,
             Err(_) => Sight::Away("no answer in time".to_owned()),
         };
+        self.node.figures.add(NodeTotal::ChecksFailed);
         tracing::debug!(node = %self.node.describe(), ?sight, "a node could not be looked at");
         if let Some((_, connection)) = self.connected.take() {
             connection.abort();
