@@ -441,6 +441,13 @@ impl Relay<'_> {
 
     /// Writes what is for the client: straight from the server's buffer where that saves a copy.
     async fn pass_on(&mut self) -> Result<(), RelayError> {
+        // Servers send an error at once and ReadyForQuery behind it. Both go to the client together, or neither: what it has
+        // not been told can still run elsewhere.
+        let ends = (self.outcome.failed || self.part.is_silent()) && self.copying.is_none();
+        if ends && self.seen + self.client.outbound.len() <= RELAY_COPY_BYTES_MAX {
+            self.show_seen();
+            return Ok(());
+        }
         if self.seen > RELAY_COPY_BYTES_MAX && !self.client.held {
             if !self.client.outbound.is_empty() {
                 self.client.flush().await.map_err(RelayError::Client)?;

@@ -317,7 +317,7 @@ impl Lead {
     pub fn note_definitions(&self) {
         let mut state = self.state();
         // Where nobody looks at the nodes nobody would ever learn that a replica has it.
-        if self.nodes.len() > 1 && state.position.is_some() {
+        if self.nodes.len() > 1 && state.is_known {
             state.defined = Some(Instant::now());
             self.has_defined.store(true, Ordering::Release);
         }

@@ -233,6 +233,9 @@ impl Session {
         {
             return self.define_query(definition, &template, len).await;
         }
+        if plan == Plan::Batch && Box::pin(self.call_insert(len)).await? {
+            return Ok(());
+        }
         if plan == Plan::Batch || self.ends_elsewhere(&plan, &template) {
             return Box::pin(self.run_batch(&template, len)).await;
         }

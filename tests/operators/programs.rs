@@ -128,6 +128,7 @@ fn top_shows_what_happens_in_a_terminal_and_as_text() {
             }
         });
         let program = env!("CARGO_BIN_EXE_shardway");
+        becomes("load runs", || get(address, "/metrics").1.contains("strategy=\"key\""));
         let once = Command::new(program).args(["top", "--url", &url, "--database", "shop", "--once"]).output();
         let terminal = PythonEnv::get().output("tests/operators/terminal.py", &[program, &url]);
         stop.store(true, Ordering::Relaxed);
