@@ -296,3 +296,57 @@ fn a_block_plans_by_its_own_definitions() {
     assert_eq!(fails(&mut client, "SELECT age FROM users WHERE id = 1").0, "42703");
     assert_eq!(rows(&mut client, "INSERT INTO users (name) VALUES ('y') RETURNING name"), [["y"]]);
 }
+
+/// What the databases of one server share is done once on each server.
+#[test]
+fn roles_are_on_every_server() {
+    let (_turn, mut client) = alone();
+    run(&mut client, "DROP ROLE IF EXISTS reader, writer, boss");
+    let roles = |condition: &str| on_each(&format!("SELECT count(*) FROM pg_roles WHERE {condition}"));
+    assert_eq!(run(&mut client, "CREATE ROLE reader"), ["CREATE ROLE"]);
+    run(&mut client, "CREATE USER writer PASSWORD 'secret' IN ROLE reader");
+    assert_eq!(roles("rolname IN ('reader', 'writer')"), ["2"; 3]);
+    assert_eq!(fails(&mut client, "CREATE ROLE reader").0, "42710");
+    run(&mut client, USERS);
+    run(&mut client, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader");
+    run(&mut client, "CREATE TABLE kinds (id int PRIMARY KEY)");
+    assert_eq!(on_each("SELECT has_table_privilege('writer', 'kinds', 'SELECT')"), ["t"; 3]);
+    run(&mut client, "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM reader");
+    run(&mut client, "REVOKE reader FROM writer");
+    assert_eq!(on_each("SELECT has_table_privilege('writer', 'kinds', 'SELECT')"), ["f"; 3]);
+    run(&mut client, "BEGIN");
+    run(&mut client, "GRANT reader TO writer");
+    run(&mut client, "ALTER ROLE writer SET search_path = other");
+    run(&mut client, "COMMENT ON ROLE writer IS 'writes'");
+    run(&mut client, "ROLLBACK");
+    assert_eq!(on_each("SELECT pg_has_role('writer', 'reader', 'MEMBER')"), ["f"; 3]);
+    run(&mut client, "ALTER USER writer RENAME TO boss");
+    run(&mut client, "ALTER ROLE boss SET search_path = other");
+    assert_eq!(roles("rolname = 'boss' AND rolconfig = '{search_path=other}'"), ["1"; 3]);
+    run(&mut client, "REVOKE ALL ON kinds FROM reader");
+    run(&mut client, "DROP ROLE boss, reader");
+    assert_eq!(roles("rolname IN ('reader', 'boss')"), ["0"; 3]);
+    assert_eq!(on_each("SELECT count(*) FROM pg_prepared_xacts"), ["0"; 3]);
+
+    // Two shards that are databases of one server.
+    let server = cluster().primary(0);
+    server.sql("CREATE DATABASE beside").expect("a database of its own");
+    let url = |name: &str| format!("postgres://127.0.0.1:{}/{name}", server.port());
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\n\n\
+         [[user]]\nname = \"{}\"\npassword = \"{}\"\n\n[database.shop]\nhome = \"a\"\n\n\
+         [database.shop.shard.a]\nprimary = \"{}\"\n\n[database.shop.shard.b]\nprimary = \"{}\"\n",
+        cluster().user(),
+        cluster().password(),
+        url("shop"),
+        url("beside"),
+    );
+    let proxy = Proxy::start(cluster(), &text);
+    let mut client = Client::connect(proxy.address(), cluster().user(), "shop").expect("a connection");
+    assert_eq!(run(&mut client, "CREATE ROLE shared"), ["CREATE ROLE"]);
+    assert_eq!(roles("rolname = 'shared'"), ["1", "0", "0"]);
+    assert_eq!(run(&mut client, "DROP ROLE shared"), ["DROP ROLE"]);
+    drop(client);
+    drop(proxy);
+    server.sql("DROP DATABASE beside WITH (FORCE)").expect("it was made above");
+}

@@ -155,6 +155,7 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
                 Step::Everywhere(way, absent) => {
                     let how = match way {
                         Way::Apart => "every shard, one after the other",
+                        Way::Servers => "every server as one",
                         Way::Bodies => "every shard as one, the function's body as it is",
                         Way::Together | Way::Table | Way::InBlock | Way::AtHome => "every shard as one",
                     };

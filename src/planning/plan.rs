@@ -92,6 +92,8 @@ pub enum Way {
     Bodies,
     /// On the home shard alone, but not into Shardway's own schema, which a role of that name has first in its path.
     AtHome,
+    /// As [`Way::Together`], but once on each server: what the databases of one server share, as roles.
+    Servers,
     /// As [`Way::Together`], but only in a block of the client's: LOCK.
     InBlock,
     /// One shard after the other, outside of a transaction.

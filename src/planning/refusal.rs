@@ -314,6 +314,14 @@ pub fn key_followed(table: &str, child: &str) -> Refusal {
     )
 }
 
+pub fn placement_in_comment() -> Refusal {
+    Refusal::new(
+        "a table's placement can't be set by a comment",
+        "The configuration alone says which tables are sharded, so that every Shardway places their rows alike",
+        "Put the table into the configuration, reload it, and create the table then.",
+    )
+}
+
 pub fn many_writes() -> Refusal {
     Refusal::new(
         "a data-modifying statement with WITH is not supported on several shards",

@@ -217,6 +217,9 @@ impl Session {
                 return Ok(Stepped::Failed);
             }
         }
+        let servers = if way == Way::Servers { self.on_each_server(shards).await } else { Some(others.to_vec()) };
+        let Some(others) = servers else { return Ok(Stepped::Failed) };
+        let others = &others[..];
         let (before, after) = self.around(way);
         let (evade, restore) = evasion.unzip();
         let texts = [
@@ -234,6 +237,36 @@ impl Session {
             }
         }
         Ok(Stepped::Done(tag))
+    }
+
+    /// Of these shards those that are on other servers than the ones before them. `None`: the client was told an error.
+    async fn on_each_server(&mut self, shards: &[ShardId]) -> Option<Vec<ShardId>> {
+        /// When the server was started, to the microsecond, and where it listens: no two are alike in both.
+        const SERVER: &str = "SELECT pg_catalog.pg_postmaster_start_time()::pg_catalog.text || ' ' \
+             || pg_catalog.current_setting('port')";
+        let texts = shards.iter().map(|&shard| (shard, SERVER.to_owned())).collect();
+        let mut known = Vec::new();
+        let mut answers = self.try_each(texts).await;
+        // The first answers for its server.
+        answers.sort_by_key(|(shard, _)| shards.iter().position(|other| other == shard));
+        let mut others = Vec::new();
+        for (position, (shard, answer)) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(answer) if known.contains(&answer.value) => {}
+                Ok(answer) => {
+                    known.push(answer.value);
+                    if position > 0 {
+                        others.push(shard);
+                    }
+                }
+                Err(error) => {
+                    let name = self.shard_name(shard).to_owned();
+                    self.say_of_shard(error, &format!("on shard {name}"));
+                    return None;
+                }
+            }
+        }
+        Some(others)
     }
 
     /// A role that is called as Shardway's schema would create its tables there: the search_path without it, and as
@@ -275,7 +308,7 @@ impl Session {
     /// What the other shards are told before and behind a statement.
     fn around(&self, way: Way) -> (Option<String>, Option<String>) {
         match way {
-            Way::Together | Way::AtHome | Way::InBlock | Way::Apart => (None, None),
+            Way::Together | Way::Servers | Way::AtHome | Way::InBlock | Way::Apart => (None, None),
             Way::Table => (None, Some(self.fence_sql())),
             Way::Bodies => {
                 let value = match self.state.settings().get("check_function_bodies") {

@@ -38,6 +38,9 @@ pub fn alter(eyes: &Eyes<'_>) -> Verdict {
         let on = Eyes::find(text, 2, "on")?;
         return object::on_table(eyes, on + 1);
     }
+    if object::is_role(text, 1) && !text.is(2, "all") {
+        return super::servers();
+    }
     if text.is(1, "default") && text.is(2, "privileges") || object::is_global(text, 1) {
         return super::everywhere();
     }

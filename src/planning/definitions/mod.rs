@@ -60,6 +60,10 @@ fn everywhere() -> Verdict {
     Some(Ok(Definition::Everywhere(Way::Together)))
 }
 
+fn servers() -> Verdict {
+    Some(Ok(Definition::Everywhere(Way::Servers)))
+}
+
 fn apart() -> Verdict {
     Some(Ok(Definition::Everywhere(Way::Apart)))
 }

@@ -36,6 +36,14 @@ pub fn is_global(text: Text<'_>, at: usize) -> bool {
     GLOBAL.iter().any(|words| words.iter().enumerate().all(|(position, word)| text.is(at + position, word)))
 }
 
+/// Roles, which all databases of a server share. What is set for one in one database isn't: each server's is called as
+/// it likes.
+pub fn is_role(text: Text<'_>, at: usize) -> bool {
+    let is_mapping = text.is(at, "user") && text.is(at + 1, "mapping");
+    let in_database = (at..text.pieces.len()).any(|at| text.is(at, "in") && text.is(at + 1, "database"));
+    text.is_any(at, &["role", "user", "group"]) && !is_mapping && !in_database
+}
+
 pub fn create(eyes: &Eyes<'_>) -> Verdict {
     let text = eyes.text;
     let mut at = 1;
@@ -81,6 +89,9 @@ pub fn create(eyes: &Eyes<'_>) -> Verdict {
     }
     if text.is_any(at, &["function", "procedure"]) {
         return Some(Ok(Definition::Everywhere(Way::Bodies)));
+    }
+    if is_role(text, at) {
+        return super::servers();
     }
     if is_global(text, at) { super::everywhere() } else { None }
 }
@@ -162,6 +173,9 @@ pub fn drop(eyes: &Eyes<'_>) -> Verdict {
     }
     if text.is(1, "owned") {
         return None;
+    }
+    if is_role(text, 1) {
+        return super::servers();
     }
     if is_global(text, 1) { super::everywhere() } else { None }
 }
@@ -256,6 +270,11 @@ pub fn comment(eyes: &Eyes<'_>) -> Verdict {
         return None;
     }
     if text.is_any(2, &["table", "view"]) {
+        // Whoever writes that means more than a comment.
+        let is_placement = text.bytes(eyes.end().saturating_sub(1)).trim_ascii_start().starts_with(b"'shardway:");
+        if is_placement && text.is(2, "table") {
+            return super::refused(refusal::placement_in_comment());
+        }
         return on_table(eyes, 3);
     }
     if text.is(2, "column") {
@@ -277,6 +296,9 @@ pub fn comment(eyes: &Eyes<'_>) -> Verdict {
         let on = Eyes::find(text, 3, "on")?;
         return if text.is(on + 1, "domain") { super::everywhere() } else { on_table(eyes, on + 1) };
     }
+    if text.is(2, "role") {
+        return super::servers();
+    }
     if is_global(text, 2) { super::everywhere() } else { None }
 }
 
@@ -284,7 +306,8 @@ pub fn comment(eyes: &Eyes<'_>) -> Verdict {
 /// which servers share.
 pub fn grant(eyes: &Eyes<'_>) -> Verdict {
     let text = eyes.text;
-    let on = Eyes::find(text, 0, "on")?;
+    // Without ON it is a role that is granted.
+    let Some(on) = Eyes::find(text, 0, "on") else { return super::servers() };
     let at = on + 1;
     if text.is_any(at, &["database", "tablespace", "parameter", "large", "foreign"]) {
         return None;
