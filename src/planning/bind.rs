@@ -9,6 +9,7 @@ use super::plan::{Definition, Plan, Pull, Refusal, RowsByShard, Step, Way, Why};
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
+use super::stages::Stages;
 use super::template::{Parameters, Template};
 use super::transfer::Transfer;
 use super::writes::{Copies, How, Moves, Several};
@@ -176,7 +177,7 @@ impl Binding<'_> {
         let overridable = match &routed.route {
             Route::Keyed(_) | Route::Refused(_, Override::Key) => true,
             Route::CopyIn(target) => target.key.is_some(),
-            Route::Transfer(_) => true,
+            Route::Transfer(_) | Route::Stages(_) => true,
             Route::Refused(refusal, _) => return Err(refusal.clone()),
             Route::Touched | Route::Home | Route::Any | Route::Copies(_) | Route::Everywhere(..) => false,
         };
@@ -221,6 +222,7 @@ impl Binding<'_> {
             }
             Route::CopyIn(target) => Ok(Plan::CopyIn(Arc::clone(target))),
             Route::Transfer(transfer) => self.transfer(transfer),
+            Route::Stages(stages) => Ok(self.stages(stages)),
             Route::Refused(refusal, _) => Err(refusal.clone()),
             Route::Keyed(keyed) => self.keyed(keyed),
         }
@@ -311,9 +313,14 @@ impl Binding<'_> {
             },
             Spread::Gather(gather) => Ok(self.gather(gather, reached_by)),
             Spread::Transfer(transfer) => self.transfer(transfer),
+            Spread::Stages(stages) => Ok(self.stages(stages)),
             Spread::Write(_) => Err(refusal::several_shards("a write")),
             Spread::Refused(refusal) => Err(refusal.clone()),
         }
+    }
+
+    fn stages(&self, stages: &Arc<Stages>) -> Plan {
+        Plan::Stages { conditions: stages.conditions(&self.call), stages: Arc::clone(stages) }
     }
 
     fn transfer(&self, transfer: &Arc<Transfer>) -> Result<Plan, Refusal> {
@@ -366,6 +373,7 @@ impl Binding<'_> {
                     | Plan::Move { .. }
                     | Plan::WriteCopies { .. }
                     | Plan::Transfer { .. }
+                    | Plan::Stages { .. }
                     | Plan::CopyIn(_)
                     | Plan::Batch,
                     _,

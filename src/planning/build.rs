@@ -393,6 +393,7 @@ fn definition(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
                 | Route::Copies(_)
                 | Route::Everywhere(..)
                 | Route::Transfer(_)
+                | Route::Stages(_)
                 | Route::CopyIn(_) => {
                     Routed::new(Route::Refused(refusal::makes_table(what), Override::Shard), inner.sharded)
                 }
@@ -406,7 +407,7 @@ fn is_temporary(text: Text<'_>) -> bool {
 }
 
 fn writes(keyed: &super::route::Keyed) -> bool {
-    matches!(keyed.spread, Spread::Write(_))
+    matches!(keyed.spread, Spread::Write(_) | Spread::Stages(_))
 }
 
 /// Where `WITH [NO] DATA` or `WITH CHECK OPTION` begins, or the end.
@@ -468,8 +469,8 @@ fn explained(text: Text<'_>, mut inner: Routed) -> Routed {
         }
         let same = matches!(several.how, How::Shares(_) | How::Moves(_));
         keyed.spread = if same && !runs { Spread::Concatenate } else { Spread::Refused(refusal::explain()) };
-    } else if matches!(inner.route, Route::Transfer(_))
-        || matches!(&inner.route, Route::Keyed(keyed) if matches!(keyed.spread, Spread::Transfer(_)))
+    } else if matches!(inner.route, Route::Transfer(_) | Route::Stages(_))
+        || matches!(&inner.route, Route::Keyed(keyed) if matches!(keyed.spread, Spread::Transfer(_) | Spread::Stages(_)))
     {
         inner.route = Route::Refused(refusal::explain(), Override::Shard);
     } else if matches!(inner.route, Route::Copies(_)) {

@@ -189,6 +189,16 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
                 None => format!("inserts on shards {names} ({how}), rows {read}"),
             }
         }
+        Plan::Stages { stages, conditions } => {
+            let step = |(step, condition): (&super::stages::Step, &String)| {
+                let only = if condition.is_empty() { "" } else { " where " };
+                let condition = condition.replace("OPERATOR(pg_catalog.=)", "=");
+                format!("{} {}{only}{condition}", if step.writes { "writes" } else { "reads" }, step.shown)
+            };
+            let steps: Vec<String> = stages.steps.iter().zip(conditions).map(step).collect();
+            let last = if stages.main_writes { "writes" } else { "answers" };
+            format!("in stages: {}, then {last} with these rows", steps.join(", "))
+        }
         Plan::Batch => "each statement by itself, in one transaction".to_owned(),
         Plan::Touched => "the shards of the transaction".to_owned(),
     }

@@ -15,6 +15,7 @@ use collected::Collected;
 pub use collected::{Base, MadeView, bases, made_view};
 pub(super) use columns::column;
 pub use moments::{MomentName, database_definition};
+pub use pushed::{Condition, sql as conditions_sql};
 use text::Qualifiers;
 pub use text::{Spliced, splice};
 pub(super) use unparsed::route as route_unparsed;
@@ -149,11 +150,27 @@ pub fn plan(
             }
         }
     }
-    if text::has_only(text) && collected.tables.iter().any(|table| has_parts(scene, table)) {
+    if text.has_only() && collected.tables.iter().any(|table| has_parts(scene, table)) {
         return Err(refusal::not_gathered("ONLY"));
     }
     let qualifiers = text::qualifiers(text, statement, &collected.names());
     Ok(called.gather(text, collected, qualifiers))
+}
+
+/// The columns of a table that a statement may read.
+pub(super) fn columns_of(text: Text<'_>, statement: &Statement, known: &Relation) -> Vec<Column> {
+    columns::of(text, statement, known).0.into_iter().filter(|column| !column.for_key).collect()
+}
+
+/// What rows of a table pass that matter; nothing where it is used more than once.
+pub(super) fn conditions_of(
+    statement: &Statement,
+    locations: &Locations,
+    place: (usize, usize),
+    found: &super::tables::Found,
+    known: &Relation,
+) -> Vec<Condition> {
+    if pushed::uses(locations, found) == 1 { pushed::of(statement, place, known) } else { Vec::new() }
 }
 
 impl Gather {

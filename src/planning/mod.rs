@@ -27,6 +27,7 @@ mod resolve;
 mod route;
 mod scatter;
 mod scene;
+pub mod stages;
 mod tables;
 pub mod template;
 mod text;

@@ -42,6 +42,9 @@ pub enum Plan {
     WriteCopies { shards: ShardSet, home: ShardId, copies: Arc<Copies> },
     /// The rows of a query are made on the scratch database and go each to its shard; what its tables are read from.
     Transfer { transfer: Arc<super::transfer::Transfer>, pulls: Vec<Pull> },
+    /// Its parts run one after the other, and the rows of one are written into the text of the next; of each step the
+    /// conditions of this call, as SQL.
+    Stages { stages: Arc<super::stages::Stages>, conditions: Vec<String> },
     /// COPY FROM STDIN: each row goes to its shard, or to all.
     CopyIn(Arc<super::copy::CopyTarget>),
     /// Statements of one Query that don't all go to one shard: each is planned by itself, in one transaction.
@@ -116,6 +119,8 @@ impl Plan {
             }
             Self::CopyIn(target) => (Strategy::Split, target.shards.len()),
             Self::Transfer { transfer, .. } => (Strategy::Split, transfer.target.shards.len()),
+            // Each part has a plan of its own.
+            Self::Stages { .. } => (Strategy::WriteSeveral, 0),
             // On all shards there are, mostly, which the plan doesn't say.
             Self::Definition(_) => (Strategy::Definition, 0),
             Self::WriteAll { shards, .. } => (Strategy::WriteSeveral, shards.as_slice().len()),

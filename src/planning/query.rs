@@ -12,6 +12,7 @@ use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scatter;
 use super::scene::{Names, Scene};
+use super::stages;
 use super::tables::{self, Found, Location};
 use super::text::Text;
 use super::transfer;
@@ -26,7 +27,35 @@ const USES_MAX: usize = 200;
 
 /// Where a query is to be answered on a database with several shards.
 pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    staged(routed(text, scene, names, false), text, scene, names)
+}
+
+/// As [`route`], for a part of a statement that runs in stages.
+pub fn route_alone(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
     routed(text, scene, names, false)
+}
+
+/// A write that is refused may be run part by part.
+fn staged(routed: Routed, text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
+    let is_refused = match &routed.route {
+        Route::Refused(_, who) => *who != Override::Never,
+        Route::Keyed(keyed) => matches!(keyed.spread, Spread::Refused(_)),
+        _ => false,
+    };
+    if !is_refused {
+        return routed;
+    }
+    let Some((statement, _)) = read(text, scene, names) else { return routed };
+    let Some(stages) = stages::plan(text, &statement, scene, names) else { return routed };
+    let stages = Arc::new(stages);
+    let Routed { route, sharded, watched, lookups } = routed;
+    match route {
+        Route::Keyed(keyed) => {
+            let route = Route::Keyed(Keyed { spread: Spread::Stages(stages), ..keyed });
+            Routed { route, sharded, watched, lookups }
+        }
+        _ => Routed { route: Route::Stages(stages), sharded, watched, lookups: Arc::default() },
+    }
 }
 
 /// As [`route`], for a query that is a part of another command: one server has to answer it as a whole.

@@ -48,6 +48,8 @@ pub enum Route {
     CopyIn(Arc<super::copy::CopyTarget>),
     /// An INSERT of a query's rows, which are taken to where they belong.
     Transfer(Arc<super::transfer::Transfer>),
+    /// Its parts run one after the other.
+    Stages(Arc<super::stages::Stages>),
     Refused(Refusal, Override),
 }
 
@@ -99,6 +101,8 @@ pub enum Spread {
     Write(Several),
     /// The rows of a query are taken to where they belong.
     Transfer(Arc<super::transfer::Transfer>),
+    /// Its parts run one after the other.
+    Stages(Arc<super::stages::Stages>),
     Refused(Refusal),
 }
 
@@ -110,7 +114,7 @@ impl Spread {
             Self::Gather(gather) => {
                 Arc::get_mut(gather).expect("made just now, and not shared yet").shift(before);
             }
-            Self::Concatenate | Self::Write(_) | Self::Transfer(_) | Self::Refused(_) => {}
+            Self::Concatenate | Self::Write(_) | Self::Transfer(_) | Self::Stages(_) | Self::Refused(_) => {}
         }
     }
 }

@@ -185,6 +185,11 @@ impl<'a> Text<'a> {
         Self { sql: self.sql, pieces: self.pieces.get(range).unwrap_or_default() }
     }
 
+    /// ONLY before a table, not at the end of FETCH FIRST.
+    pub fn has_only(&self) -> bool {
+        (1..self.pieces.len()).any(|at| self.is(at, "only") && !self.is_any(at - 1, &["row", "rows"]))
+    }
+
     /// Everything that looks like a call of a function.
     pub fn calls(&self) -> Vec<Called> {
         (1..self.pieces.len()).filter(|open| self.punct(*open, b'(')).filter_map(|open| self.called(open)).collect()

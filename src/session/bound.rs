@@ -51,6 +51,17 @@ impl Bound {
         !self.values.is_empty()
     }
 
+    /// Type, format and value of each parameter.
+    pub(super) fn typed_values(&self) -> Vec<(u32, u16, Option<&Bytes>)> {
+        let oid = |position: usize| self.types.get(position).copied().unwrap_or(0);
+        self.values.iter().enumerate().map(|(at, (format, value))| (oid(at), *format, value.as_ref())).collect()
+    }
+
+    /// Some of the parameters, of a statement that answers in text.
+    pub(super) fn of_text(&self, used: &[u16]) -> Self {
+        Self { result_formats: Bytes::new(), ..self.with(used, &[]) }
+    }
+
     /// Of a Query, or of a statement of the proxy's own: without parameters, rows in text.
     pub fn none() -> Self {
         Self { types: Vec::new(), values: Vec::new(), result_formats: Bytes::new() }

@@ -401,6 +401,8 @@ fn spreads(plan: &Plan) -> bool {
         | Plan::InsertByShard(_)
         | Plan::WriteCopies { .. }
         | Plan::CopyIn(_)
+        // Its parts look up for themselves.
+        | Plan::Stages { .. }
         | Plan::Batch
         | Plan::Touched => false,
     }

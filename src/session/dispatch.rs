@@ -43,6 +43,7 @@ impl Session {
             | Plan::Move { .. }
             | Plan::WriteCopies { .. }
             | Plan::Transfer { .. }
+            | Plan::Stages { .. }
             | Plan::CopyIn(_)
             | Plan::Definition(_)
             | Plan::Batch => None,

@@ -43,6 +43,7 @@ pub mod sequences;
 pub mod several;
 pub mod simple;
 mod sql_prepared;
+mod stages;
 pub mod startup;
 pub mod state;
 mod tracing;

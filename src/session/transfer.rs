@@ -136,7 +136,7 @@ impl Session {
         }
     }
 
-    fn drop_scratch(&mut self, scratch: ShardId) {
+    pub(super) fn drop_scratch(&mut self, scratch: ShardId) {
         self.notes.client().gathering.end();
         if let Some(mut lease) = self.transaction.remove(scratch) {
             lease.condition = Condition::Broken;
@@ -319,7 +319,7 @@ fn scratch_lost(reason: String) -> ClientError {
         .hint("The statement can be tried again.")
 }
 
-fn undone(failure: Failure) -> Undone {
+pub(super) fn undone(failure: Failure) -> Undone {
     match failure {
         Failure::Client(error) => Undone::Proxy(error),
         Failure::Told => Undone::Told,

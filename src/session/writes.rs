@@ -33,6 +33,8 @@ impl Session {
             Plan::InsertByShard(rows) => Some(rows.shards().collect()),
             Plan::WriteCopies { shards, .. } => Some(shards.as_slice().to_vec()),
             Plan::Transfer { transfer, .. } => Some(transfer.target.shards.clone()),
+            // Which they are its parts tell, one after the other.
+            Plan::Stages { .. } => Some(Vec::new()),
             Plan::Move { sources, goal, moves } => {
                 let placement = moves.sharded.placement.shards();
                 let mut all = sources.as_slice().to_vec();
@@ -104,6 +106,14 @@ impl Session {
         (sql, span): (&Bytes, &std::ops::Range<usize>),
         bind: Option<(&Bound, Until)>,
     ) -> Result<Told, Undone> {
+        if let Plan::Stages { stages, conditions } = plan {
+            let watched: Vec<_> = template.watched().cloned().collect();
+            if !watched.is_empty() {
+                // Before the statement's transaction has locks that the triggers' making would wait for.
+                self.admit_watched(&watched).await?;
+            }
+            return Box::pin(self.run_stages((stages, conditions), (sql, span), bind)).await;
+        }
         let watched: Vec<_> = template.watched().cloned().collect();
         if watched.is_empty() || bind.is_some_and(|(_, until)| until == Until::Described) {
             return self.write_plan(plan, template, (sql, span), bind).await;

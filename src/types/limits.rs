@@ -189,6 +189,10 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 32 << 10;
 /// the client is to be told of all or of none. A thousand rows of ten columns take some 200 KiB.
 pub const COLLECTED_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of rows that the parts of a statement which runs in stages may tell each other: they are sent to each shard as
+/// a part of a text, which takes the server's parser a few times as much memory.
+pub const STAGED_BYTES_MAX: usize = 16 << 20;
+
 /// How long rolling back what a vanished client left may take before its connection is closed instead.
 pub const CLEAN_WAIT_MAX: Duration = Duration::from_secs(5);
 

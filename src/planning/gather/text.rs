@@ -70,11 +70,6 @@ pub(super) fn has_false(text: Text<'_>, name: &str) -> bool {
     (0..text.pieces.len()).filter(is_call).all(|at| text.is(at + 2, "false") && text.punct(at + 3, b')'))
 }
 
-/// ONLY before a table, not at the end of FETCH FIRST.
-pub(super) fn has_only(text: Text<'_>) -> bool {
-    (1..text.pieces.len()).any(|at| text.is(at, "only") && !text.is_any(at - 1, &["row", "rows"]))
-}
-
 /// A statement as the scratch database gets it.
 #[derive(Debug)]
 pub struct Spliced {
