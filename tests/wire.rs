@@ -12,6 +12,8 @@ mod faults;
 mod garbage;
 #[path = "wire/message.rs"]
 mod message;
+#[path = "wire/process_ids.rs"]
+mod process_ids;
 #[path = "wire/random.rs"]
 mod random;
 #[path = "wire/sequences.rs"]

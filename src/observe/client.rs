@@ -203,6 +203,10 @@ impl Clients {
         Entered { clients: Arc::clone(self), client }
     }
 
+    pub fn of(&self, id: u32) -> Option<Arc<Client>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

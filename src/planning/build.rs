@@ -11,6 +11,7 @@ use super::functions::Class;
 use super::ids::Filling;
 use super::numbers;
 use super::plan::{Absent, Refusal, Way};
+use super::process;
 use super::query;
 use super::refusal;
 use super::route::{Override, Route, Routed, Spread};
@@ -40,6 +41,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         batch: None,
         occurrences: occurrences(&pieces, lexed.parameters),
         filling: None,
+        asks_process: process::find(Text { sql, pieces: &pieces }).is_some(),
         map: Arc::clone(&scene.map),
         observed: std::sync::OnceLock::new(),
     };

@@ -31,6 +31,8 @@ pub struct Template {
     /// What has to be put into the text first: this template then only says so, and the text with its values is
     /// planned by one of its own.
     pub filling: Option<Filling>,
+    /// It is about a process id that a client was told.
+    pub asks_process: bool,
     pub(super) map: Arc<ShardMap>,
     /// Where calls of this shape are counted; set by whoever keeps the template.
     pub observed: OnceLock<Arc<Statement>>,

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::pool::connect::send_cancel;
 use crate::pool::{Backend, BackendKey};
-use crate::types::limits::{CANCEL_WAIT_MAX, KILL_REPEAT_AFTER, KILL_REPEATS_MAX};
+use crate::types::limits::{CANCEL_WAIT_MAX, KILL_REPEAT_AFTER, KILL_REPEATS_MAX, SYSTEM_PROCESS_ID_MAX};
 use crate::types::{ClientError, SqlState};
 
 /// The backends of one client.
@@ -240,7 +240,7 @@ impl CancelKeys {
         loop {
             // Drivers read it as a signed number and print it: positive ones look like process ids.
             let process_id = rand::random::<u32>() >> 1;
-            if process_id != 0 && !clients.contains_key(&process_id) {
+            if process_id > SYSTEM_PROCESS_ID_MAX && !clients.contains_key(&process_id) {
                 cancellable.process_id.store(process_id, Ordering::Relaxed);
                 clients.insert(process_id, Keyed { secret: secret.clone(), cancellable });
                 return (process_id, secret);
@@ -254,7 +254,7 @@ impl CancelKeys {
         clients.values().for_each(|keyed| keyed.cancellable.wake());
     }
 
-    /// The client of that process id, for an administrator.
+    /// The client of that process id, for whoever may end or cancel it.
     pub fn of(&self, process_id: u32) -> Option<Arc<Cancellable>> {
         let clients = self.clients.lock();
         clients.get(&process_id).map(|keyed| Arc::clone(&keyed.cancellable))

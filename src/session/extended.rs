@@ -243,6 +243,7 @@ impl Session {
             return Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, text).into());
         }
         let (statement, len) = self.fill_bind(&statement, len).await?;
+        let statement = self.process_bind(&statement, len).await?;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         self.notes.look_at_call(&statement.sql, &message);
         let (plan, changes) = match self.plan_bind(&statement, &message) {

@@ -35,6 +35,7 @@ mod own_settings;
 mod parts;
 pub mod planner;
 pub mod prepared;
+mod process;
 pub mod quick;
 pub mod recent;
 pub mod scratch;

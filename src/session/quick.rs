@@ -78,6 +78,7 @@ pub(super) fn is_ordinary(template: &Template) -> bool {
     matches!(only.command, Command::Ordinary(Verb::Select))
         && only.access == Access::Read
         && template.filling.is_none()
+        && !template.asks_process
         && !template.may_use_sequence()
         && !template.reads_sequence()
         && effects::is_quiet(template)

@@ -58,6 +58,16 @@ impl Session {
                 Err(error) => Err(error),
             };
         }
+        if matches!(&planned, Ok(Planned { template, .. }) if template.asks_process) {
+            match self.process_query(len).await? {
+                Ok(None) => {}
+                Ok(Some(replaced)) => {
+                    len = replaced;
+                    planned = self.plan_query(len, &mut lexed).await?;
+                }
+                Err(error) => planned = Err(error),
+            }
+        }
         super::planner::put_scratch(lexed);
         match planned {
             Ok(planned) => self.run_query(planned, len).await?,

@@ -118,6 +118,8 @@ pub struct Session {
     pub(super) resting: Option<Waker>,
     /// The statement that is about to be refused, for those who look at refusals.
     pub(super) refused: Option<Arc<crate::planning::Template>>,
+    /// Of all clients.
+    pub(super) keys: Arc<super::cancel::CancelKeys>,
     pub(super) observed: Arc<crate::observe::Observed>,
 }
 

@@ -162,6 +162,7 @@ pub async fn welcome(
         resting: None,
         refused: None,
         observed: Arc::clone(observed),
+        keys: Arc::clone(keys),
     };
     session.adopt_own(own_settings);
     session.refresh_names();

@@ -205,6 +205,10 @@ pub const CANCEL_SECRET_BYTES_MAX: usize = 256;
 /// notices take under 10 KiB; more than this is not PostgreSQL.
 pub const HANDSHAKE_BYTES_MAX: usize = 1 << 20;
 
+/// The highest process id that a system gives (Linux's PID_MAX_LIMIT): those that clients are told are above it, so that a
+/// number never means both.
+pub const SYSTEM_PROCESS_ID_MAX: u32 = 1 << 22;
+
 /// A server's message of an authentication that Shardway answers itself: the longest lists mechanisms.
 pub const AUTHENTICATION_BYTES_MAX: usize = 4_096;
 

@@ -83,7 +83,7 @@ await check("array_parameter", async () => {
 
 await check("cancel", async () => {
   const { rows: [{ pid }] } = await client.query("SELECT pg_backend_pid() AS pid");
-  assert.ok(pid > 0);
+  assert.equal(pid, client.processID);
   await client.query("BEGIN");
   await client.query("SET LOCAL statement_timeout = 200");
   await fails(client.query("SELECT pg_sleep(20)"), "57014");
