@@ -6,6 +6,8 @@ mod client;
 mod conversations;
 #[path = "wire/copies.rs"]
 mod copies;
+#[path = "wire/cursors.rs"]
+mod cursors;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/garbage.rs"]

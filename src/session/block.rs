@@ -231,10 +231,7 @@ impl Session {
         match command {
             TransactionCommand::Savepoint(name) => self.transaction.savepoint(name, sql),
             TransactionCommand::Release(name) => self.transaction.release(name),
-            _ => {
-                self.transaction.rollback_to(name);
-                self.drop_scratches().await;
-            }
+            _ => self.transaction.rollback_to(name),
         }
         // Definitions may have been taken back.
         self.changed_within |= rolls_back && self.changed_catalog;

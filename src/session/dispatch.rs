@@ -363,6 +363,7 @@ impl Session {
         }
         if !self.transaction.in_block() {
             self.transaction.end_declared(false);
+            self.end_cursors(false);
         }
         self.state.fail_implicit();
     }
@@ -391,6 +392,7 @@ impl Session {
     pub(super) async fn settle(&mut self) {
         if self.transaction.status() == Status::Idle && self.segment.is_none() {
             self.transaction.end_declared(true);
+            self.end_cursors(true);
         }
         self.release_scratches().await;
         if self.segment.is_some() || self.scattering.is_some() || self.transaction.status() != Status::Idle {
@@ -421,7 +423,7 @@ impl Session {
                     lease.condition = Condition::Clean;
                 }
             }
-            self.cursors.retain(|_, shard| shard.is_scratch());
+            self.cursors.retain(|_, cursor| cursor.shard.is_scratch());
             for apart in self.transaction.apart() {
                 self.cancel.add(&apart.lease);
             }
@@ -434,7 +436,8 @@ impl Session {
         // What pins lives on the first connection: with several shards that is the home shard's, but for cursors.
         let home = self.database.config.home;
         for mut held in self.transaction.take_all() {
-            let has_cursor = self.state.pins.held_cursors && self.cursors.values().any(|shard| *shard == held.shard);
+            let has_cursor =
+                self.state.pins.held_cursors && self.cursors.values().any(|cursor| cursor.shard == held.shard);
             if self.database.is_single() || held.shard == home || has_cursor {
                 held.lease.condition = Condition::Pinned;
                 self.cancel.add(&held.lease);

@@ -1,7 +1,7 @@
 //! What a statement changes in the session once it has completed. Worked out before it is sent, while
 //! its text and parameters are at hand; applied when its CommandComplete has come.
 
-use super::turn::Session;
+use super::turn::{Cursor, Session};
 use crate::planning::template::{Argument, ParameterValue, Parameters};
 use crate::planning::{StatementTemplate, Template};
 use crate::pool::settings::set_config;
@@ -333,7 +333,8 @@ impl Session {
             Change::Declare { name, hold } => {
                 let acting = self.acting.filter(|shard| shard.is_scratch());
                 if let Some(shard) = self.acting.or(self.transaction.held().last().map(|held| held.shard)) {
-                    self.cursors.insert(name, shard);
+                    let number = self.state.declare();
+                    self.cursors.insert(name, Cursor { shard, holds: hold, number });
                 }
                 match acting {
                     Some(scratch) if hold => self.note_declared(scratch),
@@ -346,7 +347,7 @@ impl Session {
             }
             Change::CloseCursor(Some(name)) => {
                 self.cursors.remove(&name);
-                self.state.pins.held_cursors &= self.cursors.values().any(|shard| !shard.is_scratch());
+                self.state.pins.held_cursors &= self.cursors.values().any(|cursor| !cursor.shard.is_scratch());
             }
             Change::SqlPrepare => self.state.pins.sql_prepared = true,
             Change::DeallocateAll => {
@@ -364,6 +365,7 @@ impl Session {
         match command {
             TransactionCommand::Begin => self.state.begin(),
             TransactionCommand::Commit { chain } => {
+                self.end_cursors(true);
                 self.state.commit(*chain);
                 self.transaction.end_declared(true);
                 for held in self.transaction.held_mut() {
@@ -371,6 +373,7 @@ impl Session {
                 }
             }
             TransactionCommand::Rollback { chain } => {
+                self.end_cursors(false);
                 self.state.rollback(*chain);
                 self.transaction.end_declared(false);
                 for held in self.transaction.held_mut() {
@@ -382,6 +385,7 @@ impl Session {
             TransactionCommand::RollbackTo(name) => {
                 // Shards that joined later were told of the savepoint, and of what was set before it.
                 self.state.rollback_to(name);
+                self.drop_since_savepoint();
                 let settings = self.state.settings().clone();
                 for held in self.transaction.held_mut() {
                     held.lease.settings = settings.clone();

@@ -221,6 +221,13 @@ impl Session {
         if let [only] = &*statement.template.statements
             && let Some(call) = self.executed(&only.command, &statement.sql)
         {
+            if call.before.is_empty()
+                && !self.statements.contains_key(call.name.as_bytes())
+                && !self.transaction.is_failed()
+            {
+                // That is found out when it is executed.
+                return self.bind_local(portal, statement, Place::Local { done: false }, Vec::new()).await;
+            }
             let sql = statement.sql.clone();
             return Box::pin(self.bind_executed(&sql, &call, len)).await;
         }
@@ -322,6 +329,7 @@ impl Session {
             };
             return self.bind_scatter(portal, statement, shards, changes, len, None).await;
         };
+        self.is_new_cursor(&statement.template, Some(shard))?;
         let access = super::simple::access_of(&statement.template);
         if self.segment.as_ref().is_some_and(|segment| segment.shard != shard) {
             self.leave_segment().await?;
@@ -364,7 +372,8 @@ impl Session {
             [only] => super::block::cursor_of(&only.command).and_then(|name| self.cursors.get(name)),
             _ => None,
         };
-        if let Some(&shard) = cursor {
+        if let Some(cursor) = cursor {
+            let shard = cursor.shard;
             return Plan::Single { shard, why: crate::planning::Why::Home };
         }
         match crate::types::ShardSet::from_shards(self.transaction.held().iter().map(|held| held.shard)) {
@@ -569,7 +578,7 @@ impl Session {
         if let Some(portal) = self.portals.get(name) {
             return Some(portal.place.clone());
         }
-        let shard = *self.cursors.get(std::str::from_utf8(name).ok()?)?;
+        let shard = self.cursors.get(std::str::from_utf8(name).ok()?)?.shard;
         let is_held = self.transaction.held().iter().any(|held| held.shard == shard);
         (is_held || shard.is_scratch()).then_some(Place::Shard(shard))
     }
@@ -758,7 +767,7 @@ impl Session {
                     None => std::str::from_utf8(&name)
                         .ok()
                         .and_then(|name| self.cursors.get(name))
-                        .map(|shard| Place::Shard(*shard)),
+                        .map(|cursor| Place::Shard(cursor.shard)),
                 };
                 let is_held = |shard: ShardId| self.transaction.held().iter().any(|held| held.shard == shard);
                 match place {

@@ -106,7 +106,7 @@ impl Session {
         use bytes::Buf;
         self.client.inbound.advance(len);
         gathering.is_query = true;
-        if let Err(error) = self.is_new_cursor(template) {
+        if let Err(error) = self.is_new_cursor(template, None) {
             self.fail_gather(error.into()).await?;
             self.say_ready();
             return Ok(());
@@ -147,7 +147,7 @@ impl Session {
         changes: Vec<Change>,
         len: usize,
     ) -> Result<(), Failure> {
-        self.is_new_cursor(&statement.template)?;
+        self.is_new_cursor(&statement.template, None)?;
         // What came before is answered first; the text is looked at where its tables are.
         if !self.unplaced.is_empty() {
             let home = self.database.config.home;
@@ -440,7 +440,7 @@ impl Session {
         }
         let [only] = &*template.statements else { return None };
         let name = super::block::cursor_of(&only.command)?;
-        self.cursors.get(name).copied().filter(|shard| shard.is_scratch())
+        self.cursors.get(name).map(|cursor| cursor.shard).filter(|shard| shard.is_scratch())
     }
 
     /// A cursor WITH HOLD was declared on that connection.
@@ -471,7 +471,7 @@ impl Session {
             }
         }
         let Some((number, why)) = refused else { return };
-        self.cursors.retain(|_, shard| *shard != number);
+        self.cursors.retain(|_, cursor| cursor.shard != number);
         match why {
             Ok(frame) => {
                 if is_query {
@@ -488,11 +488,14 @@ impl Session {
         }
     }
 
-    /// That a cursor which is to be declared apart isn't there.
-    fn is_new_cursor(&self, template: &Template) -> Result<(), ClientError> {
+    /// That a cursor which is to be declared isn't there, on another connection than its own, whose server says it itself.
+    pub(super) fn is_new_cursor(&self, template: &Template, own: Option<ShardId>) -> Result<(), ClientError> {
+        if self.cursors.is_empty() {
+            return Ok(());
+        }
         let [only] = &*template.statements else { return Ok(()) };
         let Command::Session(SessionCommand::Declare { name, .. }) = &only.command else { return Ok(()) };
-        match self.cursors.get(name).filter(|shard| shard.is_scratch()) {
+        match self.cursors.get(name).filter(|cursor| Some(cursor.shard) != own) {
             None => Ok(()),
             Some(_) => {
                 let text = format!("cursor \"{name}\" already exists");
@@ -501,15 +504,40 @@ impl Session {
         }
     }
 
-    /// ROLLBACK TO SAVEPOINT: what was opened since then ends, and what was opened before isn't told apart.
-    pub(super) async fn drop_scratches(&mut self) {
-        self.transaction.end_declared(false);
-        let kept = self.transaction.apart().iter().filter(|apart| apart.keeps != Keeps::Nothing);
-        let kept: Vec<ShardId> = kept.map(|apart| apart.number).collect();
-        let goes = |shard: &ShardId| shard.is_scratch() && !kept.contains(shard);
-        self.portals.retain(|_, portal| !matches!(portal.place, Place::Shard(shard) if goes(&shard)));
-        self.cursors.retain(|_, shard| !goes(shard));
-        self.release_scratches().await;
+    /// The transaction ends: cursors WITH HOLD outlive it, unless it is rolled back and has declared them.
+    pub(super) fn end_cursors(&mut self, committed: bool) {
+        if !self.cursors.is_empty() {
+            let before = self.state.declared_before();
+            self.cursors.retain(|_, cursor| cursor.holds && (committed || cursor.number <= before));
+        }
+    }
+
+    /// ROLLBACK TO SAVEPOINT, once it is done: cursors that were declared since then end, and portals apart, which aren't
+    /// told apart by that; [`Self::release_scratches`] gives their connections back.
+    pub(super) fn drop_since_savepoint(&mut self) {
+        if self.cursors.is_empty() && self.transaction.apart().is_empty() {
+            return;
+        }
+        let before = self.state.declared_before_savepoint();
+        let failed: Vec<ShardId> = self
+            .transaction
+            .apart()
+            .iter()
+            .filter(|apart| apart.lease.status == Status::Failed)
+            .map(|apart| apart.number)
+            .collect();
+        self.cursors.retain(|_, cursor| cursor.number <= before && !failed.contains(&cursor.shard));
+        let cursors = &self.cursors;
+        let keeps = |number: ShardId| cursors.values().any(|cursor| cursor.shard == number);
+        for apart in self.transaction.apart_mut() {
+            if apart.keeps == Keeps::Declared && !keeps(apart.number) {
+                apart.keeps = Keeps::Nothing;
+            }
+        }
+        let kept: Vec<ShardId> =
+            self.transaction.apart().iter().map(|apart| apart.number).filter(|n| keeps(*n)).collect();
+        let goes = |shard: ShardId| shard.is_scratch() && !kept.contains(&shard);
+        self.portals.retain(|_, portal| !matches!(portal.place, Place::Shard(shard) if goes(shard)));
     }
 
     /// Gives scratch connections back that have nothing of the client's left on them.
@@ -521,7 +549,7 @@ impl Session {
         let in_use = |number: ShardId| {
             self.segment.as_ref().is_some_and(|segment| segment.shard == number)
                 || self.portals.values().any(|portal| portal.place == Place::Shard(number))
-                || self.cursors.values().any(|shard| *shard == number)
+                || self.cursors.values().any(|cursor| cursor.shard == number)
         };
         let kept = self.transaction.apart().iter().filter(|apart| apart.keeps != Keeps::Nothing);
         let kept: Vec<ShardId> = kept.map(|apart| apart.number).collect();
@@ -541,7 +569,7 @@ impl Session {
         for number in free {
             let Some(mut lease) = self.transaction.remove(number) else { continue };
             self.portals.retain(|_, portal| portal.place != Place::Shard(number));
-            self.cursors.retain(|_, shard| *shard != number);
+            self.cursors.retain(|_, cursor| cursor.shard != number);
             if lease.is_at_rest() && lease.status != Status::Idle && own::run(&mut lease, "ROLLBACK").await.is_err() {
                 lease.condition = Condition::Broken;
             }

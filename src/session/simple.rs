@@ -337,7 +337,7 @@ impl Session {
             Plan::Touched if self.transaction.held().len() > 1 && !self.resets_at_rest(template) => {
                 match &template.statements[..] {
                     [only] => match super::block::cursor_of(&only.command).and_then(|name| self.cursors.get(name)) {
-                        Some(shard) => vec![*shard],
+                        Some(cursor) => vec![cursor.shard],
                         None => self.transaction.held().iter().map(|held| held.shard).collect(),
                     },
                     _ => self.transaction.held().iter().map(|held| held.shard).collect(),
@@ -369,7 +369,10 @@ impl Session {
         len: usize,
     ) -> Result<(), SessionEnd> {
         let access = access_of(template);
-        let mut ready = self.admit_write(shard, template).await;
+        let mut ready = self.is_new_cursor(template, Some(shard));
+        if ready.is_ok() {
+            ready = self.admit_write(shard, template).await;
+        }
         if ready.is_ok() {
             ready = self.find_sequences(shard, template);
         }
@@ -485,6 +488,7 @@ impl Session {
         if failed {
             if !self.transaction.in_block() {
                 self.transaction.end_declared(false);
+                self.end_cursors(false);
             }
             self.state.fail_implicit();
             if self.transaction.status() == Status::Idle {

@@ -16,6 +16,9 @@ pub struct SessionState {
     implicit_start: Settings,
     /// Several turns' worth is one transaction, though no block.
     holds_start: bool,
+    /// Cursors that were declared so far, and as of where a failed query string returns to.
+    declared: u64,
+    implicit_declared: u64,
     pub pins: Pins,
 }
 
@@ -24,6 +27,7 @@ struct BlockState {
     at_begin: Settings,
     /// SET LOCAL search_path: the one local setting that the planner must know.
     local_path: Option<SettingValue>,
+    declared_before: u64,
     savepoints: Vec<Savepoint>,
 }
 
@@ -32,6 +36,7 @@ struct Savepoint {
     name: String,
     settings: Settings,
     local_path: Option<SettingValue>,
+    declared_before: u64,
 }
 
 /// Why a client keeps its connection between transactions.
@@ -64,6 +69,8 @@ impl SessionState {
             baseline,
             block: None,
             holds_start: false,
+            declared: 0,
+            implicit_declared: 0,
             pins: Pins::default(),
         }
     }
@@ -95,8 +102,11 @@ impl SessionState {
 
     /// A turn begins: what fails outside a block goes back to here.
     pub fn start_implicit(&mut self) {
-        if self.block.is_none() && !self.holds_start && self.implicit_start != self.current {
-            self.implicit_start = self.current.clone();
+        if self.block.is_none() && !self.holds_start {
+            self.implicit_declared = self.declared;
+            if self.implicit_start != self.current {
+                self.implicit_start = self.current.clone();
+            }
         }
     }
 
@@ -116,20 +126,42 @@ impl SessionState {
         self.current = settings;
     }
 
+    /// Numbers a cursor that is declared now.
+    pub fn declare(&mut self) -> u64 {
+        self.declared += 1;
+        self.declared
+    }
+
+    /// The last cursor before the transaction.
+    pub fn declared_before(&self) -> u64 {
+        self.block.as_ref().map_or(self.implicit_declared, |block| block.declared_before)
+    }
+
+    /// The last cursor before the latest savepoint.
+    pub fn declared_before_savepoint(&self) -> u64 {
+        let savepoint = self.block.as_ref().and_then(|block| block.savepoints.last());
+        savepoint.map_or(self.declared, |savepoint| savepoint.declared_before)
+    }
+
     pub fn in_block(&self) -> bool {
         self.block.is_some()
     }
 
     pub fn begin(&mut self) {
         if self.block.is_none() {
-            self.block =
-                Some(BlockState { at_begin: self.implicit_start.clone(), local_path: None, savepoints: Vec::new() });
+            self.block = Some(BlockState {
+                at_begin: self.implicit_start.clone(),
+                local_path: None,
+                declared_before: self.implicit_declared,
+                savepoints: Vec::new(),
+            });
         }
     }
 
     pub fn commit(&mut self, chain: bool) {
         self.block = None;
         self.implicit_start = self.current.clone();
+        self.implicit_declared = self.declared;
         if chain {
             self.begin();
         }
@@ -142,6 +174,7 @@ impl SessionState {
             self.current = self.implicit_start.clone();
         }
         self.implicit_start = self.current.clone();
+        self.implicit_declared = self.declared;
         if chain {
             self.begin();
         }
@@ -154,6 +187,7 @@ impl SessionState {
                 name: name.to_owned(),
                 settings: current,
                 local_path: block.local_path.clone(),
+                declared_before: self.declared,
             });
         }
     }

@@ -41,7 +41,7 @@ pub struct Session {
     pub(super) statements: HashMap<Box<[u8]>, Arc<ClientStatement>, RandomState>,
     pub(super) portals: HashMap<Box<[u8]>, Portal, RandomState>,
     /// Cursors of DECLARE, by the shard that has them.
-    pub(super) cursors: HashMap<String, crate::types::ShardId>,
+    pub(super) cursors: HashMap<String, Cursor>,
     /// Where the messages since the last Sync went.
     pub(super) segment: Option<Segment>,
     /// The same, for a scatter.
@@ -148,6 +148,15 @@ impl Drain {
     fn ends(&self, may_end: bool) -> bool {
         self.over.load(Ordering::Acquire) || (may_end && self.draining.load(Ordering::Acquire))
     }
+}
+
+/// A cursor of DECLARE.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    pub shard: crate::types::ShardId,
+    pub holds: bool,
+    /// In the order of the session's.
+    pub number: u64,
 }
 
 /// Why a session is over.

@@ -56,6 +56,43 @@ fn conversations(all: &mut Comparison) {
             ],
         )
     });
+    all.same("EXECUTE of a name that isn't there, in the extended protocol", |w| {
+        each(
+            w,
+            &[
+                [parse("", "EXECUTE nothing", &[]), sync()].concat(),
+                [parse("x", "EXECUTE nothing (1)", &[]), describe_statement("x"), sync()].concat(),
+                [bind("", "x", &[]), execute("", 0), sync()].concat(),
+                [parse("", "EXECUTE nothing", &[]), bind("", "", &[]), describe_portal(""), execute("", 0), sync()]
+                    .concat(),
+                [parse("", "EXECUTE nothing", &[]), bind("", "", &[]), execute("", 0), sync()].concat(),
+                query("SELECT 1"),
+            ],
+        )
+    });
+    all.same("several statements in one Parse", |w| {
+        each(
+            w,
+            &[
+                [parse("", "COMMIT; BEGIN", &[]), sync()].concat(),
+                [parse("", "SELECT 1; SELECT 2", &[]), bind("", "", &[]), execute("", 0), sync()].concat(),
+                query("BEGIN"),
+                [parse("", "SELECT 1; SELECT 2", &[]), sync()].concat(),
+                [parse("", "COMMIT; BEGIN", &[]), sync()].concat(),
+                [parse("", "ROLLBACK; BEGIN", &[]), bind("", "", &[]), execute("", 0), sync()].concat(),
+                [parse("", "SELECT 1; SELECT 2", &[]), sync()].concat(),
+                [parse("", "SELECT", &[]), sync()].concat(),
+                [parse("", "SELEC", &[]), sync()].concat(),
+                [parse("", "", &[]), sync()].concat(),
+                [parse("", "", &[]), bind("", "", &[]), execute("", 0), sync()].concat(),
+                query("SELECT 1; SELECT 2"),
+                query("SELEC"),
+                query(""),
+                query("ROLLBACK; BEGIN; SELECT 1"),
+                query("ROLLBACK"),
+            ],
+        )
+    });
     all.same("rows of one shard, of several, and of none", |w| {
         fill(w);
         queries(
