@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use crate::net::timer::sleep;
 use crate::transaction::failpoint;
-use crate::types::limits::{BALANCE_INTERVAL, CALM_INTERVALS};
+use crate::types::limits::{BALANCE_INTERVAL, BALANCE_INTERVAL_MAX, CALM_INTERVALS};
 
 /// Parts of its time that a worker may be busy before another one is used: statements wait for each other twice as
 /// long as they take themselves at most, on average.
@@ -68,8 +68,9 @@ pub(super) async fn balance_workers(shared: Arc<Shared>) {
     let mut balance = Balance { in_use: 1, calm: 0 };
     let mut looked = Instant::now();
     let mut used: Vec<Duration> = workers.iter().map(super::workers::Worker::used).collect();
+    let mut pause = BALANCE_INTERVAL;
     loop {
-        sleep(BALANCE_INTERVAL).await;
+        sleep(pause).await;
         let active: Vec<u32> = workers.iter().map(|worker| worker.desk.begin_interval()).collect();
         if failpoint::moves_sessions() {
             shared.workers.use_first(workers.len());
@@ -78,6 +79,7 @@ pub(super) async fn balance_workers(shared: Arc<Shared>) {
         }
         if balance.in_use == 1 && active.iter().all(|active| *active == 0) {
             // Nobody did anything, most likely all night.
+            pause = longer(pause);
             continue;
         }
         let interval = looked.elapsed();
@@ -88,8 +90,11 @@ pub(super) async fn balance_workers(shared: Arc<Shared>) {
             *before = now;
             Seen { load, active }
         });
+        let seen: Vec<Seen> = seen.collect();
         let before = balance.in_use;
-        let surplus = balance.decide(&seen.collect::<Vec<_>>());
+        let surplus = balance.decide(&seen);
+        let is_quiet = balance.in_use == 1 && seen.iter().all(|one| one.load < BUSY / 2.0);
+        pause = if is_quiet { longer(pause) } else { BALANCE_INTERVAL };
         if before != balance.in_use {
             tracing::debug!(workers = balance.in_use, "workers in use");
             shared.workers.use_first(balance.in_use);
@@ -98,6 +103,10 @@ pub(super) async fn balance_workers(shared: Arc<Shared>) {
             worker.desk.ask_to_leave(surplus);
         }
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (2 * pause).min(BALANCE_INTERVAL_MAX)
 }
 
 #[cfg(test)]

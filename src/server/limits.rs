@@ -118,12 +118,15 @@ fn over(client: &Client, (user, database): (ClientLimits, ClientLimits)) -> Opti
 pub(super) async fn watch_limits(shared: Arc<Shared>) {
     let mut told = HashMap::<u32, Instant>::new();
     loop {
+        let reloaded = shared.reloaded.notified();
+        if !has_any(shared.current.load().admission.config()) {
+            // A proxy without limits doesn't wake up for them.
+            reloaded.await;
+            continue;
+        }
         crate::net::timer::sleep(LIMITS_INTERVAL).await;
         let current = shared.current.load_full();
         let config = current.admission.config();
-        if !has_any(config) {
-            continue;
-        }
         told.retain(|_, at| at.elapsed() < TIME_OUT_RETRY);
         for client in shared.observed.clients.all() {
             let Some(over) = over(&client, limits(config, &client.user, &client.database)) else { continue };

@@ -436,6 +436,10 @@ pub const LIMITS_INTERVAL: Duration = Duration::from_millis(100);
 /// longer than a few of these.
 pub const BALANCE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The same while one worker has little to do: each look wakes a thread up, and what has slept beside a busy one takes
+/// part of its work away.
+pub const BALANCE_INTERVAL_MAX: Duration = Duration::from_millis(400);
+
 /// Intervals in a row in which one worker less would have done before it is given up: moving clients to and fro costs
 /// more than it saves.
 pub const CALM_INTERVALS: u32 = 50;
