@@ -12,6 +12,7 @@ thread_local! {
     static HERE: Cell<usize> = const { Cell::new(0) };
     static DESK: OnceCell<Arc<Desk>> = const { OnceCell::new() };
     static LEAVES: Cell<bool> = const { Cell::new(false) };
+    static RESTED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// What a worker says of itself, and is asked for, at intervals.
@@ -55,6 +56,7 @@ pub fn here() -> usize {
 /// A session comes to rest here; `seen` is the last interval in which it did. True: it had better go elsewhere.
 #[inline]
 pub fn is_crowded(seen: &mut u32) -> bool {
+    RESTED.set(RESTED.get().saturating_add(1));
     DESK.with(|desk| {
         let Some(desk) = desk.get() else { return false };
         let interval = desk.interval.load(Ordering::Relaxed);
@@ -64,6 +66,12 @@ pub fn is_crowded(seen: &mut u32) -> bool {
         }
         desk.surplus.load(Ordering::Relaxed) > 0
     })
+}
+
+/// How often a session has come to rest on this thread since this was asked last.
+#[inline]
+pub fn take_rested() -> u32 {
+    RESTED.take()
 }
 
 /// Begins on one worker and ends on another, if whoever polls the task looks at [`has_left`] each time.

@@ -444,6 +444,10 @@ pub const BALANCE_INTERVAL_MAX: Duration = Duration::from_millis(400);
 /// more than it saves.
 pub const CALM_INTERVALS: u32 = 50;
 
+/// Sessions that a worker serves between two waits, in hundredths, before it lets others go first: one alone is served at
+/// every second one, and what a few are sent comes alone.
+pub const COURTESY_SERVED_MIN_PERCENT: u32 = 75;
+
 /// A worker that let others go first and had the CPU back so soon did it for nobody: a switch to another process and
 /// back takes longer.
 pub const COURTESY_BRIEF: Duration = Duration::from_micros(2);
