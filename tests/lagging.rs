@@ -21,8 +21,8 @@ mod wire;
 const SCHEMA: &str = "
     CREATE TABLE notes (id bigint PRIMARY KEY, pair bigint);
     CREATE TABLE settings (k text PRIMARY KEY, v text);
-    CREATE FUNCTION harmless() RETURNS text VOLATILE LANGUAGE sql AS $$SELECT current_setting('port')$$;
-    CREATE FUNCTION unknown() RETURNS text VOLATILE LANGUAGE sql AS $$SELECT current_setting('port')$$;
+    CREATE FUNCTION harmless() RETURNS text VOLATILE LANGUAGE sql AS $$SELECT current_setting('port') FROM (VALUES (1)) AS t$$;
+    CREATE FUNCTION unknown() RETURNS text VOLATILE LANGUAGE sql AS $$SELECT current_setting('port') FROM (VALUES (1)) AS t$$;
     CREATE VIEW shown AS SELECT 1::bigint AS id FROM settings;
     INSERT INTO settings VALUES ('a', '1');
 ";

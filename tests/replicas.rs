@@ -21,8 +21,8 @@ const SCHEMA: &str = "
     CREATE SEQUENCE tickets;
     CREATE UNLOGGED TABLE visits (id int);
     CREATE TABLE secrets (id int);
-    CREATE FUNCTION note() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
-    CREATE FUNCTION peek(settings) RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 2';
+    CREATE FUNCTION note() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT v FROM (VALUES (1)) AS t (v)';
+    CREATE FUNCTION peek(settings) RETURNS int VOLATILE LANGUAGE sql AS 'SELECT v FROM (VALUES (2)) AS t (v)';
     CREATE FUNCTION twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
     CREATE VIEW calm AS SELECT k, upper(v) AS v FROM settings;
     CREATE VIEW noting AS SELECT k, note() AS n FROM settings;

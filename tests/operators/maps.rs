@@ -32,7 +32,7 @@ fn firing(proxies: &[SocketAddr]) -> Vec<String> {
     let selected = proxies
         .iter()
         .flat_map(|address| series(*address, "shardway_shard_map_info"))
-        .filter(|labels| labels["version"] != "")
+        .filter(|labels| !labels["version"].is_empty())
         .map(|labels| (labels["database"].clone(), labels["version"].clone()));
     // count by (database, version): one group for each pair; count by (database) of these: how many there are.
     let groups: BTreeSet<(String, String)> = selected.collect();
