@@ -2,22 +2,22 @@
 //! sessions fill. Out: a POST a second at most, or one for each full batch. What a collector doesn't take is dropped, and
 //! said in the log; no session waits for it.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::net::timer::{Instant, timeout, timeout_at};
+use crate::net::timer::{Instant, sleep, timeout};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::TracesConfig;
 use crate::observe::traces::{Attribute, Span, Tracer};
-use crate::types::limits::{TRACE_BATCH_MAX, TRACE_INTERVAL, TRACE_SEND_TIMEOUT};
+use crate::types::limits::{TRACE_BATCH_MAX, TRACE_INTERVAL, TRACE_LOOK, TRACE_SEND_TIMEOUT};
 
 /// Complaints about a collector that is away come this far apart.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -42,12 +42,18 @@ pub(super) async fn send(
             () = ending.notified() => ends = true,
         }
         let until = Instant::now() + TRACE_INTERVAL;
-        while !ends && spans.len() < TRACE_BATCH_MAX {
+        // Looked at from time to time: who gives spans needn't wake anybody.
+        while !ends && Instant::now() < until {
+            while spans.len() < TRACE_BATCH_MAX
+                && let Ok(more) = queue.try_recv()
+            {
+                spans.extend(more);
+            }
+            if spans.len() >= TRACE_BATCH_MAX {
+                break;
+            }
             tokio::select! {
-                more = timeout_at(until, queue.recv()) => match more {
-                    Ok(Some(more)) => spans.extend(more),
-                    Ok(None) | Err(_) => break,
-                },
+                () = sleep(TRACE_LOOK) => {}
                 () = ending.notified() => ends = true,
             }
         }
@@ -82,7 +88,7 @@ struct Collector {
 
 impl Collector {
     async fn post(&mut self, spans: &[Span]) -> Result<(), String> {
-        let body = Bytes::from(payload(&self.config.service, spans).to_string());
+        let body = Bytes::from(payload(&self.config.service, spans));
         let failed = |error: &dyn std::fmt::Display| error.to_string();
         let mut connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
@@ -115,41 +121,78 @@ impl Collector {
     }
 }
 
-fn payload(service: &str, spans: &[Span]) -> Value {
-    json!({ "resourceSpans": [{
-        "resource": { "attributes": [
-            attribute("service.name", &Attribute::Text(service.into())),
-            attribute("service.version", &Attribute::Text(env!("CARGO_PKG_VERSION").into())),
-        ] },
-        "scopeSpans": [{
-            "scope": { "name": "shardway", "version": env!("CARGO_PKG_VERSION") },
-            "spans": spans.iter().map(span).collect::<Vec<_>>(),
-        }],
-    }] })
-}
-
-fn span(span: &Span) -> Value {
-    let attributes: Vec<Value> = span.attributes.iter().map(|(name, value)| attribute(name, value)).collect();
-    let mut all = json!({
-        "traceId": hex(&span.trace), "spanId": hex(&span.id), "name": span.name, "kind": span.kind as u8,
-        // 64-bit numbers are strings in this mapping.
-        "startTimeUnixNano": span.begin.to_string(), "endTimeUnixNano": span.end.to_string(),
-        "attributes": attributes, "status": { "code": if span.failed { 2 } else { 0 } },
-    });
-    if let (Some(parent), Some(fields)) = (&span.parent, all.as_object_mut()) {
-        fields.insert("parentSpanId".to_owned(), hex(parent).into());
+/// Written straight into one buffer: a tree of values would cost more than the rest of a traced statement.
+fn payload(service: &str, spans: &[Span]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256 + 768 * spans.len());
+    out.extend_from_slice(b"{\"resourceSpans\":[{\"resource\":{\"attributes\":[");
+    attribute(&mut out, "service.name", &Attribute::Text(service.into()));
+    out.push(b',');
+    attribute(&mut out, "service.version", &Attribute::Text(env!("CARGO_PKG_VERSION").into()));
+    out.extend_from_slice(b"]},\"scopeSpans\":[{\"scope\":{\"name\":\"shardway\",\"version\":\"");
+    out.extend_from_slice(env!("CARGO_PKG_VERSION").as_bytes());
+    out.extend_from_slice(b"\"},\"spans\":[");
+    for (position, one) in spans.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        span(&mut out, one);
     }
-    all
+    out.extend_from_slice(b"]}]}]}");
+    out
 }
 
-fn attribute(name: &str, value: &Attribute) -> Value {
-    let value = match value {
-        Attribute::Text(text) => json!({ "stringValue": text }),
-        Attribute::Number(number) => json!({ "intValue": number.to_string() }),
-    };
-    json!({ "key": name, "value": value })
+fn span(out: &mut Vec<u8>, span: &Span) {
+    out.extend_from_slice(b"{\"traceId\":");
+    hex(out, &span.trace);
+    out.extend_from_slice(b",\"spanId\":");
+    hex(out, &span.id);
+    if let Some(parent) = &span.parent {
+        out.extend_from_slice(b",\"parentSpanId\":");
+        hex(out, parent);
+    }
+    out.extend_from_slice(b",\"name\":");
+    string(out, &span.name);
+    let code = if span.failed { 2 } else { 0 };
+    // 64-bit numbers are strings in this mapping. Writing into a Vec doesn't fail.
+    let _ = write!(
+        out,
+        ",\"kind\":{},\"startTimeUnixNano\":\"{}\",\"endTimeUnixNano\":\"{}\",\"status\":{{\"code\":{code}}},\"attributes\":[",
+        span.kind as u8, span.begin, span.end
+    );
+    for (position, (name, value)) in span.attributes.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        attribute(out, name, value);
+    }
+    out.extend_from_slice(b"]}");
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn attribute(out: &mut Vec<u8>, name: &str, value: &Attribute) {
+    out.extend_from_slice(b"{\"key\":");
+    string(out, name);
+    match value {
+        Attribute::Text(text) => {
+            out.extend_from_slice(b",\"value\":{\"stringValue\":");
+            string(out, text);
+        }
+        Attribute::Number(number) => {
+            let _ = write!(out, ",\"value\":{{\"intValue\":\"{number}\"");
+        }
+    }
+    out.extend_from_slice(b"}}");
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    // A string is always JSON, and a Vec takes it.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    for byte in bytes {
+        out.extend([byte >> 4, byte & 15].map(|half| DIGITS.get(usize::from(half)).copied().unwrap_or(b'0')));
+    }
+    out.push(b'"');
 }

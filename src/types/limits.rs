@@ -481,6 +481,9 @@ pub const TRACE_BATCH_MAX: usize = 512;
 /// How long spans are kept together before they are sent.
 pub const TRACE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the queue of spans is looked at while a batch is gathered: waking somebody for each costs more than the rest of it.
+pub const TRACE_LOOK: Duration = Duration::from_millis(100);
+
 /// How long the collector may take.
 pub const TRACE_SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
