@@ -2,6 +2,8 @@
 //! shard and on two, unchanged but for the URL.
 
 mod support;
+#[path = "drivers/tokio_postgres.rs"]
+mod tokio_postgres_driver;
 
 use std::sync::OnceLock;
 
@@ -38,6 +40,39 @@ fn node_postgres_works(url: &str) {
 
 fn postgres_js_works(url: &str) {
     NodeEnv::get().run("tests/drivers/postgres_js.mjs", &[url]);
+}
+
+/// What it reads.
+fn sqlalchemy_reads(url: &str) -> String {
+    let python = PythonEnv::with("sqlalchemy", &["SQLAlchemy>=2,<3", "psycopg[binary]>=3.2,<4"]);
+    python.run("tests/drivers/sqlalchemy_driver.py", &[url])
+}
+
+#[test]
+fn sqlalchemy_reads_the_same_everywhere() {
+    let expected = sqlalchemy_reads(&plain().primary(0).url());
+    for (place, url) in [("one shard", one_shard().1), ("two shards", two_shards().1)] {
+        let found = sqlalchemy_reads(&url);
+        for (expected, found) in expected.lines().zip(found.lines()) {
+            assert_eq!(found, expected, "through {place}");
+        }
+        assert_eq!(found.lines().count(), expected.lines().count(), "through {place}");
+    }
+}
+
+#[test]
+fn tokio_postgres_on_postgresql() {
+    tokio_postgres_driver::works(&plain().primary(0).url());
+}
+
+#[test]
+fn tokio_postgres_through_one_shard() {
+    tokio_postgres_driver::works(&one_shard().1);
+}
+
+#[test]
+fn tokio_postgres_through_two_shards() {
+    tokio_postgres_driver::works(&two_shards().1);
 }
 
 #[test]
