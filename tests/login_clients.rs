@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use shardway::config::{
     AddressRange, AuthenticationMethod, ClientCertificate, Config, DatabaseConfig, HbaConnection, HbaRule, HbaVerdict,
-    LogConfig, LogFormat, PoolConfig, ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
+    LogConfig, LogFormat, MappedName, PoolConfig, ReadPolicy, Secret, ServerConfig, ServerTlsConfig, UserConfig,
 };
 use shardway::devcluster::Installation;
 use shardway::net::Stream;
@@ -221,7 +221,7 @@ fn rule(connection: HbaConnection, database: &str, user: &str, address: &str, ve
     let names = |name: &str| (name != "all").then(|| vec![name.to_owned()]);
     let address = (address != "all").then(|| AddressRange::parse(address).unwrap());
     let certificate = ClientCertificate::Unasked;
-    HbaRule { connection, databases: names(database), users: names(user), address, verdict, certificate }
+    HbaRule { connection, databases: names(database), users: names(user), address, verdict, certificate, map: None }
 }
 
 #[tokio::test]
@@ -320,6 +320,15 @@ async fn psql_comes_with_a_certificate() {
         asking("eve", HbaVerdict::Certificate, ClientCertificate::Named),
         asking("stored", scram, ClientCertificate::Named),
     ];
+    let mut mapped = config.clone();
+    let by = |common_name: &str, users: Option<&[&str]>| MappedName {
+        common_name: common_name.to_owned(),
+        users: users.map(|users| users.iter().map(|user| (*user).to_owned()).collect()),
+    };
+    mapped.hba = vec![HbaRule {
+        map: Some(vec![by("eve", Some(&["ada"])), by("stored", None)]),
+        ..asking("all", HbaVerdict::Certificate, ClientCertificate::Named)
+    }];
     let mut signed = config.clone();
     signed.hba = vec![asking("all", scram, ClientCertificate::Signed)];
     let address = door_with(config).await;
@@ -340,6 +349,16 @@ async fn psql_comes_with_a_certificate() {
     psql_fails(address, "stored", "wrong", &ours.options("stored"), refused).await;
     psql_fails(address, "stored", "pässword", &ours.options("ada"), refused).await;
     psql_fails(address, "stored", "pässword", &without, missing).await;
+
+    let address = door_with(mapped).await;
+    for (user, certificate) in [("ada", "eve"), ("ada", "stored"), ("stored", "stored")] {
+        let logged_in = psql(address, user, "unasked", &ours.options(certificate)).await.unwrap();
+        assert_eq!(logged_in, format!("{user}|shop|tls|"), "{certificate}");
+    }
+    for (user, certificate) in [("ada", "ada"), ("stored", "eve")] {
+        let other = format!("FATAL:  certificate authentication failed for user \"{user}\"");
+        psql_fails(address, user, "unasked", &ours.options(certificate), &other).await;
+    }
 
     let address = door_with(signed).await;
     assert_eq!(psql(address, "stored", "pässword", &ours.options("ada")).await.unwrap(), "stored|shop|tls|");

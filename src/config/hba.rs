@@ -15,6 +15,15 @@ pub struct HbaRule {
     pub address: Option<AddressRange>,
     pub verdict: HbaVerdict,
     pub certificate: ClientCertificate,
+    /// Whom a certificate of a common name may come as; `None`: as the user of that name.
+    pub map: Option<Vec<MappedName>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MappedName {
+    pub common_name: String,
+    /// `None`: anybody.
+    pub users: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +98,17 @@ impl AddressRange {
 }
 
 impl HbaRule {
+    /// Whether a certificate of that common name is the user's.
+    pub fn names(&self, common_name: &str, user: &str) -> bool {
+        match &self.map {
+            None => common_name == user,
+            Some(map) => map
+                .iter()
+                .filter(|mapped| mapped.common_name == common_name)
+                .any(|mapped| mapped.users.as_ref().is_none_or(|users| users.iter().any(|known| known == user))),
+        }
+    }
+
     fn fits(&self, origin: Origin, database: &str, user: &str) -> bool {
         let connection = match (self.connection, origin) {
             (HbaConnection::Local, Origin::Local) => true,
@@ -151,6 +171,7 @@ mod tests {
             address: address.and_then(AddressRange::parse),
             verdict,
             certificate: ClientCertificate::Unasked,
+            map: None,
         };
         let rules = [
             rule(HbaConnection::HostPlain, Some("shop"), None, HbaVerdict::Reject),

@@ -101,6 +101,7 @@ pub(super) const HBA: SectionKind = SectionKind {
         key("address", "address = \"10.0.0.0/8\""),
         key("method", "method = \"scram-sha-256\""),
         key("clientcert", "clientcert = \"verify-full\""),
+        key("map", "map = { \"ada.example\" = [\"ada\"] }"),
     ],
 };
 

@@ -22,7 +22,7 @@ mod reader;
 mod tests;
 mod verifier;
 
-pub use hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict, Origin, first_rule};
+pub use hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict, MappedName, Origin, first_rule};
 pub use load::Loaded;
 use load::Surroundings;
 pub use mistake::{Mistake, Mistakes};

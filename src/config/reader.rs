@@ -139,7 +139,17 @@ impl<'t> Section<'t> {
         or_one: bool,
         notes: &mut Notes<'_>,
     ) -> Option<Placed<Vec<Placed<String>>>> {
-        let value = self.value(name)?;
+        self.strings_of(name, self.value(name)?, or_one, notes)
+    }
+
+    /// The same of a value within that of a key.
+    pub(super) fn strings_of(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        or_one: bool,
+        notes: &mut Notes<'_>,
+    ) -> Option<Placed<Vec<Placed<String>>>> {
         let items = match value.get_ref() {
             DeValue::String(text) if or_one => vec![Spanned::new(value.span(), text.to_string())],
             DeValue::Array(items) => items.iter().filter_map(|item| self.item(name, item, notes)).collect(),

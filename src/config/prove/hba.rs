@@ -1,7 +1,7 @@
 //! Rules of who may come from where: words that exist, names that the file has, addresses that are some.
 
 use super::values::choice;
-use crate::config::hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict};
+use crate::config::hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict, MappedName};
 use crate::config::mistake::{Notes, similar};
 use crate::config::raw::{RawConfig, RawHba};
 use crate::config::reader::Placed;
@@ -70,10 +70,12 @@ fn rule(raw: &RawHba<'_>, file: &RawConfig<'_>, server: &ServerConfig, notes: &m
     let known: Vec<&str> = known.collect();
     // Others may be found on a server.
     let looks_up = file.databases.iter().flatten().any(|database| database.auth_user.is_some());
-    let users = names("users", "user", raw.users.as_ref(), (!looks_up).then_some(&known), notes);
+    let known = (!looks_up).then_some(&known);
+    let users = names("users", "user", raw.users.as_ref(), known, notes);
     let address = address(raw, connection, notes);
     let certificate = certificate(raw, connection, verdict, server, notes);
-    let rule = HbaRule { connection, databases, users, address, verdict, certificate };
+    let map = map(raw, verdict, known, notes);
+    let rule = HbaRule { connection, databases, users, address, verdict, certificate, map };
     dangers(raw, &rule, server, notes);
     Some(rule)
 }
@@ -105,6 +107,24 @@ fn certificate(
         notes.mistake(&at, "the file doesn't say who signs the certificates of clients", remedy);
     }
     certificate
+}
+
+fn map(
+    raw: &RawHba<'_>,
+    verdict: HbaVerdict,
+    known: Option<&Vec<&str>>,
+    notes: &mut Notes<'_>,
+) -> Option<Vec<MappedName>> {
+    let written = raw.map.as_ref()?;
+    if verdict != HbaVerdict::Certificate {
+        let what = "`map` is for certificates that say who it is";
+        notes.mistake(&written.span(), what, "write method = \"cert\", or remove it");
+    }
+    let mapped = |(common_name, users): &(String, Placed<Vec<Placed<String>>>), notes: &mut Notes<'_>| MappedName {
+        common_name: common_name.clone(),
+        users: names("map", "user", Some(users), known, notes),
+    };
+    Some(written.get_ref().iter().map(|entry| mapped(entry, notes)).collect())
 }
 
 /// `None` is "all".

@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::{Text, open};
 use crate::config::keys::HBA;
 use crate::config::mistake::Notes;
-use crate::config::reader::{Entry, Placed, Section};
+use crate::config::reader::{Entry, Placed, Section, in_file_order};
 
 pub(in crate::config) struct RawHba<'t> {
     pub(in crate::config) section: Section<'t>,
@@ -15,6 +15,8 @@ pub(in crate::config) struct RawHba<'t> {
     pub(in crate::config) address: Text,
     pub(in crate::config) method: Text,
     pub(in crate::config) clientcert: Text,
+    /// By common name.
+    pub(in crate::config) map: Option<Placed<Vec<(String, Placed<Vec<Placed<String>>>)>>>,
 }
 
 /// `None`: the file has no `hba` at all.
@@ -34,6 +36,18 @@ fn rule<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawHba<'t> {
         address: section.string("address", notes),
         method: section.string("method", notes),
         clientcert: section.string("clientcert", notes),
+        map: map(&section, notes),
         section,
     }
+}
+
+fn map(section: &Section<'_>, notes: &mut Notes<'_>) -> Option<Placed<Vec<(String, Placed<Vec<Placed<String>>>)>>> {
+    let at = section.value("map")?.span();
+    let (_, table) = section.table("map", notes)?;
+    let mut all = Vec::new();
+    for (name, value) in in_file_order(table) {
+        let users = section.strings_of("map", value, true, notes);
+        all.extend(users.map(|users| (name.get_ref().to_string(), users)));
+    }
+    Some(Spanned::new(at, all))
 }

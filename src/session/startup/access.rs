@@ -41,8 +41,8 @@ pub(super) fn demand(message: &StartupMessage, config: &Config, stream: &Stream)
         HbaVerdict::Reject => Err(refuse("pg_hba.conf rejects connection")),
         HbaVerdict::Check(method) => Ok(Demand { method, is_named: rule.certificate == ClientCertificate::Named }),
         // Nothing more is asked of who has it.
-        HbaVerdict::Certificate if names(stream, user) => {
-            Ok(Demand { method: AuthenticationMethod::Trust, is_named: true })
+        HbaVerdict::Certificate if common_name(stream).is_some_and(|name| rule.names(&name, user)) => {
+            Ok(Demand { method: AuthenticationMethod::Trust, is_named: false })
         }
         HbaVerdict::Certificate => {
             Err(invalid(format!("certificate authentication failed for user \"{user}\"")).into())
@@ -54,7 +54,7 @@ impl Demand {
     /// Once the method was satisfied, as PostgreSQL does.
     pub(super) fn check_name(&self, user: &str, stream: &Stream) -> Result<(), ClientError> {
         match self.method {
-            _ if !self.is_named || names(stream, user) => Ok(()),
+            _ if !self.is_named || common_name(stream).is_some_and(|name| name == user) => Ok(()),
             AuthenticationMethod::Trust => Err(invalid(format!("\"trust\" authentication failed for user \"{user}\""))),
             AuthenticationMethod::ScramSha256 | AuthenticationMethod::Md5 => Err(wrong_password(user)),
         }
@@ -62,8 +62,8 @@ impl Demand {
 }
 
 /// A certificate that was shown has been verified in the handshake.
-fn names(stream: &Stream, user: &str) -> bool {
-    stream.client_certificate().and_then(|shown| shown.common_name).is_some_and(|name| name == user)
+fn common_name(stream: &Stream) -> Option<String> {
+    stream.client_certificate().and_then(|shown| shown.common_name)
 }
 
 fn invalid(message: String) -> ClientError {

@@ -455,6 +455,7 @@ async fn rules_know_unix_sockets() {
         address: None,
         verdict: HbaVerdict::Check(AuthenticationMethod::Trust),
         certificate: ClientCertificate::Unasked,
+        map: None,
     }];
     let context = context(Arc::new(config));
     for (database, answer) in [("shop", &b"R\0\0\0\x08\0\0\0\0S"[..]), ("other", b"E")] {
