@@ -132,6 +132,14 @@ WITH d AS (UPDATE events SET kind = kind || '!' RETURNING created_at, id, kind, 
 WITH d AS (DELETE FROM accounts RETURNING region, balance) INSERT INTO names (name, n) SELECT 'region ' || region || ' ' || row_number() OVER (ORDER BY region, balance), 1 FROM d
 
 --! must
+WITH d AS (DELETE FROM profiles WHERE id > 0 RETURNING id) SELECT count(*), (SELECT count(*) FROM passports) FROM d
+
+--! must
+WITH p AS (DELETE FROM passports RETURNING id), d AS (DELETE FROM profiles WHERE id > 0 RETURNING id) SELECT (SELECT count(*) FROM p), (SELECT count(*) FROM d)
+
+WITH d AS (DELETE FROM profiles RETURNING id), p AS (DELETE FROM passports RETURNING id) SELECT (SELECT count(*) FROM p), (SELECT count(*) FROM d)
+
+--! must
 WITH i AS (DELETE FROM order_items RETURNING user_id, order_id), o AS (DELETE FROM orders RETURNING user_id, id) SELECT (SELECT count(*) FROM i), (SELECT count(*) FROM o), (SELECT count(*) FROM orders)
 
 WITH o AS (DELETE FROM orders RETURNING user_id, id), i AS (DELETE FROM order_items RETURNING user_id, order_id) SELECT (SELECT count(*) FROM i), (SELECT count(*) FROM o)
@@ -157,7 +165,7 @@ WITH t AS (DELETE FROM tickets RETURNING *), n AS (INSERT INTO tickets (user_id,
 WITH n AS (INSERT INTO tickets (user_id, v) VALUES (1001, 'a'), (1002, 'b') RETURNING user_id, v) SELECT user_id, v FROM n ORDER BY 1
 
 --! must
-UPDATE users SET name = n.name, age = n.n FROM names n WHERE n.n = users.id
+UPDATE users SET age = n.n FROM names n WHERE n.n = users.id
 
 --! must
 UPDATE users SET age = s.n FROM (SELECT user_id, count(*)::int AS n FROM orders GROUP BY user_id HAVING count(*) > 1) AS s WHERE s.user_id = users.id + 1
@@ -202,7 +210,7 @@ UPDATE odds SET t = (SELECT max(k) FROM odds)
 
 UPDATE users SET name = (SELECT string_agg(name, ',' ORDER BY name) FROM names), age = (SELECT 5)
 
-UPDATE users SET age = (SELECT id FROM users FOR UPDATE LIMIT 1)
+UPDATE users SET age = (SELECT id FROM users WHERE id = 3 FOR UPDATE)
 
 --! must
 --! param bigint 3
@@ -228,3 +236,9 @@ DELETE FROM names WHERE n IN (SELECT id FROM users)
 --! script
 SET DateStyle = 'SQL, DMY'
 WITH d AS (DELETE FROM events RETURNING created_at, id) SELECT * FROM d ORDER BY 1, 2
+
+--! must
+WITH a AS (UPDATE orders SET status = 'x' WHERE user_id = 1 RETURNING id) UPDATE users SET age = 3 WHERE id IN (SELECT id FROM a) RETURNING id, age
+
+--! must
+DELETE FROM orders o USING order_items i WHERE i.order_id = o.id AND i.quantity > 5 AND o.id > 10000
