@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub(super) use self::hba::RawHba;
+pub(super) use self::hba::{RawHba, RawMapped};
 use self::shapes::{buckets, secret};
 use super::keys::{ALL, DATABASE, FILE, LIST, LOG, POOL, RANGE, SERVER, SHARD, TABLE, TLS, TRACES, USER};
 use super::mistake::Notes;

@@ -3,7 +3,7 @@
 use super::values::choice;
 use crate::config::hba::{AddressRange, ClientCertificate, HbaConnection, HbaRule, HbaVerdict, MappedName};
 use crate::config::mistake::{Notes, similar};
-use crate::config::raw::{RawConfig, RawHba};
+use crate::config::raw::{RawConfig, RawHba, RawMapped};
 use crate::config::reader::Placed;
 use crate::config::{AuthenticationMethod, ServerConfig};
 use crate::types::CONSOLE_DATABASES;
@@ -120,7 +120,7 @@ fn map(
         let what = "`map` is for certificates that say who it is";
         notes.mistake(&written.span(), what, "write method = \"cert\", or remove it");
     }
-    let mapped = |(common_name, users): &(String, Placed<Vec<Placed<String>>>), notes: &mut Notes<'_>| MappedName {
+    let mapped = |(common_name, users): &RawMapped, notes: &mut Notes<'_>| MappedName {
         common_name: common_name.clone(),
         users: names("map", "user", Some(users), known, notes),
     };

@@ -7,6 +7,9 @@ use crate::config::keys::HBA;
 use crate::config::mistake::Notes;
 use crate::config::reader::{Entry, Placed, Section, in_file_order};
 
+/// A common name, and the users that it may come as.
+pub(in crate::config) type RawMapped = (String, Placed<Vec<Placed<String>>>);
+
 pub(in crate::config) struct RawHba<'t> {
     pub(in crate::config) section: Section<'t>,
     pub(in crate::config) kind: Text,
@@ -16,7 +19,7 @@ pub(in crate::config) struct RawHba<'t> {
     pub(in crate::config) method: Text,
     pub(in crate::config) clientcert: Text,
     /// By common name.
-    pub(in crate::config) map: Option<Placed<Vec<(String, Placed<Vec<Placed<String>>>)>>>,
+    pub(in crate::config) map: Option<Placed<Vec<RawMapped>>>,
 }
 
 /// `None`: the file has no `hba` at all.
@@ -41,7 +44,7 @@ fn rule<'t>(entry: Entry<'t>, notes: &mut Notes<'_>) -> RawHba<'t> {
     }
 }
 
-fn map(section: &Section<'_>, notes: &mut Notes<'_>) -> Option<Placed<Vec<(String, Placed<Vec<Placed<String>>>)>>> {
+fn map(section: &Section<'_>, notes: &mut Notes<'_>) -> Option<Placed<Vec<RawMapped>>> {
     let at = section.value("map")?.span();
     let (_, table) = section.table("map", notes)?;
     let mut all = Vec::new();
