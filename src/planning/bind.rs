@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::evaluate::{Call, Claimed};
 use super::gather::{self, Gather, Source};
-use super::merge::Amounts;
-use super::plan::{Definition, Plan, Pull, Refusal, RowsByShard, Step, Way, Why};
+use super::merge::{Amounts, Carrying};
+use super::plan::{CarryWay, Definition, Plan, Pull, Refusal, RowsByShard, Step, Way, Why};
 use super::refusal;
 use super::route::{Keyed, Override, Route, Routed, Rows, Spread, Use};
 use super::scene::Hint;
@@ -28,6 +28,20 @@ pub fn bind(
 ) -> Result<Plan, Refusal> {
     let plan = chosen(template, sql, lexed, parameters, session_hint, claimed)?;
     Ok(watched(template, plan))
+}
+
+/// As [`Template::bind_timed`] says.
+pub fn timed(template: &Template, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Option<Plan> {
+    let [Routed { route: Route::Keyed(keyed), .. }] = &*template.routes else { return None };
+    let Spread::Write(several @ Several { how: How::Rows(layout), .. }) = &keyed.spread else { return None };
+    if layout.fills.is_empty() {
+        return None;
+    }
+    let claimed = Claimed::default();
+    let call = Call { sql, lexed, parameters, occurrences: &template.occurrences, claimed: &claimed };
+    let binding = Binding { template, call };
+    let shards = keyed.uses.iter().filter_map(|uses| Some(uses.reach(&binding.call).ok()?.shards)).flatten();
+    binding.several(keyed, several, ShardSet::from_shards(shards.collect::<Vec<_>>())?).ok()
 }
 
 /// A statement that may change what is kept unique over all shards isn't simply passed on: its shard is asked what it has
@@ -311,6 +325,7 @@ impl Binding<'_> {
                 Amounts::Negative => Ok(Plan::Single { shard: self.template.map.home(), why: Why::NoRows }),
                 Amounts::Unknown => self.spread(otherwise, shards, reached_by),
             },
+            Spread::Carry(carryings, otherwise) => self.carry(carryings, otherwise, shards, reached_by),
             Spread::Gather(gather) => Ok(self.gather(gather, reached_by)),
             Spread::Transfer(transfer) => self.transfer(transfer),
             Spread::Stages(stages) => Ok(self.stages(stages)),
@@ -321,6 +336,29 @@ impl Binding<'_> {
 
     fn stages(&self, stages: &Arc<Stages>) -> Plan {
         Plan::Stages { conditions: stages.conditions(&self.call), stages: Arc::clone(stages) }
+    }
+
+    fn carry(
+        &self,
+        carryings: &Arc<[Carrying]>,
+        otherwise: &Spread,
+        shards: ShardSet,
+        reached_by: &[Vec<ShardId>],
+    ) -> Result<Plan, Refusal> {
+        let otherwise = self.spread(otherwise, shards, reached_by)?;
+        let way = |(number, carrying): (usize, &Carrying)| {
+            let position = carrying.carried.position;
+            let others = reached_by.iter().enumerate().filter(|(at, _)| *at != position);
+            let to = ShardSet::from_shards(others.flat_map(|(_, reached)| reached).copied().collect::<Vec<_>>())?;
+            let from = reached_by.get(position)?.clone();
+            let asked = carrying.carried.asked(&self.call);
+            Some(CarryWay { number, of: Arc::clone(carryings), from, asked, to })
+        };
+        let ways: Vec<CarryWay> = carryings.iter().enumerate().filter_map(way).collect();
+        if ways.is_empty() {
+            return Ok(otherwise);
+        }
+        Ok(Plan::Carry { ways, otherwise: Box::new(otherwise) })
     }
 
     fn transfer(&self, transfer: &Arc<Transfer>) -> Result<Plan, Refusal> {
@@ -367,6 +405,7 @@ impl Binding<'_> {
                 (
                     Plan::Scatter { .. }
                     | Plan::Merge { .. }
+                    | Plan::Carry { .. }
                     | Plan::Gather { .. }
                     | Plan::WriteAll { .. }
                     | Plan::InsertByShard(_)

@@ -16,6 +16,7 @@ use super::query;
 use super::refusal;
 use super::route::{Override, Route, Routed, Spread};
 use super::scene::{Names, Scene};
+use super::stamps::Stamps;
 use super::tables;
 use super::template::{Effects, StatementTemplate, Template};
 use super::text::Text;
@@ -42,6 +43,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         occurrences: occurrences(&pieces, lexed.parameters),
         filling: None,
         asks_process: process::find(Text { sql, pieces: &pieces }).is_some(),
+        stamps: None,
         map: Arc::clone(&scene.map),
         observed: std::sync::OnceLock::new(),
     };
@@ -83,6 +85,17 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     }
     if several {
         template.batch = batch(&statements);
+    }
+    // What a definition says of the time it says of later ones.
+    let asks = |one: &StatementTemplate| {
+        matches!(
+            one.command,
+            Command::Ordinary(Verb::Select | Verb::Insert | Verb::Update | Verb::Delete | Verb::Merge)
+        )
+    };
+    if let ([span], true) = (&*lexed.statements, several && statements.iter().all(asks)) {
+        let text = Text { sql, pieces: within(&pieces, span) };
+        template.stamps = Stamps::of(text, first_piece(&pieces, span), scene, names);
     }
     template.filling = Filling::join(fillings);
     for position in template.filling.iter().flat_map(|filling| &filling.shaping) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::plan::{Plan, Refusal, Step, Way, Why};
+use super::plan::{CarryWay, Plan, Refusal, Step, Way, Why};
 pub use super::route::show;
 use super::scene::{Names, Scene};
 use super::template::Template;
@@ -134,6 +134,15 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
         Plan::Merge { shards, merge, .. } => {
             let names: Vec<&str> = shards.as_slice().iter().map(|shard| map.shard_name(*shard)).collect();
             format!("shards {} ({})", names.join(", "), merge.shown)
+        }
+        Plan::Carry { ways, otherwise } => {
+            let way = |way: &CarryWay| {
+                let to = names(way.to.as_slice().iter().copied(), map);
+                Some(format!("{} to shards {to}", way.carrying()?.carried.display))
+            };
+            let shown = ways.first().and_then(CarryWay::carrying).map_or("", |carrying| &*carrying.merge.shown);
+            let ways: Vec<String> = ways.iter().filter_map(way).collect();
+            format!("carry {} ({shown}); where that is much, {}", ways.join(" or "), self::plan(otherwise, map))
         }
         Plan::Gather { gather, pulls } => {
             let pull = |(table, pull): (&super::gather::Table, &super::plan::Pull)| {

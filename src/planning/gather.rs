@@ -13,8 +13,9 @@ mod unparsed;
 
 use collected::Collected;
 pub use collected::{Base, MadeView, bases, made_view};
-pub(super) use columns::column;
+pub(super) use columns::{column, needs_all, of as columns_and_key};
 pub use moments::{MomentName, database_definition};
+pub(super) use pushed::Conditions;
 pub use pushed::{Condition, sql as conditions_sql};
 use text::Qualifiers;
 pub use text::{Spliced, splice};

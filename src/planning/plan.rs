@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::gather::Gather;
-use super::merge::{Merge, Window};
+use super::merge::{Carrying, Merge, Window};
 use super::writes::{Copies, MomentCall, Moves, RowsLayout};
 use crate::observe::Strategy;
 use crate::types::{ClientError, KeyValue, ShardId, ShardSet, SqlState};
@@ -22,6 +22,9 @@ pub enum Plan {
     /// Each of these shards gives a part; the parts are merged as they come. `otherwise` answers it where the
     /// servers' types don't allow that.
     Merge { shards: ShardSet, merge: Arc<Merge>, window: Window, otherwise: Box<Result<Plan, Refusal>> },
+    /// The rows of one table are carried to the shards of the others, which give parts that are put together; `otherwise`
+    /// answers it where each has too many.
+    Carry { ways: Vec<CarryWay>, otherwise: Box<Plan> },
     /// PostgreSQL answers it on the scratch database, on rows that are gathered from the shards.
     Gather {
         gather: Arc<Gather>,
@@ -51,6 +54,26 @@ pub enum Plan {
     Batch,
     /// Session and transaction state only: every shard that is in the transaction, else the home shard.
     Touched,
+}
+
+/// One table that may be carried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CarryWay {
+    /// Of [`CarryWay::of`].
+    pub number: usize,
+    pub of: Arc<[Carrying]>,
+    /// Where its rows are.
+    pub from: Vec<ShardId>,
+    /// What is asked there.
+    pub asked: String,
+    /// Where the others' rows are.
+    pub to: ShardSet,
+}
+
+impl CarryWay {
+    pub fn carrying(&self) -> Option<&Carrying> {
+        self.of.get(self.number)
+    }
 }
 
 /// What is read of one table.
@@ -111,6 +134,13 @@ impl Plan {
             Self::Any => (Strategy::Reference, 1),
             Self::Scatter { shards } => (Strategy::Scatter, shards.as_slice().len()),
             Self::Merge { shards, .. } => (Strategy::Merge, shards.as_slice().len()),
+            Self::Carry { ways, otherwise } => {
+                let mut shards: Vec<ShardId> =
+                    ways.iter().flat_map(|way| way.from.iter().chain(way.to.as_slice())).copied().collect();
+                shards.sort_unstable();
+                shards.dedup();
+                if shards.is_empty() { otherwise.strategy() } else { (Strategy::Merge, shards.len()) }
+            }
             Self::Gather { pulls, .. } => {
                 let mut shards: Vec<ShardId> = pulls.iter().flat_map(|pull| &pull.shards).copied().collect();
                 shards.sort_unstable();

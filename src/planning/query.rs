@@ -441,6 +441,10 @@ fn spread(
     match merge::build(statement, keys, locations, scene, names, text) {
         Some(Way::Concatenate) => Spread::Concatenate,
         Some(Way::Merge(merge)) => Spread::Merge(Arc::from(merge), Box::new(otherwise)),
+        None if matches!(otherwise, Spread::Gather(_)) => {
+            let carried = merge::carried(statement, keys, locations, (scene, names), text);
+            if carried.is_empty() { otherwise } else { Spread::Carry(carried.into(), Box::new(otherwise)) }
+        }
         None => otherwise,
     }
 }

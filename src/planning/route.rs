@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::evaluate::{Call, Value};
 use super::gather::Gather;
 use super::keys::{self, Lookup, Test};
-use super::merge::Merge;
+use super::merge::{Carrying, Merge};
 use super::plan::{Absent, Refusal, Way, Why};
 use super::refusal;
 use super::writes::{Copies, How, Several};
@@ -95,6 +95,9 @@ pub enum Spread {
     Concatenate,
     /// The parts are merged as they come; where the servers' types don't allow that, the next of the chain.
     Merge(Arc<Merge>, Box<Spread>),
+    /// The rows of one of these tables are carried to where the others' are; where all of them have many, the next of
+    /// the chain.
+    Carry(Arc<[Carrying]>, Box<Spread>),
     /// Rows are gathered, and PostgreSQL answers the statement on them.
     Gather(Arc<Gather>),
     /// It writes on several, in one transaction.
@@ -110,7 +113,7 @@ impl Spread {
     /// The query is a part of a statement, behind `before` other tokens.
     pub(super) fn shift(&mut self, before: usize) {
         match self {
-            Self::Merge(_, otherwise) => otherwise.shift(before),
+            Self::Merge(_, otherwise) | Self::Carry(_, otherwise) => otherwise.shift(before),
             Self::Gather(gather) => {
                 Arc::get_mut(gather).expect("made just now, and not shared yet").shift(before);
             }

@@ -10,6 +10,7 @@ use super::ids::Filling;
 use super::plan::{Access, Plan, Refusal};
 use super::route::Routed;
 use super::scene::{Hint, Names, Scene};
+use super::stamps::Stamps;
 use crate::observe::{Kind, Statement};
 use crate::routing::{ShardMap, Unique};
 use crate::sql::command::{CopyDirection, SessionCommand, Verb};
@@ -33,6 +34,8 @@ pub struct Template {
     pub filling: Option<Filling>,
     /// It is about a process id that a client was told.
     pub asks_process: bool,
+    /// Where it asks for the time of its transaction.
+    pub stamps: Option<Stamps>,
     pub(super) map: Arc<ShardMap>,
     /// Where calls of this shape are counted; set by whoever keeps the template.
     pub observed: OnceLock<Arc<Statement>>,
@@ -151,6 +154,12 @@ impl Template {
         claimed: &Claimed,
     ) -> Result<Plan, Refusal> {
         bind::bind(self, sql, lexed, parameters, session_hint, claimed)
+    }
+
+    /// Its plan if a new row's columns that are left to the time of the transaction are given it, on whichever shard the
+    /// row is; `None`: it leaves none, or isn't of this kind.
+    pub fn bind_timed(&self, sql: &[u8], lexed: &Lexed, parameters: Option<Parameters<'_>>) -> Option<Plan> {
+        bind::timed(self, sql, lexed, parameters)
     }
 
     /// If rows of it can be looked up by what is unique.

@@ -177,6 +177,11 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// If a keyword is among the tokens.
+    pub fn has(&self, keyword: &str) -> bool {
+        (0..self.pieces.len()).any(|at| self.is(at, keyword))
+    }
+
     pub fn from(&self, start: usize) -> Self {
         Self { sql: self.sql, pieces: self.pieces.get(start..).unwrap_or_default() }
     }

@@ -394,6 +394,7 @@ fn spreads(plan: &Plan) -> bool {
             shards.as_slice().len() > 1
         }
         Plan::Move { sources, .. } => sources.as_slice().len() > 1,
+        Plan::Carry { otherwise, .. } => spreads(otherwise),
         Plan::Gather { pulls, .. } | Plan::Transfer { pulls, .. } => several(pulls),
         Plan::Single { .. }
         | Plan::Any

@@ -37,6 +37,7 @@ impl Session {
             }
             Plan::Scatter { .. }
             | Plan::Merge { .. }
+            | Plan::Carry { .. }
             | Plan::Gather { .. }
             | Plan::WriteAll { .. }
             | Plan::InsertByShard(_)

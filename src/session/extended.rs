@@ -192,6 +192,7 @@ impl Session {
             types: OnceLock::new(),
             columns: OnceLock::new(),
             filled: std::sync::Mutex::new(None),
+            stamped: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
         });
@@ -253,7 +254,7 @@ impl Session {
         let statement = self.process_bind(&statement, len).await?;
         let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
         self.notes.look_at_call(&statement.sql, &message);
-        let (plan, changes) = match self.plan_bind(&statement, &message) {
+        let (plan, mut changes) = match self.plan_bind(&statement, &message) {
             Ok((plan, changes)) if statement.template.has_lookups() => {
                 (Box::pin(self.look_up_bind(plan, &statement, len)).await?, changes)
             }
@@ -263,6 +264,22 @@ impl Session {
                 return Err(failure);
             }
         };
+        let mut plan = plan;
+        let (mut statement, mut len) = (statement, len);
+        if let Some(first) = self.differs_in_time(&plan) {
+            let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+            let values = values_of(&message);
+            let (types, types_are_certain) = types_of(&statement);
+            let parameters = Parameters { types: &types, types_are_certain, values: &values };
+            let timed = statement.template.bind_timed(&statement.sql, &statement.lexed, Some(parameters));
+            if let Some(timed) = timed {
+                plan = timed;
+            } else if statement.template.stamps.is_some() {
+                (statement, len) = Box::pin(self.stamp_bind(&statement, first, len)).await?;
+                let message = Bind::decode(self.client.inbound.get(..len).unwrap_or_default())?;
+                (plan, changes) = self.plan_bind(&statement, &message)?;
+            }
+        }
         self.note_plan(Arc::clone(&statement.template), &plan);
         let own = matches!(plan, Plan::Definition(_))
             || matches!(&*statement.template.statements, [only] if self.is_own_command(&only.command));
@@ -298,9 +315,19 @@ impl Session {
                 if let (Plan::Merge { shards, merge, window, .. }, Some(verdict)) = (&plan, verdict) {
                     self.admit_locks(&plan, &statement.template).await?;
                     let call = MergeCall { shards: shards.clone(), merge: Arc::clone(merge), window: *window, verdict };
+                    if call.locks(&statement.template) {
+                        return Box::pin(self.bind_locked(&portal, &statement, call, changes, len)).await;
+                    }
                     return self.bind_merge(portal, statement, call, changes, len).await;
                 }
                 plan
+            }
+            Plan::Carry { ways, otherwise } if self.shard_of(&Plan::Batch).is_none() => {
+                let call = (ways, *otherwise);
+                match Box::pin(self.bind_carried(&portal, &statement, call, &mut changes, len)).await? {
+                    Some(plan) => plan,
+                    None => return Ok(()),
+                }
             }
             other => other,
         };
@@ -406,6 +433,7 @@ impl Session {
             types: old.types.clone(),
             columns: old.columns.clone(),
             filled: std::sync::Mutex::new(None),
+            stamped: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
         });

@@ -115,6 +115,16 @@ impl Session {
         let first = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4) + 1;
         let value = |at: usize| format!("${}::bigint", first + at);
         let sql = Bytes::from(filling.apply(&statement.sql, &self.lex_options(), value).0);
+        self.make_derived(statement, sql, declared).await
+    }
+
+    /// A statement with another text than the client's, and what else is that one's.
+    pub(super) async fn make_derived(
+        &mut self,
+        statement: &ClientStatement,
+        sql: Bytes,
+        declared: Bytes,
+    ) -> Result<ClientStatement, Failure> {
         let mut lexed = Lexed::default();
         self.database.planner.lex(&sql, self.standard_conforming_strings, &mut lexed)?;
         let template = match self.find_template(&sql, &lexed) {
@@ -135,6 +145,7 @@ impl Session {
             types: OnceLock::new(),
             columns: OnceLock::new(),
             filled: Mutex::new(None),
+            stamped: Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
         })

@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// Tells the client, unless it was, and fails its transaction.
-    async fn fail_gather(&mut self, failure: Failure) -> Result<(), SessionEnd> {
+    pub(super) async fn fail_gather(&mut self, failure: Failure) -> Result<(), SessionEnd> {
         self.expects.clear();
         match failure {
             Failure::End(end) => return Err(end),

@@ -45,6 +45,7 @@ pub mod several;
 pub mod simple;
 mod sql_prepared;
 mod stages;
+mod stamping;
 pub mod startup;
 pub mod state;
 mod tracing;

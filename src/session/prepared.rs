@@ -34,6 +34,8 @@ pub struct ClientStatement {
     pub columns: OnceLock<Box<[u32]>>,
     /// The same with a parameter for each id that the proxy serves, once it was bound.
     pub filled: Mutex<Option<Arc<ClientStatement>>>,
+    /// With a parameter for the moment of the transaction.
+    pub stamped: Mutex<Option<Arc<ClientStatement>>>,
     /// What shards are asked instead, where their rows are merged.
     pub merged: OnceLock<Arc<Derived>>,
     /// [`super::quick::is_ordinary`], once it was asked for.

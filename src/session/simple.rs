@@ -68,6 +68,24 @@ impl Session {
                 Err(error) => planned = Err(error),
             }
         }
+        if let Ok(Planned { template, plan, .. }) = &planned
+            && let Some(first) = self.differs_in_time(plan)
+        {
+            let template = std::sync::Arc::clone(template);
+            let frame = self.client.inbound.get(..len).unwrap_or_default();
+            let timed = template.bind_timed(frontend::query(frame).unwrap_or_default(), &lexed, None);
+            if let (Some(timed), Ok(planned)) = (timed, &mut planned) {
+                planned.plan = timed;
+            } else if template.stamps.is_some() {
+                planned = match self.stamp_query(&template, first, len).await? {
+                    Ok(stamped) => {
+                        len = stamped;
+                        self.plan_query(len, &mut lexed).await?
+                    }
+                    Err(error) => Err(error),
+                };
+            }
+        }
         super::planner::put_scratch(lexed);
         match planned {
             Ok(planned) => self.run_query(planned, len).await?,
@@ -176,7 +194,7 @@ impl Session {
     }
 
     pub(super) async fn run_query(&mut self, planned: Planned, len: usize) -> Result<(), SessionEnd> {
-        let Planned { template, plan, changes } = planned;
+        let Planned { template, plan, mut changes } = planned;
         self.note_repeatable(&template);
         if template.statements.is_empty() {
             self.client.inbound.advance(len);
@@ -261,6 +279,9 @@ impl Session {
                         }
                         let Plan::Merge { shards, merge, window, .. } = plan else { return Ok(()) };
                         let call = super::merged::MergeCall { shards, merge, window, verdict };
+                        if call.locks(&template) {
+                            return Box::pin(self.run_locked(call, &template, changes, &sql, len)).await;
+                        }
                         return self.run_merged(call, &template, changes, &sql, len).await;
                     }
                     Ok((plan, _)) => plan,
@@ -270,6 +291,15 @@ impl Session {
                     }
                     Err(super::segment::Failure::End(end)) => return Err(end),
                     Err(super::segment::Failure::Told) => return Ok(()),
+                }
+            }
+            Plan::Carry { ways, otherwise } if self.shard_of(&Plan::Batch).is_none() => {
+                let frame = self.client.inbound.get(..len).unwrap_or_default();
+                let sql = bytes::Bytes::copy_from_slice(frontend::query(frame).map_err(violation)?);
+                let call = (ways, *otherwise);
+                match Box::pin(self.run_carried(call, &template, &mut changes, &sql, len)).await? {
+                    Some(plan) => plan,
+                    None => return Ok(()),
                 }
             }
             other => other,

@@ -276,6 +276,7 @@ impl Session {
             types: OnceLock::new(),
             columns: OnceLock::new(),
             filled: Mutex::new(None),
+            stamped: Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
         };

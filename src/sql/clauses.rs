@@ -33,6 +33,8 @@ pub struct Clauses {
     pub offset: Range<usize>,
     /// FETCH, without the keyword.
     pub fetch: Range<usize>,
+    /// FOR UPDATE and the like, the keyword included.
+    pub locking: Range<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -97,6 +99,7 @@ pub fn clauses(sql: &[u8], pieces: &[Piece], shape: &Shape, features: &Features)
         limit: inner(Kind::Limit),
         offset: inner(Kind::Offset),
         fetch: inner(Kind::Fetch),
+        locking: whole(&[Kind::For]),
     };
     clauses.agree(shape, features, distinct, &text).then_some(clauses)
 }

@@ -419,6 +419,16 @@ pub const MERGE_FLUSH_BYTES: usize = 64 << 10;
 /// PostgreSQL takes as much as a parameter.
 pub const MERGE_PARTS_BYTES_MAX: usize = 128 << 20;
 
+/// How often the first rows of several shards are looked at and locked before others are taken to be always faster.
+pub const LOCK_TRIES_MAX: usize = 200;
+
+/// Bytes of a table's rows that are carried to the shards of others: a million rows of two columns. Each shard takes them
+/// as one message.
+pub const CARRIED_BYTES_MAX: usize = 24 << 20;
+
+/// Rows of such a table, so that a wrong estimate ends before much was read.
+pub const CARRIED_ROWS_MAX: usize = 1_000_000;
+
 /// Bytes of an answer that are held for a client that fetches it piece by piece, where no server can hold it.
 pub const MERGE_KEPT_BYTES_MAX: usize = 128 << 20;
 

@@ -13,6 +13,9 @@ pub struct Arrays {
     columns: Vec<Column>,
     rows: usize,
     bytes: usize,
+    bytes_max: usize,
+    /// More came than may be held: what did is dropped.
+    overflown: Option<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -24,14 +27,46 @@ struct Column {
 
 impl Arrays {
     pub fn new(columns: usize) -> Self {
-        Self { columns: (0..columns).map(|_| Column::default()).collect(), rows: 0, bytes: 0 }
+        let columns = (0..columns).map(|_| Column::default()).collect();
+        Self { columns, rows: 0, bytes: 0, bytes_max: MERGE_PARTS_BYTES_MAX, overflown: None }
+    }
+
+    /// Of which more than so many bytes aren't wanted, and are no error.
+    pub fn up_to(columns: usize, bytes_max: usize) -> Self {
+        Self { bytes_max, overflown: Some(false), ..Self::new(columns) }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The values of a column that came as text.
+    pub fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
+        let mut rest = self.columns.get(column).map(|column| &column.values[..]).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (len, behind) = rest.split_first_chunk::<4>()?;
+            let len = usize::try_from(i32::from_be_bytes(*len)).unwrap_or(0);
+            let value;
+            (value, rest) = behind.split_at_checked(len)?;
+            Some(std::str::from_utf8(value).unwrap_or_default())
+        })
+    }
+
+    /// If they hold all rows.
+    pub fn are_whole(&self) -> bool {
+        self.overflown != Some(true)
     }
 
     /// # Errors
     /// For what isn't a row of as many columns, and when there is too much.
     pub fn push(&mut self, frame: &[u8]) -> Result<(), RelayError> {
         self.bytes += frame.len();
-        if self.bytes > MERGE_PARTS_BYTES_MAX {
+        if self.bytes > self.bytes_max {
+            if self.overflown.is_some() {
+                self.overflown = Some(true);
+                self.columns.iter_mut().for_each(|column| *column = Column::default());
+                return Ok(());
+            }
             let limit = MERGE_PARTS_BYTES_MAX >> 20;
             return Err(RelayError::TooMuch(format!("the shards' groups take more than {limit} MiB together")));
         }

@@ -8,9 +8,11 @@
 pub mod arrays;
 pub mod compare;
 pub mod rows;
+mod sorted;
 mod source;
 mod stream;
 
 pub use arrays::Arrays;
+pub use sorted::{first_of, same_keys, visible_part};
 pub use source::Feed;
 pub use stream::{Ask, Merged, Progress, Renumber, Sink, drain, merge};

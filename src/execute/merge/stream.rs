@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 
 use super::arrays::Arrays;
 use super::source::{Feed, Next, State, fill, next};
@@ -18,7 +18,7 @@ use crate::pool::Condition;
 use crate::protocol::backend;
 use crate::protocol::frontend::encode;
 use crate::protocol::numbering::{Carrier, Numbering};
-use crate::types::limits::MERGE_FLUSH_BYTES;
+use crate::types::limits::{MERGE_FLUSH_BYTES, MERGE_KEPT_BYTES_MAX};
 
 /// How rows are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +82,8 @@ pub enum Sink<'a> {
         visible: usize,
     },
     Arrays(&'a mut Arrays),
+    /// As they are, a list for each backend.
+    Lists(&'a mut Vec<Vec<Bytes>>),
 }
 
 struct Merging<'a, 'b> {
@@ -94,6 +96,8 @@ struct Merging<'a, 'b> {
     remap: Option<&'a Remap>,
     watches_client: bool,
     rows: u64,
+    /// Bytes of rows in lists.
+    held: usize,
 }
 
 /// Why a merge stopped.
@@ -117,7 +121,8 @@ pub async fn merge(
     remap: Option<&Remap>,
 ) -> Result<Merged, (usize, RelayError)> {
     flush(client, pieces).await?;
-    let mut merging = Merging { client, pieces, progress, orders, sink, ask, remap, watches_client: true, rows: 0 };
+    let mut merging =
+        Merging { client, pieces, progress, orders, sink, ask, remap, watches_client: true, rows: 0, held: 0 };
     let result = merging.run().await;
     let rows = merging.rows;
     match result {
@@ -181,6 +186,16 @@ impl Merging<'_, '_> {
             match &mut self.sink {
                 Sink::Client { visible } => rows::cut(&mut self.client.outbound, frame, *visible, feed.row.cut),
                 Sink::Arrays(arrays) => arrays.push(frame)?,
+                Sink::Lists(lists) => {
+                    self.held += frame.len();
+                    if self.held > MERGE_KEPT_BYTES_MAX {
+                        let limit = MERGE_KEPT_BYTES_MAX >> 20;
+                        return Err(RelayError::TooMuch(format!("the rows take more than {limit} MiB together")));
+                    }
+                    if let Some(list) = lists.get_mut(position) {
+                        list.push(Bytes::copy_from_slice(frame));
+                    }
+                }
             }
             window.take = window.take.map(|take| take - 1);
             self.rows += 1;

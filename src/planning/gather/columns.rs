@@ -7,7 +7,7 @@ use crate::planning::text::Text;
 use crate::sql::statement::Statement;
 
 /// The columns to be gathered, and the primary key.
-pub(super) fn of(text: Text<'_>, statement: &Statement, relation: &Relation) -> (Vec<Column>, Vec<String>) {
+pub fn of(text: Text<'_>, statement: &Statement, relation: &Relation) -> (Vec<Column>, Vec<String>) {
     if needs_all(text, statement, relation) {
         return all(relation);
     }
@@ -52,7 +52,7 @@ pub fn column(column: &crate::catalog::Column) -> Column {
 }
 
 /// If the row is used as a whole, or columns by their position or by being shared.
-fn needs_all(text: Text<'_>, statement: &Statement, relation: &Relation) -> bool {
+pub fn needs_all(text: Text<'_>, statement: &Statement, relation: &Relation) -> bool {
     let is_row = |name: &str| {
         statement.scopes.iter().flat_map(|scope| &scope.relations).any(|relation| {
             relation.alias.as_deref() == Some(name)

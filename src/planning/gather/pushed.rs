@@ -26,6 +26,22 @@ pub enum Condition {
     Either(Vec<Vec<Condition>>),
 }
 
+/// All of a table's; what any row that matters passes.
+#[derive(Debug)]
+pub struct Conditions(Vec<Condition>);
+
+impl Conditions {
+    /// `place`: the scope and the relation.
+    pub fn of(statement: &Statement, place: (usize, usize), known: &Relation) -> Self {
+        Self(of(statement, place, known))
+    }
+
+    /// With the values of a call; empty: all rows may matter.
+    pub fn sql(&self, call: &Call<'_>) -> String {
+        sql(&self.0, call)
+    }
+}
+
 /// A column whose values can be written down.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tested {

@@ -1,5 +1,7 @@
 //! Finds out whether and how a statement can be merged.
 
+use std::ops::Range;
+
 use super::{Merge, grouped, ordered};
 use crate::planning::functions::{Class, Functions};
 use crate::planning::keys::{Keys, Locations};
@@ -39,6 +41,46 @@ pub fn build(
     names: &Names,
     text: Text<'_>,
 ) -> Option<Way> {
+    with_inquiry(statement, keys, locations, (scene, names), text, |inquiry| {
+        let features = &inquiry.root.features;
+        let grouped = inquiry.is_grouped();
+        let groups_are_whole = !grouped || inquiry.holds_key(&inquiry.group_operands());
+        let rows_are_whole = !features.distinct || inquiry.holds_key(&inquiry.output_operands());
+        if groups_are_whole && rows_are_whole {
+            return ordered::build(inquiry);
+        }
+        if grouped == features.distinct {
+            return None;
+        }
+        grouped::build(inquiry, scene, grouped).map(|merge| Way::Merge(Box::new(merge)))
+    })
+}
+
+/// As [`build`], by parts of groups or not at all.
+pub(super) fn build_grouped(
+    statement: &Statement,
+    keys: &Keys,
+    locations: &Locations,
+    (scene, names): (&Scene, &Names),
+    text: Text<'_>,
+) -> Option<(Merge, Range<usize>)> {
+    with_inquiry(statement, keys, locations, (scene, names), text, |inquiry| {
+        let grouped = inquiry.is_grouped();
+        if grouped == inquiry.root.features.distinct {
+            return None;
+        }
+        Some((grouped::build(inquiry, scene, grouped)?, inquiry.clauses.body.clone()))
+    })
+}
+
+fn with_inquiry<T>(
+    statement: &Statement,
+    keys: &Keys,
+    locations: &Locations,
+    (scene, names): (&Scene, &Names),
+    text: Text<'_>,
+    build: impl FnOnce(&Inquiry<'_>) -> Option<T>,
+) -> Option<T> {
     let functions = scene.functions();
     let root = statement.scopes.get(statement.root)?;
     let features = &root.features;
@@ -60,21 +102,12 @@ pub fn build(
     scatter::rows(statement, keys, &functions, true).ok()?;
     let clauses = clauses(text.sql, text.pieces, &root.shape, features)?;
     let inquiry = Inquiry { statement, root, keys, locations, functions, clauses, base: before(text, names)?, text };
-    let grouped = features.group_by || features.having || inquiry.aggregates() > 0;
-    let groups_are_whole = !grouped || inquiry.holds_key(&inquiry.group_operands());
-    let rows_are_whole = !features.distinct || inquiry.holds_key(&inquiry.output_operands());
-    if groups_are_whole && rows_are_whole {
-        return ordered::build(&inquiry);
-    }
-    if grouped == features.distinct {
-        return None;
-    }
-    grouped::build(&inquiry, scene, grouped)
+    build(&inquiry)
 }
 
-/// With a limit each shard would lock as many rows as are wanted of all; the rest PostgreSQL refuses.
+/// The rest PostgreSQL refuses.
 fn locks_rows(features: &Features) -> bool {
-    !(features.limit || features.group_by || features.having || features.distinct)
+    !(features.group_by || features.having || features.distinct)
 }
 
 /// How many tokens the client's text has before this statement: those of an EXPLAIN.
@@ -85,6 +118,10 @@ fn before(text: Text<'_>, names: &Names) -> Option<usize> {
 }
 
 impl Inquiry<'_> {
+    fn is_grouped(&self) -> bool {
+        self.root.features.group_by || self.root.features.having || self.aggregates() > 0
+    }
+
     pub fn is_aggregate(&self, call: &Call) -> bool {
         call.is_aggregate || self.functions.class(call.schema.as_deref(), &call.name) == Class::Aggregate
     }

@@ -155,7 +155,7 @@ pub fn from(parameters: usize, typed: &[(&Described, &Fact)]) -> String {
             collation => format!(" COLLATE {collation}"),
         };
         columns.push(format!("shardway_arrays.{name}{collate} AS {name}"));
-        arrays.push(format!("${}::{}[]", parameters + position + 1, fact.type_name));
+        arrays.push(format!("${}::{}[]", parameters + position + 1, element(fact)));
         names.push(name);
     }
     format!(
@@ -164,6 +164,16 @@ pub fn from(parameters: usize, typed: &[(&Described, &Fact)]) -> String {
         arrays.join("), pg_catalog.unnest("),
         names.join(", ")
     )
+}
+
+/// Without a length these types' usual names mean a length of 1.
+fn element(fact: &Fact) -> &str {
+    const BIT: u32 = 1560;
+    match fact.type_oid {
+        types::BPCHAR => "pg_catalog.bpchar",
+        BIT => "pg_catalog.\"bit\"",
+        _ => &fact.type_name,
+    }
 }
 
 fn quoted(name: &[u8]) -> String {

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::build::{Inquiry, Way};
+use super::build::Inquiry;
 use super::scan::{Aggregate, Call, FinalPart, Group, Scan};
 use super::{Merge, Splice, Task, column};
 use crate::planning::scene::Scene;
@@ -33,7 +33,7 @@ pub struct Grouped {
 }
 
 /// `None` where it isn't known to be right.
-pub fn build(inquiry: &Inquiry<'_>, scene: &Scene, is_grouped: bool) -> Option<Way> {
+pub fn build(inquiry: &Inquiry<'_>, scene: &Scene, is_grouped: bool) -> Option<Merge> {
     let shape = &inquiry.root.shape;
     let clauses = &inquiry.clauses;
     let has_star = shape.items.iter().any(|item| matches!(item, Item::Star));
@@ -92,7 +92,7 @@ pub fn build(inquiry: &Inquiry<'_>, scene: &Scene, is_grouped: bool) -> Option<W
         limiting: inquiry.at(&clauses.limiting),
         same: scan.same,
     };
-    Some(Way::Merge(Box::new(Merge::new(inquiry.base, shard, Task::Grouped(Box::new(grouped)), shown.to_owned()))))
+    Some(Merge::new(inquiry.base, shard, Task::Grouped(Box::new(grouped)), shown.to_owned()))
 }
 
 /// The columns of each part: what it is grouped by, then the aggregates.

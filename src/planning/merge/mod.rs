@@ -7,6 +7,7 @@
 
 mod amount;
 mod build;
+mod carried;
 mod facts;
 mod finish;
 mod grouped;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use amount::Amounts;
 pub use build::Way;
 pub use build::build;
+pub use carried::{Carried, Carrying, carried};
 pub use facts::{Fact, Facts, answer, question};
 pub use finish::{Finish, finish};
 pub use splice::{Splice, Spliced, tokens};
@@ -40,6 +42,12 @@ pub struct Merge {
     limit: Option<Amount>,
     offset: Option<Amount>,
     pub verdicts: Verdicts,
+    /// Only the first rows are locked.
+    pub lock: Option<Lock>,
+    /// Arrays that stand for a table in what each shard is asked, behind the client's parameters.
+    pub arrays: usize,
+    /// How many parameters the client's text has, where there are such arrays.
+    pub parameters: usize,
     /// For EXPLAIN.
     pub shown: String,
 }
@@ -66,6 +74,15 @@ impl Verdicts {
         }
         known.push((declared.into(), Arc::clone(verdict)));
     }
+}
+
+/// How the first rows are locked.
+#[derive(Debug)]
+pub struct Lock {
+    /// What [`Merge::shard`] asks without a limit, behind which one can stand; and it locks.
+    pub asked: Splice,
+    /// SKIP LOCKED.
+    pub skips: bool,
 }
 
 #[derive(Debug)]
@@ -103,7 +120,18 @@ impl Eq for Merge {}
 
 impl Merge {
     fn new(base: usize, shard: Splice, task: Task, shown: String) -> Self {
-        Self { shard, base, task, limit: None, offset: None, verdicts: Verdicts::default(), shown }
+        Self {
+            shard,
+            base,
+            task,
+            limit: None,
+            offset: None,
+            verdicts: Verdicts::default(),
+            lock: None,
+            arrays: 0,
+            parameters: 0,
+            shown,
+        }
     }
 
     /// If the literals that the template took for the same are the same in this text.

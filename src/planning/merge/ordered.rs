@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::amount::{Amount, amounts};
 use super::build::{Inquiry, Way};
-use super::{Key, Merge, Splice, Task, column};
+use super::{Key, Lock, Merge, Splice, Task, column};
 use crate::sql::statement::{Column, Constant, Item, Operand, Order};
 
 pub fn build(inquiry: &Inquiry<'_>) -> Option<Way> {
@@ -24,22 +24,36 @@ pub fn build(inquiry: &Inquiry<'_>) -> Option<Way> {
         keys.push(key);
     }
     let items_end = clauses.items.last()?.end;
-    let before_limit = if clauses.limiting.is_empty() { inquiry.text.pieces.len() } else { clauses.limiting.start };
-    let shard = Splice::default()
+    let mut before_limit = if clauses.limiting.is_empty() { inquiry.text.pieces.len() } else { clauses.limiting.start };
+    let locks_first = inquiry.root.features.locking && !clauses.limiting.is_empty();
+    if locks_first {
+        let (limiting, locking) = (&clauses.limiting, &clauses.locking);
+        if locking.is_empty() || limiting.start < locking.end && locking.start < limiting.end {
+            return None;
+        }
+        before_limit = before_limit.min(locking.start);
+    }
+    let unlimited = Splice::default()
         .client(inquiry.at(&(clauses.head.start..items_end)))
         .all(&columns)
-        .client(inquiry.at(&(items_end..before_limit)))
-        .all(&limiting(inquiry, limit.as_ref(), offset.as_ref()));
+        .client(inquiry.at(&(items_end..before_limit)));
+    let shard = unlimited.clone().all(&limiting(inquiry, limit.as_ref(), offset.as_ref()));
+    let lock = locks_first.then(|| Lock {
+        asked: unlimited.client(inquiry.at(&clauses.locking)),
+        skips: inquiry.text.range(clauses.locking.clone()).has("skip"),
+    });
     let shown = match (keys.len(), limit.is_some() || offset.is_some()) {
         (0, _) => "rows of each, up to the limit".to_owned(),
         (_, true) => "rows of each, merged by ORDER BY, up to the limit".to_owned(),
         (_, false) => "rows of each, merged by ORDER BY".to_owned(),
     };
+    let shown =
+        if lock.is_some() { shown.replace("rows of each", "first rows of all locked, rows of each") } else { shown };
     let has_unnamed = shape.items.iter().any(|item| {
         matches!(item, Item::Value { operand: Operand::Constant(_) | Operand::Opaque | Operand::Default, alias: None })
     });
     let task = Task::Ordered { keys, has_unnamed };
-    Some(Way::Merge(Box::new(Merge { limit, offset, ..Merge::new(inquiry.base, shard, task, shown) })))
+    Some(Way::Merge(Box::new(Merge { limit, offset, lock, ..Merge::new(inquiry.base, shard, task, shown) })))
 }
 
 /// LIMIT l + o. A parameter stays in the text, so that its type is found as it would be.

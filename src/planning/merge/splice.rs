@@ -42,6 +42,23 @@ impl Splice {
         self
     }
 
+    /// The same with words of the proxy's own in the place of these tokens; `None` if it hasn't them exactly once.
+    #[must_use]
+    pub fn replacing(&self, tokens: &Range<usize>, text: &str) -> Option<Self> {
+        let mut replaced = Self::default();
+        let mut found = 0;
+        for part in &self.parts {
+            match part {
+                Part::Client(range) if range.start <= tokens.start && tokens.end <= range.end => {
+                    found += 1;
+                    replaced = replaced.client(range.start..tokens.start).own(text).client(tokens.end..range.end);
+                }
+                part => replaced.parts.push(part.clone()),
+            }
+        }
+        (found == 1).then_some(replaced)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }

@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 pub use copies::Copies;
 pub use defaults::check as check_defaults;
-pub use moment::{Moment, MomentCall, MomentKind, calls as moment_calls, wanted as moments_wanted};
+pub use moment::{
+    Moment, MomentCall, MomentKind, calls as moment_calls, found as found_moments, wanted as moments_wanted,
+};
 pub use moves::Moves;
 pub use rows::{Fill, Returns, RowsLayout, conflicts_elsewhere, fill as rows_fill};
 

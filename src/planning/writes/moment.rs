@@ -43,9 +43,15 @@ impl MomentKind {
         let text = if self == Self::Statement { &moment.statement } else { &moment.transaction };
         // The text is PostgreSQL's own, of a format that has no quotes.
         let digits = text.bytes().filter(|byte| byte.is_ascii_digit() || b" -:.+".contains(byte));
-        out.extend_from_slice(b"('");
-        out.extend(digits);
-        out.extend_from_slice(b"'::pg_catalog.timestamptz");
+        out.push(b'(');
+        let value: Vec<u8> = b"'".iter().copied().chain(digits).chain(*b"'::pg_catalog.timestamptz").collect();
+        self.write_of(&String::from_utf8_lossy(&value), precision, out);
+        out.push(b')');
+    }
+
+    /// The same of an expression of type timestamptz.
+    pub fn write_of(self, value: &str, precision: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(value.as_bytes());
         let cast: &[u8] = match self {
             Self::Transaction | Self::Statement => b"",
             Self::Date => b"::pg_catalog.date",
@@ -54,8 +60,10 @@ impl MomentKind {
             Self::LocalTimestamp => b"::pg_catalog.timestamp",
         };
         out.extend_from_slice(cast);
+        if !precision.is_empty() && cast.is_empty() {
+            out.extend_from_slice(b"::pg_catalog.timestamptz");
+        }
         out.extend_from_slice(precision);
-        out.push(b')');
     }
 }
 
@@ -67,13 +75,18 @@ pub fn wanted(statement: &Statement, functions: &Functions<'_>) -> usize {
     statement.calls.iter().filter(is_moment).count()
 }
 
+/// All calls that are of a kind known here.
+pub fn found(text: Text<'_>) -> Vec<MomentCall> {
+    (0..text.pieces.len()).filter_map(|at| call(text, at)).collect()
+}
+
 /// # Errors
 /// When not exactly `wanted` calls are found: then one of them is of a kind that isn't known here.
 pub fn calls(text: Text<'_>, wanted: usize) -> Result<Box<[MomentCall]>, Refusal> {
     if wanted == 0 {
         return Ok(Box::default());
     }
-    let found: Vec<MomentCall> = (0..text.pieces.len()).filter_map(|at| call(text, at)).collect();
+    let found = found(text);
     if found.len() == wanted { Ok(found.into()) } else { Err(refusal::moment()) }
 }
 

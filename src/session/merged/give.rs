@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::MergeCall;
+use super::ask::{encoded, values};
 use crate::execute::merge::{Arrays, Ask, Progress, Sink, drain, merge};
 use crate::execute::relay::relay_part;
 use crate::execute::scatter::Part;
 use crate::execute::{Expect, RelayError};
 use crate::planning::merge::{Finish, Verdict};
-use crate::protocol::frontend::{Bind, BindValue, encode};
+use crate::protocol::frontend::{Bind, encode};
 use crate::session::prepared::Finishing;
 use crate::session::several::{How, pieces};
 use crate::session::turn::Session;
@@ -44,16 +45,7 @@ pub(super) fn finishing(
 ) -> Option<Finishing> {
     let Verdict::Finished(finish) = &*call.verdict else { return None };
     let spliced = finish.statement.render(sql, tokens)?;
-    let (mut formats, mut values) = (Vec::new(), Vec::new());
-    for value in message.iter().flat_map(Bind::values) {
-        let (format, value) = match value {
-            BindValue::Null => ([0, 0], None),
-            BindValue::Text(bytes) => ([0, 0], Some(Bytes::copy_from_slice(bytes))),
-            BindValue::Binary(bytes) => ([0, 1], Some(Bytes::copy_from_slice(bytes))),
-        };
-        formats.push(format);
-        values.push(value);
-    }
+    let (formats, values) = values(message);
     let result_formats = message.map(|message| message.result_formats.to_vec()).unwrap_or_default();
     let text = spliced.sql.clone();
     Some(Finishing { sql: text, remap: super::remap(spliced, sql.clone()), formats, values, result_formats })
@@ -107,16 +99,28 @@ impl Session {
         how: &How,
     ) -> Result<Option<Arrays>, Lost> {
         let mut arrays = Arrays::new(finish.columns.len());
+        let failed = self.collect_into(waiting, progress, &mut arrays, how).await?;
+        Ok((!failed).then_some(arrays))
+    }
+
+    /// As [`Self::collect`]; true after an error.
+    pub(super) async fn collect_into(
+        &mut self,
+        waiting: &mut Waiting,
+        progress: &mut Progress,
+        arrays: &mut Arrays,
+        how: &How,
+    ) -> Result<bool, Lost> {
         let order: Vec<ShardId> = waiting.iter().map(|(shard, _)| *shard).collect();
         let home = self.database.config.home;
         let mut pieces = pieces(&mut self.transaction, waiting, None);
-        let sink = Sink::Arrays(&mut arrays);
+        let sink = Sink::Arrays(arrays);
         let merged = merge(&mut self.client, &mut pieces, progress, (&[], sink), Ask::All, how.remap.as_ref())
             .await
             .map_err(|(position, error)| (order.get(position).copied().unwrap_or(home), error))?;
         drop(pieces);
         self.drain_rows(waiting, progress, merged.failed).await?;
-        Ok((!merged.failed).then_some(arrays))
+        Ok(merged.failed)
     }
 
     /// Has a server make the answer of what the shards gave: how many rows, if it failed, and the rows that were
@@ -136,7 +140,7 @@ impl Session {
             return Err((shard, RelayError::Protocol("the connection isn't held any more".to_owned())));
         };
         lease.unnamed = None;
-        if finally == Finally::Sync {
+        if finally != Finally::Keep {
             lease.unanswered += 1;
         }
         let out = &mut lease.framed.outbound;
@@ -148,13 +152,13 @@ impl Session {
         let mut expects =
             VecDeque::from([Expect::Parse { shown: false, statement: None }, Expect::Bind, Expect::Execute]);
         match finally {
-            Finally::Sync => {
+            Finally::Sync | Finally::KeepAndSync => {
                 encode::sync(out);
                 expects.push_back(Expect::Sync { shown: false });
             }
             Finally::Keep => encode::flush(out),
         }
-        let mut part = Part::answering(finishing.remap.clone(), finally == Finally::Keep);
+        let mut part = Part::answering(finishing.remap.clone(), finally != Finally::Sync);
         let outcome =
             relay_part(&mut self.client, lease, &mut expects, &mut part).await.map_err(|error| (shard, error))?;
         Ok((part.rows, outcome.failed, part.take_kept()))
@@ -182,27 +186,21 @@ pub(super) enum Finally {
     Sync,
     /// The rows are kept for later Executes of the same turn, or of the same transaction.
     Keep,
+    /// The rows are kept, and nothing of the turn is left on the server.
+    KeepAndSync,
 }
 
 /// The client's parameters and then the arrays, as Bind has them.
 fn parameters(finish: &Finish, finishing: &Finishing, arrays: &Arrays) -> Vec<u8> {
-    let count = finishing.values.len() + finish.columns.len();
-    let count = u16::try_from(count).unwrap_or(u16::MAX).to_be_bytes();
-    let mut given = count.to_vec();
-    given.extend(finishing.formats.as_flattened());
-    given.extend([0, 1].repeat(finish.columns.len()));
-    given.extend(count);
-    for value in &finishing.values {
-        match value {
-            Some(value) => {
-                given.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
-                given.extend_from_slice(value);
-            }
-            None => given.extend([0xff; 4]),
+    let types: Vec<u32> = finish.columns.iter().map(|column| column.type_oid).collect();
+    with_arrays(finishing, arrays, &types)
+}
+
+/// `types`: of the arrays' elements.
+pub(super) fn with_arrays(finishing: &Finishing, arrays: &Arrays, types: &[u32]) -> Vec<u8> {
+    encoded((&finishing.formats, &finishing.values), types.len(), |given| {
+        for (position, type_oid) in types.iter().enumerate() {
+            arrays.put(given, position, *type_oid);
         }
-    }
-    for (position, column) in finish.columns.iter().enumerate() {
-        arrays.put(&mut given, position, column.type_oid);
-    }
-    given
+    })
 }

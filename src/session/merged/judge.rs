@@ -93,7 +93,12 @@ async fn ask(
     };
     // A column of no rows, as SELECT has without a list.
     let Some(visible) = described(visible) else { return Ok(Some(Verdict::Unfit)) };
-    let types: Vec<u8> = visible.parameters.iter().flat_map(|oid| oid.to_be_bytes()).collect();
+    let mut types: Vec<u8> = visible.parameters.iter().flat_map(|oid| oid.to_be_bytes()).collect();
+    // Of the arrays that stand for a table the text says the types; they are numbered behind the client's parameters.
+    if merge.arrays > 0 && visible.parameters.len() != merge.parameters {
+        return Ok(Some(Verdict::Unfit));
+    }
+    types.extend([0; 4].repeat(merge.arrays));
     // A savepoint guards the transaction, but a failed one answers nothing more: what fails is unfit.
     let Some(columns) = described(own::describe(lease, &shard.sql, &types).await?) else {
         return Ok(Some(Verdict::Unfit));

@@ -2,8 +2,11 @@
 //! what each shard is asked, in either protocol, and the client's answer. The first call of a shape asks a
 //! server for its types.
 
+mod ask;
+mod carry;
 mod give;
 mod judge;
+mod lock;
 mod portal;
 mod query;
 
@@ -30,6 +33,13 @@ pub(super) struct MergeCall {
     pub merge: Arc<Merge>,
     pub window: Window,
     pub verdict: Arc<Verdict>,
+}
+
+impl MergeCall {
+    /// If it locks the first rows of all.
+    pub fn locks(&self, template: &Template) -> bool {
+        self.merge.lock.is_some() && !explains(template)
+    }
 }
 
 /// The position of the first description that isn't the expected one.

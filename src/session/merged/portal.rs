@@ -128,6 +128,7 @@ impl Session {
             types: OnceLock::new(),
             columns: OnceLock::new(),
             filled: std::sync::Mutex::new(None),
+            stamped: std::sync::Mutex::new(None),
             merged: OnceLock::new(),
             ordinary: OnceLock::new(),
         };
@@ -165,7 +166,7 @@ impl Session {
             std::mem::replace(&mut *lock(), Progress::new(Vec::new(), Window { skip: 0, take: Some(0) }));
         let is_kept = merged.rows.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let result = match (limit, &*merged.verdict) {
-            (_, Verdict::Finished(_)) if is_kept => self.give_kept(merged, limit).await,
+            _ if is_kept => self.give_kept(merged, limit).await,
             (0, _) => self.execute_all(portal, merged, &mut progress).await,
             (limit, Verdict::Finished(finish)) => match self.keep_all(portal, merged, finish, &mut progress).await {
                 Ok(()) => self.give_kept(merged, limit).await,

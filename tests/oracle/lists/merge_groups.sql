@@ -335,3 +335,12 @@ SELECT sum(1 / (age - 90)) FROM users
 SELECT 1
 ROLLBACK
 SELECT count(*), max(age) FROM users
+
+--! must
+SELECT max(x), min(x), count(DISTINCT y) FROM odds
+
+--! must
+SELECT y, max(x) FROM odds GROUP BY y ORDER BY y
+
+--! must
+SELECT max((id % 4)::bit(3)::text), bit_and((id % 4)::bit(3)), bit_or(7::bit(3)) FROM odds
