@@ -125,7 +125,7 @@ async fn workers_share_a_queue() {
         let sql = "SELECT id FROM tasks WHERE state = 'new' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED";
         loop {
             run(&client, "BEGIN").await;
-            let Some(id) = ids(&client, sql, number % 2 == 0).await.first().copied() else {
+            let Some(id) = ids(&client, sql, number.is_multiple_of(2)).await.first().copied() else {
                 run(&client, "ROLLBACK").await;
                 // Somebody may have looked at one of them just now.
                 empty += 1;

@@ -88,8 +88,6 @@ SELECT id, 1 / (id - id) FROM users ORDER BY id LIMIT 1 FOR UPDATE
 --! must
 SELECT id, nosuch FROM users ORDER BY id LIMIT 1 FOR UPDATE
 
-SELECT count(*) FROM users LIMIT 1 FOR UPDATE
-
 --! must
 SELECT id FROM users ORDER BY id LIMIT -1 FOR UPDATE
 

@@ -107,7 +107,7 @@ CREATE TABLE users AS SELECT id FROM orders
 CREATE TABLE settings AS SELECT id FROM users
 CREATE TABLE made AS SELECT nothing FROM users
 CREATE TABLE made AS SELECT id, id FROM users
-CREATE TABLE made AS SELECT 1 / (id - 3) AS x FROM users
+CREATE TABLE made AS SELECT 1 / (id - id) AS x FROM users
 CREATE TABLE nowhere.made AS SELECT id FROM users
 CREATE TABLE made (a, b) AS SELECT id FROM users
 SELECT id INTO settings FROM users

@@ -76,7 +76,7 @@ DELETE FROM products p USING countries c WHERE c.code = 'nz' AND p.id = 2 RETURN
 
 DELETE FROM products WHERE id IN (SELECT product_id FROM order_items)
 
-DELETE FROM products WHERE id IN (SELECT id FROM products LIMIT 1)
+DELETE FROM products WHERE id IN (SELECT id FROM products LIMIT 0)
 
 --! must
 --! param text fr
