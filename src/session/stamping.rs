@@ -21,8 +21,10 @@ impl Session {
         if !self.transaction.in_block() || self.transaction.is_failed() {
             return None;
         }
+        let first = self.transaction.held().iter().find(|held| held.lease.status == Status::InTransaction);
+        let first = first.map(|held| held.shard);
         let mut reached: Vec<ShardId> = match plan {
-            Plan::Single { shard, .. } => vec![*shard],
+            Plan::Single { shard, .. } => return first.filter(|first| first != shard),
             Plan::Scatter { shards } | Plan::Merge { shards, .. } => shards.as_slice().to_vec(),
             Plan::Carry { ways, .. } => ways.iter().flat_map(|way| &way.from).copied().collect(),
             // These look to it themselves, or are where the transaction is.
@@ -31,8 +33,7 @@ impl Session {
         if let Plan::Carry { ways, .. } = plan {
             reached.extend(ways.iter().flat_map(|way| way.to.as_slice()));
         }
-        let first = self.transaction.held().iter().find(|held| held.lease.status == Status::InTransaction);
-        let first = first.map(|held| held.shard).or(reached.first().copied())?;
+        let first = first.or(reached.first().copied())?;
         reached.iter().any(|shard| *shard != first).then_some(first)
     }
 

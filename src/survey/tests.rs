@@ -101,7 +101,7 @@ fn each_shape_is_told_once_with_the_most_that_a_call_of_it_costs() {
         "BEGIN;\nSELECT * FROM users WHERE id = 1;\nSELECT * FROM users WHERE id = 2;\n\
          SELECT name FROM users WHERE id IN (1, 1);\nSELECT name FROM users WHERE id IN (1, 2);\n\
          SELECT name FROM users WHERE id IN (1, 3);\nSELECT name FROM users WHERE id IN (1, 4);\n\
-         DELETE FROM users WHERE name = 'x';\nSELECT name FROM users LIMIT 1 FOR UPDATE;\nCOMMIT;\n",
+         DELETE FROM users WHERE name = 'x';\nSELECT ctid FROM users;\nCOMMIT;\n",
     );
     assert_eq!(
         classes(&survey),

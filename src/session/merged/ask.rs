@@ -49,6 +49,9 @@ impl Session {
         sink: Sink<'_>,
         access: Access,
     ) -> Result<(), Failure> {
+        if shards.is_empty() {
+            return Ok(());
+        }
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::with_capacity(shards.len());
         for (position, &shard) in shards.iter().enumerate() {
             if let Err(error) = self.reach(shard, access).await {

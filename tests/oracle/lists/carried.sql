@@ -134,6 +134,12 @@ SELECT count(*) FROM user_totals t JOIN names n ON n.name = t.name
 SELECT count(*), sum(a.age) FROM active_users a JOIN names n ON n.name = a.name
 
 --! must
+SELECT count(*), count(n.n) FROM users u LEFT JOIN names n ON n.name = u.name AND n.name = 'a' AND n.name = 'b'
+
+--! must
+SELECT count(*) FROM users u JOIN names n ON n.name = u.name WHERE n.name = 'a' AND n.name = 'b'
+
+--! must
 SELECT sum(1 / n.n) FROM users u JOIN names n ON n.name = u.name
 
 --! must
