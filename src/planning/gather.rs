@@ -280,6 +280,25 @@ impl Table {
         self.schema == schema && self.name == name
     }
 
+    /// A temporary one, perhaps: only the client's connection knows what it is.
+    fn unknown(found: &super::tables::Found) -> Self {
+        Self {
+            schema: found.schema.clone(),
+            name: found.name.clone(),
+            display: found.display.clone(),
+            oid: 0,
+            row_types: (0, 0),
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            source: Source::Home,
+            conditions: Vec::new(),
+        }
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        self.oid == 0 && self.columns.is_empty()
+    }
+
     /// Which of its rows are gathered in this call, as SQL; empty: all.
     pub fn condition(&self, call: &super::evaluate::Call<'_>) -> String {
         pushed::sql(&self.conditions, call)

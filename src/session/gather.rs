@@ -2,10 +2,12 @@
 //! connections, within its transaction, and the client's own text runs on them. The scratch connection is held
 //! apart: it is in no block of the client's, and goes when nothing of the client is left on it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 mod fill;
 mod sql;
+mod unknown;
 
 use bytes::Bytes;
 
@@ -35,7 +37,7 @@ use crate::types::{ClientError, ShardId, SqlState};
 
 /// A statement to be answered so, and its text.
 pub(super) struct Gathering<'a> {
-    pub gather: &'a Gather,
+    pub gather: Cow<'a, Gather>,
     pub pulls: &'a [crate::planning::Pull],
     pub spliced: Spliced,
     /// As the client sent it, for a server that has the tables.
@@ -66,7 +68,7 @@ impl<'a> Gathering<'a> {
     ) -> Self {
         let is = |wanted: fn(&Command) -> bool| matches!(&template.statements[..], [only] if wanted(&only.command));
         Self {
-            gather,
+            gather: Cow::Borrowed(gather),
             pulls,
             spliced,
             original,
@@ -190,11 +192,12 @@ impl Session {
             return Err(aborted().into());
         }
         self.admit_gather(gathering)?;
-        gathering.definitions = self.database_names(gathering.gather);
+        self.look_at_unknown(gathering, access).await?;
+        gathering.definitions = self.database_names(&gathering.gather);
         self.tell_moment(gathering).await?;
         let gathering = &*gathering;
         let attached = self.attach_scratch().await?;
-        check_definitions(gathering.gather, &attached)?;
+        check_definitions(&gathering.gather, &attached)?;
         let (scratch, columns, with_keys) = self.open_scratch(gathering, &attached, access).await?;
         self.explain_pulls(gathering, with_keys);
         let filled = if gathering.reads { self.fill(gathering, (scratch, with_keys), access).await } else { Ok(()) };
@@ -211,7 +214,7 @@ impl Session {
     }
 
     fn admit_gather(&self, gathering: &Gathering<'_>) -> Result<(), ClientError> {
-        let gather = gathering.gather;
+        let gather = &gathering.gather;
         if gathering.declares && !self.transaction.in_block() {
             let text = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(ClientError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, text));
@@ -237,7 +240,7 @@ impl Session {
 
     /// Within a block `now()` is when that began, wherever it is asked for.
     async fn tell_moment(&mut self, gathering: &mut Gathering<'_>) -> Result<(), Failure> {
-        let names = moment_names(gathering.gather);
+        let names = moment_names(&gathering.gather);
         if !self.transaction.in_block() {
             let of_statement = names.iter().filter(|name| name.is_of_statement());
             gathering.definitions.extend(of_statement.map(|name| name.of_query(gathering.is_query)));
@@ -252,7 +255,7 @@ impl Session {
             Ok(moment) => moment,
             Err(undone) => return Err(self.undone_gather(undone).await),
         };
-        gathering.spliced = gather::splice(&gathering.original, &self.lex_options(), gathering.gather, Some(&moment));
+        gathering.spliced = gather::splice(&gathering.original, &self.lex_options(), &gathering.gather, Some(&moment));
         gathering.definitions.extend(names.iter().map(|name| name.definition(&moment)));
         gathering.moment = Some(moment);
         Ok(())
@@ -286,7 +289,7 @@ impl Session {
     fn explain_pulls(&mut self, gathering: &Gathering<'_>, with_keys: bool) {
         if self.explaining.is_some() {
             for (position, pull) in gathering.pulls.iter().enumerate().filter(|(_, pull)| !pull.shards.is_empty()) {
-                let asked = sql::copy_out((gathering.gather, gathering.pulls), &[position], with_keys, (false, false));
+                let asked = sql::copy_out((&gathering.gather, gathering.pulls), &[position], with_keys, (false, false));
                 let names: Vec<String> = pull.shards.iter().map(|shard| self.shard_name(*shard).to_owned()).collect();
                 let what = if names.len() > 1 { "shards" } else { "shard" };
                 let what = format!("{what} {} asked", names.join(", "));
@@ -342,7 +345,7 @@ impl Session {
             .await;
             let failure = match checked {
                 Ok(Checked::Fits { columns, tables }) => {
-                    self.renumber((gathering.gather, with_keys), scratch, &tables, attached);
+                    self.renumber((&gathering.gather, with_keys), scratch, &tables, attached);
                     return Ok((scratch, columns, with_keys));
                 }
                 Ok(Checked::Wrong(frame)) if !with_keys && is_state(&frame.0, b"42803") => {

@@ -147,6 +147,11 @@ impl Collected {
         scene: &Scene,
         columns: impl FnOnce(&Relation) -> (Vec<Column>, Vec<String>),
     ) -> Result<(), Refusal> {
+        let catalog = scene.catalog.as_ref();
+        let is_known = catalog.is_some_and(|catalog| catalog.relation(&found.schema, &found.name).is_some());
+        if matches!(found.location, Location::Home) && !is_known && found.view.is_none() {
+            return self.unknown(found);
+        }
         let Some(view) = &found.view else {
             let known = known(scene, found)?;
             let source = source(found, node)?;
@@ -190,6 +195,14 @@ impl Collected {
         }
         self.unique(&found.name)?;
         self.tables.push(Table::of(found, known, gathered, source));
+        Ok(())
+    }
+
+    fn unknown(&mut self, found: &Found) -> Result<(), Refusal> {
+        if !self.tables.iter().any(|table| table.is(&found.schema, &found.name)) {
+            self.unique(&found.name)?;
+            self.tables.push(Table::unknown(found));
+        }
         Ok(())
     }
 

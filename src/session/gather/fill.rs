@@ -40,7 +40,7 @@ impl Session {
                 .collect();
             let lease = self.transaction.lease_mut(*shard).expect("reached above");
             let own_block = !in_block && lease.status == Status::Idle;
-            let sql = copy_out((gathering.gather, gathering.pulls), &tables, with_keys, (own_block, recodes));
+            let sql = copy_out((&gathering.gather, gathering.pulls), &tables, with_keys, (own_block, recodes));
             encode::query(&mut lease.framed.outbound, sql.as_bytes());
             lease.unanswered += 1;
             lease.unnamed = None;
