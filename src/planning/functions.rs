@@ -393,9 +393,9 @@ impl Functions<'_> {
         self.catalog?.functions(schema, name).map(class).max()
     }
 
-    /// If a statement with this call may run on a replica.
+    /// If a statement with this call may run on a replica: going by what is declared of it, whatever its body shows.
     pub fn is_read_only(&self, schema: Option<&str>, name: &str) -> bool {
-        match self.class(schema, name) {
+        match self.declared().class(schema, name) {
             Class::Harmless | Class::Moment | Class::Aggregate | Class::Window => true,
             Class::Server => READ_ONLY.contains(&name) || CATALOG_TYPES.contains(&name) || name.starts_with("has_"),
             Class::HomeBound | Class::ReadsTables | Class::Unknown => false,

@@ -12,7 +12,7 @@ SELECT email FROM users WHERE id = 2;
 SELECT email, count(*) FROM users GROUP BY email;
 SELECT email FROM users u WHERE EXISTS (SELECT FROM orders o WHERE o.total > u.id);
 INSERT INTO users (id, email) VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd');
-SELECT email FROM users LIMIT 1 FOR UPDATE;
+SELECT pg_notify('named', email) FROM users;
 ";
 
 fn check(config: &Path, arguments: &[&str]) -> Output {
@@ -37,7 +37,7 @@ pub fn statements(cluster: &Cluster, config: &Path) {
         "line 5: SELECT email, count(*) FROM users GROUP BY email\n    scattered: shards a, b (",
         "\n    gathered: gather ",
         "\n    written on several shards: inserts on shards ",
-        "line 8: SELECT email FROM users LIMIT ? FOR UPDATE\n    refused 0A000: ",
+        "line 8: SELECT pg_notify(?, email) FROM users\n    refused 0A000: ",
         "\n    hint: ",
         "6 statements of 5 shapes: 2 one shard (33 %), 1 scattered (17 %), 1 written on several shards (17 %), 1 gathered (17 %), 1 refused (17 %)",
         "exceeded: 1 refused, at most 0 allowed",

@@ -120,7 +120,7 @@ fn statements_have_spans_in_the_trace_of_their_application() {
     assert!(shards.len() >= 2 && children.contains(&"merge".to_owned()), "{children:?}");
     assert_eq!((span["parentSpanId"].as_str(), text(&span, "shardway.strategy")), (None, "merge"));
 
-    let refused = client.query("SELECT name AS refused FROM users LIMIT 1 FOR UPDATE").expect("it answers");
+    let refused = client.query("SELECT pg_notify('named', name) AS refused FROM users").expect("it answers");
     assert!(refused.error().is_some());
     let (span, children) = statement(&spans, "refused");
     assert_eq!((text(&span, "error.type"), span["status"]["code"].as_u64()), ("0A000", Some(2)));
