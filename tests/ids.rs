@@ -213,3 +213,26 @@ fn many_clients_of_two_shardways_never_get_the_same_id() {
         assert!(*highest < 4000, "gaps stay in proportion: {highest}");
     });
 }
+
+#[tokio::test]
+async fn rows_of_a_query_get_ids() {
+    let client = connect(proxy()).await;
+    simple(&client, "INSERT INTO people (name) SELECT 'query ' || n FROM generate_series(1, 300) AS n ORDER BY n")
+        .await;
+    let told = simple(&client, "SELECT id FROM people WHERE name LIKE 'query %' ORDER BY substr(name, 7)::int").await;
+    let ids: Vec<i64> = told.iter().map(|id| id.parse().expect("a number")).collect();
+    assert_eq!(ids.len(), 300);
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "in the order of the rows: {ids:?}");
+    for n in [1, 150, 300] {
+        let found = simple(&client, &format!("SELECT name FROM people WHERE id = {}", ids[n - 1])).await;
+        assert_eq!(found, [format!("query {n}")], "where its key belongs");
+    }
+    let there = stored("SELECT count(*) > 100 FROM people WHERE name LIKE 'query %'");
+    assert_eq!(there, [["t"], ["t"]], "on both shards");
+    let written =
+        client.execute("INSERT INTO strict (note) SELECT name FROM people WHERE name LIKE $1", &[&"query 1%"]);
+    assert_eq!(written.await.expect("written"), 111);
+    let different = simple(&client, "SELECT count(DISTINCT id) FROM strict WHERE note LIKE 'query 1%'").await;
+    assert_eq!(different, ["111"]);
+    assert_eq!(code(&client, "INSERT INTO few (owner) SELECT n FROM generate_series(1, 10) AS n").await, "2200H");
+}

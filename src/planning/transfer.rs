@@ -25,7 +25,7 @@ use super::text::Text;
 use super::writes::watch::watched;
 use super::writes::{Fill, MomentCall, Target, moment_calls, moments_wanted, rows_fill};
 use super::{build, ddl};
-use crate::catalog::Relation;
+use crate::catalog::{QualifiedName, Relation};
 use crate::sql::LexOptions;
 use crate::sql::statement::{InsertSource, Name, Statement, Write};
 
@@ -46,6 +46,8 @@ pub struct Transfer {
     pub is_whole: bool,
     /// Columns that are left to a default that asks for the time.
     pub fills: Vec<Fill>,
+    /// Columns that are left to a sequence of the home shard.
+    pub served: Vec<(Column, QualifiedName)>,
     /// The whole statement.
     pub gather: Arc<Gather>,
     /// What its query reads.
@@ -154,13 +156,23 @@ fn transfer(
         // Any server says what is wrong with it.
         return Err(refusal::no_column_list(&found.display));
     }
-    let (target, fills) = target(found, relation, &listed, scene)?;
+    let served: Vec<(Column, QualifiedName)> = relation
+        .columns
+        .iter()
+        .filter(|column| !column.generated && !listed.contains(&column.name))
+        .filter_map(|column| Some((gather::column(column), column.sequence.clone()?)))
+        .collect();
+    let (target, fills) = target(found, relation, (&listed, &served), scene)?;
     let Gathered { mut gather, uses } = query::gathered(text.range(parts.query.clone()), scene, names)?;
     gather.shift(parts.query.start);
     gather.query = 0..text.pieces.len();
     gather.target = Some(parts.target);
     let is_whole = columns.is_empty();
-    let columns = relation.columns.iter().filter(|column| !column.generated && !column.identity_always);
+    let is_served = |name: &str| served.iter().any(|(column, _)| column.name == name);
+    let columns = relation
+        .columns
+        .iter()
+        .filter(|column| !column.generated && (!column.identity_always || is_served(&column.name)));
     Ok(Transfer {
         target,
         schema: found.schema.clone(),
@@ -169,6 +181,7 @@ fn transfer(
         listed,
         is_whole,
         fills,
+        served,
         gather: Arc::new(gather),
         uses,
         made: None,
@@ -179,10 +192,14 @@ fn transfer(
 fn target(
     found: &Found,
     relation: &Relation,
-    listed: &[String],
+    (listed, served): (&[String], &[(Column, QualifiedName)]),
     scene: &Scene,
 ) -> Result<(CopyTarget, Vec<Fill>), Refusal> {
-    let left_out = || relation.columns.iter().filter(|column| !column.generated && !listed.contains(&column.name));
+    let is_served = |name: &str| served.iter().any(|(column, _)| column.name == name);
+    let left_out = || {
+        let given = |name: &String| listed.contains(name) || is_served(name);
+        relation.columns.iter().filter(move |column| !column.generated && !given(&column.name))
+    };
     let display = found.display.clone();
     match &found.location {
         Location::Sharded(sharded) => {
@@ -194,7 +211,11 @@ fn target(
                 copy::fills_itself(found, column, scene)?;
                 fills.extend(rows_fill(scene, found, column, None)?);
             }
-            let position = listed.iter().position(|name| *name == sharded.key);
+            // As the rows are copied.
+            let filled = fills.iter().map(|fill: &Fill| fill.column.as_str());
+            let mut all = listed.iter().map(String::as_str).chain(filled);
+            let mut all = all.by_ref().chain(served.iter().map(|(column, _)| column.name.as_str()));
+            let position = all.position(|name| *name == *sharded.key);
             let position = position.ok_or_else(|| refusal::key_left_out(&found.display, &sharded.key))?;
             let key = CopyKey::of(found, sharded, relation, position)?;
             let (shards, watched) = (sharded.placement.shards().to_vec(), watched(scene, &found.schema, &found.name));
@@ -282,6 +303,8 @@ impl Transfer {
 
     /// The columns of each row that is copied.
     pub fn copied(&self) -> impl Iterator<Item = &str> {
-        self.listed.iter().map(String::as_str).chain(self.fills.iter().map(|fill| fill.column.as_str()))
+        let filled = self.fills.iter().map(|fill| fill.column.as_str());
+        let served = self.served.iter().map(|(column, _)| column.name.as_str());
+        self.listed.iter().map(String::as_str).chain(filled).chain(served)
     }
 }

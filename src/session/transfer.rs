@@ -13,6 +13,7 @@ use super::turn::Session;
 use crate::execute::copy_in::{Copied, Division, copy_in};
 use crate::execute::divide::Divider;
 use crate::execute::gather::answer;
+use crate::execute::own::{self, OwnError};
 use crate::planning::copy::{self, RawKey, RowPlace};
 use crate::planning::transfer::{Made, TARGET, Transfer};
 use crate::planning::{Access, Template};
@@ -25,6 +26,9 @@ use crate::types::{ClientError, ShardId, SqlState};
 
 /// Where a table is made whose name has no schema.
 const CREATION_SCHEMA: &str = "SELECT pg_catalog.quote_ident(pg_catalog.current_schema())";
+
+/// Ids that are put into one text.
+const SERVED_AT_ONCE: usize = 50_000;
 
 /// What a column's default says that was taken to be given.
 const LEFT_OUT: &str = "shardway: a column is left out";
@@ -68,6 +72,10 @@ impl Session {
         let scratch = gathered.scratch;
         let whole = Bytes::from(gathering.spliced.whole);
         if let Err(undone) = self.make_rows(scratch, whole, bind.map(|(bound, _)| bound)).await {
+            self.drop_scratch(scratch);
+            return Err(undone);
+        }
+        if let Err(undone) = self.serve_rows(transfer, scratch).await {
             self.drop_scratch(scratch);
             return Err(undone);
         }
@@ -195,6 +203,54 @@ impl Session {
             }
             Ok(Some(frame)) => Err(Undone::Server { frame: frame.0, bound: true, description: None }),
             Err(error) => Err(undone(self.gather_failure(error, &[]).await)),
+        }
+    }
+
+    /// Gives the rows their ids, in the order in which they were made.
+    async fn serve_rows(&mut self, transfer: &Transfer, scratch: ShardId) -> Result<(), Undone> {
+        if transfer.served.is_empty() {
+            return Ok(());
+        }
+        let quote = crate::catalog::scratch::quote_name;
+        let table = format!("pg_temp.{}", quote(TARGET));
+        let count =
+            self.ask_scratch(scratch, &format!("SELECT pg_catalog.count(*)::pg_catalog.text FROM {table}")).await?;
+        let count: usize = count.as_deref().and_then(|count| count.parse().ok()).unwrap_or(0);
+        if count == 0 {
+            return Ok(());
+        }
+        for (column, sequence) in &transfer.served {
+            let mut first = 0;
+            // A text of moderate size each time.
+            while first < count {
+                let wanted = (count - first).min(SERVED_AT_ONCE);
+                let ids = self.take_ids(sequence, wanted).await?;
+                self.served_last = true;
+                let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+                let update = format!(
+                    "UPDATE {table} AS shardway_rows SET {} = shardway_ids.v::{} FROM \
+                     (SELECT ctid AS place, pg_catalog.row_number() OVER (ORDER BY ctid) AS n FROM {table} \
+                     WHERE {} IS NULL) AS shardway_places JOIN pg_catalog.unnest('{{{}}}'::pg_catalog.int8[]) \
+                     WITH ORDINALITY AS shardway_ids(v, n) USING (n) WHERE shardway_rows.ctid = shardway_places.place",
+                    quote(&column.name),
+                    column.type_name,
+                    quote(&column.name),
+                    ids.join(",")
+                );
+                self.ask_scratch(scratch, &update).await?;
+                first += wanted;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first value of the answer of a query of the proxy's own.
+    async fn ask_scratch(&mut self, scratch: ShardId, sql: &str) -> Result<Option<String>, Undone> {
+        let lease = self.transaction.lease_mut(scratch).expect("held by the gather");
+        match own::run(lease, sql).await {
+            Ok(answer) => Ok(answer.value),
+            Err(OwnError::Refused(frame)) => Err(Undone::Server { frame: frame.0, bound: true, description: None }),
+            Err(OwnError::Lost(reason)) => Err(scratch_lost(reason).into()),
         }
     }
 

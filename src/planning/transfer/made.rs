@@ -110,6 +110,7 @@ fn transfer(
         listed: Vec::new(),
         is_whole: false,
         fills: Vec::new(),
+        served: Vec::new(),
         gather: Arc::new(gather),
         uses,
         made: Some(made),

@@ -174,6 +174,13 @@ fn followed_by_uescape(rest: &[u8]) -> bool {
     })
 }
 
+/// The name of a [`TokenKind::UnicodeIdent`] without a `UESCAPE`; `None` where it can't be decoded.
+pub fn unicode_identifier(token: &[u8]) -> Option<String> {
+    let [b'u' | b'U', b'&', b'"', inner @ .., b'"'] = token else { return None };
+    let inner = std::str::from_utf8(inner).ok()?.replace("\"\"", "\"");
+    Some(unicode_text(Cow::Borrowed(&inner))?.into_owned()).filter(|name| !name.is_empty())
+}
+
 /// A [`TokenKind::Word`], [`TokenKind::QuotedIdent`] or [`TokenKind::UnicodeIdent`] as PostgreSQL knows it: ASCII letters
 /// in lower case unless quoted, doubled quotes halved, cut to 63 bytes at a character's boundary.
 ///

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Lowered, NotParsed, Piece};
-use crate::sql::lexer::{LiteralKind, TokenKind};
+use crate::sql::lexer::{LiteralKind, TokenKind, unicode_identifier};
 use crate::types::limits;
 
 /// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
@@ -71,10 +71,20 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
                     return Err(NotParsed);
                 }
                 literal(&mut text, kind, piece.literal.ok_or(NotParsed)?)?;
+                if kind == LiteralKind::UnicodeString && is(sql, pieces, Some(position + 1), &["uescape"]) {
+                    // `U&'d!0061ta' UESCAPE '!'` is one string.
+                    let is_string =
+                        matches!(neighbour(pieces, position + 1), Some(TokenKind::Literal(LiteralKind::String)));
+                    passed = if is_string { position + 3 } else { return Err(NotParsed) };
+                }
             }
             TokenKind::Operator if OPERATORS.contains(&source) => text.push_str(source),
             TokenKind::Punct(byte @ (b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':')) => {
                 text.push(char::from(byte))
+            }
+            TokenKind::UnicodeIdent if !is(sql, pieces, Some(position + 1), &["uescape"]) => {
+                let name = unicode_identifier(source.as_bytes()).ok_or(NotParsed)?;
+                text.push_str(&format!("\"{}\"", name.replace('"', "\"\"")));
             }
             TokenKind::Operator | TokenKind::Punct(_) | TokenKind::UnicodeIdent => {
                 return Err(NotParsed);
@@ -103,8 +113,8 @@ fn literal(text: &mut String, kind: LiteralKind, ordinal: usize) -> Lowered<()> 
         LiteralKind::Decimal => write!(text, "{ordinal}.5"),
         LiteralKind::BitString => write!(text, "B'{ordinal}'"),
         // Their values have other types or rules; nothing is lost by not reading them.
-        LiteralKind::UnicodeString | LiteralKind::NationalString => return Err(NotParsed),
-        LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => {
+        LiteralKind::NationalString => return Err(NotParsed),
+        LiteralKind::UnicodeString | LiteralKind::String | LiteralKind::EscapeString | LiteralKind::DollarString => {
             write!(text, "'{ordinal}'")
         }
     };

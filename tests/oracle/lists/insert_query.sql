@@ -118,3 +118,21 @@ COMMIT
 DELETE FROM small4 WHERE id > 9000
 DELETE FROM names WHERE name = 'moment'
 DELETE FROM users WHERE id IN (9001, 9002)
+
+--! must
+INSERT INTO tickets (user_id, v) SELECT id, name FROM users WHERE id BETWEEN 1 AND 30
+
+--! must
+INSERT INTO tickets (user_id, v) SELECT age, name || '!' FROM users WHERE age IS NOT NULL AND name < 'd'
+
+--! must
+INSERT INTO tickets (v, user_id) SELECT 'none', 1 FROM users WHERE id < -5 AND id > -6
+
+--! must
+INSERT INTO tickets (user_id, v) SELECT NULL, name FROM users
+
+--! must script
+BEGIN
+INSERT INTO tickets (user_id, v) SELECT u.id, n.name FROM users u JOIN names n ON n.name = u.name
+SELECT count(*), count(DISTINCT id) = count(*), count(id) FROM tickets
+ROLLBACK

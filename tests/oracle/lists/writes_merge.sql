@@ -122,13 +122,23 @@ SELECT id FROM profiles WHERE email = 'x'
 INSERT INTO profiles (id, email) VALUES (5, 'y')
 SELECT * FROM passports
 
--- On more than one shard these would match or make other rows.
---! refused
+-- The source is read first, and its rows are written into the statement.
+--! must
 MERGE INTO users u USING orders o ON o.id = u.id WHEN MATCHED THEN DELETE
 
---! refused
+--! must
 MERGE INTO users u USING orders o ON o.user_id = u.id OR o.id = 3 WHEN MATCHED THEN UPDATE SET age = 3
 
+--! must
+MERGE INTO scores s USING (SELECT user_id, count(*) AS n FROM orders GROUP BY user_id) o ON s.user_id = o.user_id WHEN MATCHED THEN UPDATE SET value = o.n
+
+--! must
+MERGE INTO users u USING settings s ON s.key = u.name WHEN MATCHED THEN DELETE
+
+--! must
+WITH o AS (SELECT * FROM orders) MERGE INTO scores s USING o ON s.user_id = o.user_id AND o.id = 1 WHEN MATCHED THEN DELETE
+
+-- On more than one shard these would match or make other rows.
 --! refused
 MERGE INTO users u USING products p ON p.id = u.id WHEN NOT MATCHED THEN INSERT (id, name) VALUES (p.id, p.name)
 
@@ -137,9 +147,6 @@ MERGE INTO users u USING products p ON p.id = u.id WHEN MATCHED THEN DELETE WHEN
 
 --! refused
 MERGE INTO users u USING (VALUES (1, 'one'), (1000, 'new')) AS v (id, name) ON u.id = v.id WHEN MATCHED THEN UPDATE SET name = v.name WHEN NOT MATCHED THEN INSERT (id, name) VALUES (v.id, v.name)
-
---! refused
-MERGE INTO scores s USING (SELECT user_id, count(*) AS n FROM orders GROUP BY user_id) o ON s.user_id = o.user_id WHEN MATCHED THEN UPDATE SET value = o.n
 
 --! refused
 MERGE INTO scores s USING users u ON s.user_id = u.id WHEN NOT MATCHED THEN INSERT (user_id, id) VALUES (u.id + 1, 1)
@@ -155,15 +162,6 @@ MERGE INTO scores s USING users u ON s.user_id = u.id WHEN NOT MATCHED THEN INSE
 
 --! refused
 MERGE INTO tickets t USING users u ON t.user_id = u.id WHEN NOT MATCHED THEN INSERT (user_id, v) VALUES (u.id, 'new')
-
---! refused
-MERGE INTO users u USING settings s ON s.key = u.name WHEN MATCHED THEN DELETE
-
---! refused
-WITH o AS (SELECT * FROM orders) MERGE INTO scores s USING o ON s.user_id = o.user_id AND o.id = 1 WHEN MATCHED THEN DELETE
-
---! refused
-MERGE INTO scores s USING (SELECT * FROM orders LIMIT 3) o ON s.user_id = o.user_id WHEN MATCHED THEN DELETE
 
 --! must
 MERGE INTO users u USING generate_series(1, 4) AS n ON n = u.id WHEN MATCHED AND n = 2 THEN DELETE WHEN MATCHED THEN UPDATE SET age = n

@@ -1,4 +1,5 @@
-//! Queues over two shards: `SELECT ... ORDER BY ... LIMIT n FOR UPDATE` locks the rows that it gives, and no others.
+//! What lists of statements can't show of statements over two shards: which rows are locked by `SELECT ... ORDER BY ... LIMIT n
+//! FOR UPDATE` (those that it gives, and no others), the time of a transaction, and what EXPLAIN says.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -13,6 +14,7 @@ mod support;
 const SCHEMA: &str = "
     CREATE TABLE jobs (id bigint PRIMARY KEY, rank int, state text);
     CREATE TABLE tasks (id bigint PRIMARY KEY, state text);
+    CREATE TABLE plans (id bigint PRIMARY KEY, label text);
     CREATE TABLE notes (id bigint PRIMARY KEY, at timestamptz DEFAULT now(), said timestamptz, label text);
 ";
 /// Nothing here takes as long: who waits so long waits for ever.
@@ -32,7 +34,7 @@ fn proxy() -> &'static Proxy {
         let (user, password, database) = (cluster().user(), cluster().password(), cluster().database());
         let mut text =
             format!("[[user]]\nname = \"{user}\"\npassword = \"{password}\"\n\n{}", cluster().database_toml(database));
-        for table in ["jobs", "tasks", "notes"] {
+        for table in ["jobs", "tasks", "plans", "notes"] {
             text += &format!("\n[database.{database}.table.{table}]\nkey = \"id\"\n");
         }
         Proxy::start(cluster(), &text)
@@ -144,4 +146,59 @@ async fn workers_share_a_queue() {
     let flat: Vec<i64> = all.into_iter().flatten().collect();
     assert_eq!(flat.len() as i64, TASKS, "each once");
     assert_eq!(flat.into_iter().collect::<BTreeSet<_>>(), (1..=TASKS).collect());
+}
+
+#[tokio::test]
+async fn a_transaction_has_one_time_on_all_shards() {
+    let client = connect().await;
+    run(&client, "BEGIN").await;
+    for id in 1..=8_i64 {
+        if id % 2 == 0 {
+            run(&client, &format!("INSERT INTO notes (id, said) VALUES ({id}, now())")).await;
+        } else {
+            let sql = "INSERT INTO notes (id, said, label) VALUES ($1, CURRENT_TIMESTAMP, $2)";
+            let wrote = client.execute(sql, &[&id, &"by parameters"]).await;
+            assert_eq!(wrote.unwrap_or_else(|error| panic!("{sql}: {error:?}")), 1);
+        }
+    }
+    let row =
+        client.query_one("SELECT count(DISTINCT at), count(DISTINCT said), bool_and(at = said) FROM notes", &[]).await;
+    let row = row.expect("a row");
+    assert_eq!((row.get(0), row.get(1), row.get(2)), (1_i64, 1_i64, true));
+    for id in 1..=8_i64 {
+        let row = client.query_one("SELECT now(), now() = said FROM notes WHERE id = $1", &[&id]).await.expect("a row");
+        assert_eq!(row.columns()[0].name(), "now");
+        assert!(row.get::<_, bool>(1), "row {id}");
+    }
+    run(&client, "COMMIT").await;
+    on_both("notes");
+    run(&client, "DELETE FROM notes").await;
+}
+
+#[tokio::test]
+async fn explain_analyze_says_what_was_gathered() {
+    let client = connect().await;
+    run(&client, "INSERT INTO plans SELECT n, 'p' || n % 3 FROM generate_series(1, 30) AS n").await;
+    let lines = async |sql: String| {
+        let rows = client.query(&sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+    };
+    let sql = "SELECT a.id, b.id FROM plans a JOIN plans b ON a.label = b.label AND a.id < b.id";
+    let told = lines(format!("EXPLAIN {sql}")).await.join("\n");
+    assert!(told.contains("gather plans (id, label) from"), "{told}");
+    assert!(told.contains("asked: COPY (SELECT"), "{told}");
+    assert!(!told.contains("bytes in"), "nothing was gathered: {told}");
+    let told = lines(format!("EXPLAIN (ANALYZE, COSTS OFF) {sql}")).await;
+    let gathered: Vec<&String> = told.iter().filter(|line| line.contains("gathered: plans:")).collect();
+    let [gathered] = gathered[..] else { panic!("{told:?}") };
+    let counts: Vec<i64> =
+        gathered.split(" rows from").filter_map(|part| part.rsplit([' ', ',']).next()?.parse().ok()).collect();
+    assert_eq!(counts.len(), 2, "{gathered}");
+    assert_eq!(counts.iter().sum::<i64>(), 30, "{gathered}");
+    assert!(gathered.contains(" bytes in ") && gathered.ends_with(" ms"), "{gathered}");
+    // Three labels of ten rows each.
+    assert!(told.iter().any(|line| line.contains("actual time") && line.contains("rows=135")), "{told:?}");
+    let carried = "SELECT a.label, count(*) FROM plans a JOIN jobs j ON j.id = a.id + 1 GROUP BY a.label";
+    let told = lines(format!("EXPLAIN {carried}")).await.join("\n");
+    assert!(told.contains("carry plans to shards") && told.contains("where that is much, gather plans"), "{told}");
 }
