@@ -25,7 +25,7 @@ UPDATE users SET name = name || '!', email = NULL, active = DEFAULT WHERE id > 5
 UPDATE users SET age = -1 WHERE age > 30
 
 --! must
-UPDATE users SET age = 10 / (id - 5)
+UPDATE users SET age = 10 / (id - 5) WHERE id IN (5, 6, 7, 8)
 
 --! must
 UPDATE users SET name = NULL WHERE age > 30
@@ -199,7 +199,7 @@ BEGIN
 UPDATE users SET age = 2
 SAVEPOINT a
 UPDATE users SET age = 3 WHERE id > 2
-UPDATE users SET age = 10 / (id - 5)
+UPDATE users SET age = 10 / (id - 5) WHERE id IN (5, 6, 7, 8)
 SELECT 1
 ROLLBACK TO a
 DELETE FROM scores
@@ -207,12 +207,12 @@ COMMIT
 
 --! must script
 BEGIN
-UPDATE users SET age = 10 / (id - 5)
+UPDATE users SET age = 10 / (id - 5) WHERE id IN (5, 6, 7, 8)
 SELECT 1
 COMMIT
 SELECT count(*) FROM products
 
 --! must script
-UPDATE users SET age = 10 / (id - 5)
+UPDATE users SET age = 10 / (id - 5) WHERE id IN (5, 6, 7, 8)
 UPDATE users SET age = 4 WHERE id > 3
 SELECT age FROM users WHERE id = 5
