@@ -190,9 +190,16 @@ fn away(cluster: &Cluster, proxy: &Proxy, ops: &mut Client) {
     let mut turns = connect(cluster, proxy, "turns");
     let mut near = connect(cluster, proxy, "near");
     north.kill9().expect("it runs");
-    assert_eq!(shares(&mut turns, 100), BTreeMap::from([(south.port(), 100)]));
+    // The one read that had gone there already may run again on the primary.
+    let all_south = |client: &mut Client, count: usize| {
+        let mut shares = shares(client, count);
+        let again = shares.remove(&shard.primary.port()).unwrap_or(0);
+        assert!(again <= 1, "{again} reads on the primary");
+        assert_eq!(shares, BTreeMap::from([(south.port(), count - again)]));
+    };
+    all_south(&mut turns, 100);
     // There is no other one of the zone.
-    assert_eq!(shares(&mut near, 20), BTreeMap::from([(south.port(), 20)]));
+    all_south(&mut near, 20);
     becomes("it is taken out", || {
         let (state, problem) = shown(ops, "turns", north.port());
         assert_eq!(port(&mut turns), south.port());
