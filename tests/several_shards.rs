@@ -152,7 +152,7 @@ async fn workers_share_a_queue() {
 async fn a_transaction_has_one_time_on_all_shards() {
     let client = connect().await;
     run(&client, "BEGIN").await;
-    for id in 1..=8_i64 {
+    for id in 1..=24_i64 {
         if id % 2 == 0 {
             run(&client, &format!("INSERT INTO notes (id, said) VALUES ({id}, now())")).await;
         } else {
@@ -165,7 +165,7 @@ async fn a_transaction_has_one_time_on_all_shards() {
         client.query_one("SELECT count(DISTINCT at), count(DISTINCT said), bool_and(at = said) FROM notes", &[]).await;
     let row = row.expect("a row");
     assert_eq!((row.get(0), row.get(1), row.get(2)), (1_i64, 1_i64, true));
-    for id in 1..=8_i64 {
+    for id in 1..=24_i64 {
         let row = client.query_one("SELECT now(), now() = said FROM notes WHERE id = $1", &[&id]).await.expect("a row");
         assert_eq!(row.columns()[0].name(), "now");
         assert!(row.get::<_, bool>(1), "row {id}");
