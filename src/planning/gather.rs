@@ -39,6 +39,8 @@ pub struct Gather {
     pub tables: Vec<Table>,
     /// Each before those that read it.
     pub views: Vec<MadeView>,
+    /// Relations of the home shard that a temporary one of the client's may hide, by name.
+    pub may_be_hidden: Vec<String>,
     /// The positions of the query's tokens within the statement: it may be a part of an EXPLAIN.
     pub query: Range<usize>,
     /// Positions of tokens that are left out: schemas of the tables, and the dots behind them.
@@ -258,6 +260,7 @@ impl Called {
         Gather {
             tables: collected.tables,
             views: collected.views,
+            may_be_hidden: collected.may_be_hidden,
             query: 0..text.pieces.len(),
             left_out: qualifiers.left_out,
             replaced: qualifiers.replaced,

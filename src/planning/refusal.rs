@@ -244,6 +244,14 @@ pub fn shadows(name: &str) -> Refusal {
     )
 }
 
+pub fn hidden(name: &str) -> Refusal {
+    Refusal::new(
+        format!("the temporary relation {name} hides another one in a statement over several shards"),
+        "The other one is known, and would be read",
+        format!("Write pg_temp.{name}, or give the temporary one a name of its own."),
+    )
+}
+
 pub fn null_key(table: &str, key: &str) -> Refusal {
     Refusal {
         state: SqlState::NOT_NULL_VIOLATION,

@@ -67,7 +67,14 @@ pub enum Source {
     /// These tokens of the client's.
     Tokens(Range<usize>),
     /// Rows of a table, as far as they can matter, on the shards that have it.
-    Table { sql: String, shards: Vec<ShardId>, conditions: Vec<Condition>, collations: Vec<Option<String>> },
+    Table {
+        sql: String,
+        shards: Vec<ShardId>,
+        conditions: Vec<Condition>,
+        collations: Vec<Option<String>>,
+        /// Its name, if a temporary relation of the client's may hide it.
+        may_be_hidden: Option<String>,
+    },
 }
 
 /// Where a step's rows are put: in the place of these tokens.
@@ -145,6 +152,15 @@ impl Stages {
             .collect();
         inside.sort_by_key(|(_, place)| (place.tokens.start, std::cmp::Reverse(place.tokens.end)));
         assembled(sql, tokens, range, &inside, rows)
+    }
+
+    /// Relations of the home shard that a temporary one of the client's may hide, by name.
+    pub fn may_be_hidden(&self) -> Vec<String> {
+        let name = |step: &Step| match &step.source {
+            Source::Table { may_be_hidden, .. } => may_be_hidden.clone(),
+            Source::Tokens(_) => None,
+        };
+        self.steps.iter().filter_map(name).collect()
     }
 
     /// The SQL of each table's conditions in this call.

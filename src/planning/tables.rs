@@ -35,6 +35,8 @@ pub struct Found {
     pub stands_for: Option<Sharded>,
     /// What it is, if it is a view of sharded tables.
     pub view: Option<std::sync::Arc<View>>,
+    /// It is on the home shard, and was named without a schema: a temporary relation of the client's may hide it.
+    pub may_be_hidden: bool,
 }
 
 impl Found {
@@ -53,6 +55,7 @@ impl Found {
             refusal: None,
             stands_for: None,
             view: None,
+            may_be_hidden: false,
         }
     }
 }
@@ -67,7 +70,9 @@ pub fn display(schema: &str, name: &str) -> String {
 
 /// Resolves a name as PostgreSQL would with this search_path.
 pub fn find(scene: &Scene, names: &Names, table: &TableName) -> Found {
-    find_within(scene, names, table, 0)
+    let mut found = find_within(scene, names, table, 0);
+    found.may_be_hidden = table.schema.is_none() && matches!(found.location, Location::Home);
+    found
 }
 
 /// As [`find`], for a name in a view that is within so many others.

@@ -63,6 +63,7 @@ impl Session {
         if bind.is_some_and(|(_, until)| until == Until::Described) {
             return Ok(described);
         }
+        self.admit_names(&stages.may_be_hidden()).await?;
         let call =
             Call { stages: Arc::clone(stages), conditions: conditions.to_vec(), sql: sql.clone(), span: span.clone() };
         let call = self.settle_call(call, bound).await?;

@@ -116,6 +116,7 @@ fn unite(columns: &mut Vec<Column>, more: Vec<Column>) {
 pub(super) struct Collected {
     pub tables: Vec<Table>,
     pub views: Vec<MadeView>,
+    pub may_be_hidden: Vec<String>,
     /// The use of a sharded table that the next one within a view is.
     next_use: usize,
 }
@@ -123,7 +124,7 @@ pub(super) struct Collected {
 impl Collected {
     /// `uses`: those that the statement names itself.
     pub fn new(uses: usize) -> Self {
-        Self { tables: Vec::new(), views: Vec::new(), next_use: uses }
+        Self { tables: Vec::new(), views: Vec::new(), may_be_hidden: Vec::new(), next_use: uses }
     }
 
     /// Adds all columns of a table, or a view whose uses of sharded tables end before `uses`.
@@ -151,6 +152,9 @@ impl Collected {
         let is_known = catalog.is_some_and(|catalog| catalog.relation(&found.schema, &found.name).is_some());
         if matches!(found.location, Location::Home) && !is_known && found.view.is_none() {
             return self.unknown(found);
+        }
+        if found.may_be_hidden && !self.may_be_hidden.contains(&found.name) {
+            self.may_be_hidden.push(found.name.clone());
         }
         let Some(view) = &found.view else {
             let known = known(scene, found)?;

@@ -134,6 +134,7 @@ fn table_step(text: Text<'_>, units: &[Unit], read: &Read<'_>, scene: &Scene) ->
             shards,
             conditions,
             collations: columns.into_iter().map(|column| column.collation).collect(),
+            may_be_hidden: found.may_be_hidden.then(|| found.name.clone()),
         },
         shown: found.display.clone(),
         writes: false,

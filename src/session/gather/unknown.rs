@@ -7,6 +7,7 @@ use crate::planning::Access;
 use crate::planning::gather::{Column, Table};
 use crate::planning::refusal;
 use crate::protocol::backend;
+use crate::session::parts::Undone;
 use crate::types::{ClientError, SqlState};
 
 /// As PostgreSQL calls the schema of a session's own.
@@ -18,6 +19,10 @@ impl Session {
         gathering: &mut Gathering<'_>,
         access: Access,
     ) -> Result<(), Failure> {
+        let known = gathering.gather.may_be_hidden.clone();
+        if let Err(undone) = self.admit_names(&known).await {
+            return Err(self.undone_gather(undone).await);
+        }
         let tables = gathering.gather.tables.iter().enumerate();
         let unknown: Vec<(usize, Table)> =
             tables.filter(|(_, table)| table.is_unknown()).map(|(place, table)| (place, table.clone())).collect();
@@ -46,16 +51,42 @@ impl Session {
         }
         Ok(())
     }
+
+    /// That relations of the home shard, which are read by their own names elsewhere than in the client's text, are what
+    /// the client means: a temporary one comes first.
+    pub(in crate::session) async fn admit_names(&mut self, names: &[String]) -> Result<(), Undone> {
+        if names.is_empty() || !self.state.pins.temporary_objects {
+            return Ok(());
+        }
+        let answer = self.ask_one(self.database.config.home, &hidden(names)).await?;
+        match answer.row(0).and_then(|row| backend::cells(row).ok()?.into_iter().next()?) {
+            Some(name) => Err(ClientError::from(refusal::hidden(&String::from_utf8_lossy(&name))).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which of these names temporary relations have.
+fn hidden(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    format!(
+        "SELECT relname::pg_catalog.text FROM pg_catalog.pg_class \
+         WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relname = ANY (ARRAY[{}]::pg_catalog.text[]) LIMIT 1",
+        names.join(", ")
+    )
+}
+
+/// Whatever the client's settings say of backslashes.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
 
 /// Its schema; name, number, type and collation of each column; its OID, and those of the types of its rows and of arrays of them. Views that aren't temporary are left out: what
 /// they read isn't known.
 fn question(table: &Table) -> String {
-    // Whatever the client's settings say of backslashes.
     let regclass = |schema: &str| {
         let schema = if schema.is_empty() { String::new() } else { format!("{}.", quote(schema)) };
-        let name = format!("{schema}{}", quote(&table.name));
-        format!("pg_catalog.to_regclass(E'{}')", name.replace('\\', r"\\").replace('\'', "''"))
+        format!("pg_catalog.to_regclass({})", literal(&format!("{schema}{}", quote(&table.name))))
     };
     format!(
         "SELECT CASE WHEN c.relpersistence = 't' THEN '{TEMPORARY}' ELSE cn.nspname END::pg_catalog.text, a.attname::pg_catalog.text, a.attnum::pg_catalog.text, \

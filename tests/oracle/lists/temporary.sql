@@ -35,3 +35,17 @@ CREATE TEMP TABLE two AS SELECT own.id, name FROM own, users WHERE users.id = ow
 SELECT * FROM two ORDER BY 1
 DISCARD TEMP
 SELECT * FROM two, users
+
+-- A temporary table that has the name of one of the home shard.
+--! script
+CREATE TEMP TABLE settings (key text, n int)
+INSERT INTO settings VALUES ('theme', 3)
+SELECT key FROM settings
+SELECT s.n, u.name FROM settings s JOIN users u ON u.id = s.n
+SELECT s.n, u.name FROM pg_temp.settings s JOIN users u ON u.id = s.n
+SELECT count(*) FROM public.settings s, users
+INSERT INTO users (id, name) SELECT n + 7000, key FROM settings
+UPDATE users SET name = s.key FROM settings s WHERE users.id = s.n
+DELETE FROM users WHERE id IN (SELECT n FROM settings)
+SELECT id, name FROM users WHERE id = 3 OR id > 7000 ORDER BY id
+DELETE FROM users WHERE id > 7000
