@@ -311,7 +311,6 @@ impl Session {
                 self.state.pins = super::state::Pins::default();
                 self.cursors.clear();
                 self.statements.clear();
-                self.temporary.clear();
                 self.forget_sequences();
                 let acting = self.acting;
                 for held in self.transaction.held_mut() {
@@ -323,10 +322,7 @@ impl Session {
             Change::Listen => self.state.pins.listens = true,
             Change::UnlistenAll => self.state.pins.listens = false,
             Change::Temporary => self.state.pins.temporary_objects = true,
-            Change::DiscardTemporary => {
-                self.state.pins.temporary_objects = false;
-                self.temporary.clear();
-            }
+            Change::DiscardTemporary => self.state.pins.temporary_objects = false,
             Change::DiscardSequences => self.forget_sequences(),
             Change::AdvisoryLock => self.state.pins.advisory_locks = true,
             Change::AdvisoryUnlockAll => self.state.pins.advisory_locks = false,

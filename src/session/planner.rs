@@ -591,7 +591,8 @@ impl Session {
             search_path.into_iter().map(|name| if name == "$user" { self.role() } else { name }).collect();
         let names = Names {
             search_path,
-            temporary: self.temporary.iter().cloned().collect(),
+            // Those of a session are found where its statements are run.
+            temporary: BTreeSet::new(),
             standard_conforming_strings: self.standard_conforming_strings,
             atomic: self.reads_atomic,
         };

@@ -2,7 +2,7 @@
 //! pg_cancel_backend() and pg_terminate_backend() of one reach its session. In: a frame whose statement is such a call. Out:
 //! the frame in its place that is planned and sent. Numbers that no client was told mean a server's own processes.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,7 +12,6 @@ use super::turn::{Session, SessionEnd, violation};
 use crate::planning::{ProcessCall, ProcessFunction, ProcessOf, process_call};
 use crate::pool::connect::connect_control;
 use crate::protocol::frontend::{self, Bind, BindValue, encode};
-use crate::sql::Lexed;
 use crate::types::limits::CANCEL_WAIT_MAX;
 use crate::types::{ClientError, SqlState};
 
@@ -73,28 +72,7 @@ impl Session {
             Meant::End => Err(Failure::End(SessionEnd::Told(super::cancel::farewell(None)))),
             Meant::Expression(expression) => {
                 let sql = Bytes::from(replaced(&call, &statement.sql, &expression));
-                let mut lexed = Lexed::default();
-                self.database.planner.lex(&sql, self.standard_conforming_strings, &mut lexed)?;
-                let template = match self.find_template(&sql, &lexed) {
-                    Some(template) => template,
-                    None => self.build_template(sql.clone(), lexed.clone()).await?,
-                };
-                Ok(Arc::new(ClientStatement {
-                    name: statement.name.clone(),
-                    shared: Some(self.database.statements.intern(&sql, &statement.declared)),
-                    sql,
-                    declared: statement.declared.clone(),
-                    template,
-                    generation: statement.generation,
-                    names: Arc::clone(&statement.names),
-                    lexed,
-                    types: OnceLock::new(),
-                    columns: OnceLock::new(),
-                    filled: Mutex::new(None),
-                    stamped: Mutex::new(None),
-                    merged: OnceLock::new(),
-                    ordinary: OnceLock::new(),
-                }))
+                Ok(Arc::new(self.make_derived(statement, sql, statement.declared.clone()).await?))
             }
         }
     }

@@ -91,8 +91,6 @@ pub struct Session {
     pub(super) reads_atomic: bool,
     /// What transactions undo of these, and of what is asked of reads.
     pub(super) own_history: super::own_settings::OwnHistory,
-    /// Names of the temporary tables that the session made.
-    pub(super) temporary: Vec<String>,
     pub(super) greeting: Arc<super::welcome::Greeting>,
     pub(super) names: Arc<super::planner::KeyedNames>,
     pub(super) standard_conforming_strings: bool,

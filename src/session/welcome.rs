@@ -145,7 +145,6 @@ pub async fn welcome(
         freshness,
         reads_atomic: false,
         own_history: super::own_settings::OwnHistory::of(own_settings.clone()),
-        temporary: Vec::new(),
         names: super::planner::default_names(),
         greeting: Arc::clone(&greeting),
         standard_conforming_strings,

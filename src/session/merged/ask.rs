@@ -58,18 +58,8 @@ impl Session {
                 self.abandon(&waiting);
                 return Err(error.into());
             }
-            let lease = self.transaction.lease_mut(shard).expect("reached above");
-            lease.queue_parse(b"", &(asked.sql)(position), asked.types);
-            let out = &mut lease.framed.outbound;
-            encode::bind_with_formats(out, b"", b"", asked.given, asked.result_formats);
-            encode::describe_portal(out, b"");
-            encode::execute(out, b"", 0);
-            encode::sync(out);
-            lease.unanswered += 1;
-            lease.unnamed = None;
-            let mut expects = std::mem::take(&mut self.expects);
-            expects.extend([Expect::Parse { shown: false, statement: None }, Expect::Bind, Expect::DescribePortal]);
-            waiting.push((shard, expects));
+            let sql = (asked.sql)(position);
+            waiting.push((shard, self.queue_question(shard, &sql, asked.types, (asked.given, asked.result_formats))));
         }
         self.state.start_implicit();
         let how = How {
@@ -95,6 +85,29 @@ impl Session {
             Ok(true) => Err(Failure::Told),
             Err((shard, error)) => Err(self.lose_scatter(shard, error).await),
         }
+    }
+
+    /// One statement by the unnamed portal, up to a Sync, on a connection that was reached. `given` and `formats` as Bind has
+    /// them.
+    pub(super) fn queue_question(
+        &mut self,
+        shard: ShardId,
+        sql: &[u8],
+        types: &[u8],
+        (given, formats): (&[u8], &[u8]),
+    ) -> VecDeque<Expect> {
+        let lease = self.transaction.lease_mut(shard).expect("the caller has reached it");
+        lease.queue_parse(b"", sql, types);
+        let out = &mut lease.framed.outbound;
+        encode::bind_with_formats(out, b"", b"", given, formats);
+        encode::describe_portal(out, b"");
+        encode::execute(out, b"", 0);
+        encode::sync(out);
+        lease.unanswered += 1;
+        lease.unnamed = None;
+        let mut expects = std::mem::take(&mut self.expects);
+        expects.extend([Expect::Parse { shown: false, statement: None }, Expect::Bind, Expect::DescribePortal]);
+        expects
     }
 
     /// True after an error.

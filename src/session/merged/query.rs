@@ -12,7 +12,6 @@ use crate::execute::merge::{Ask, Progress};
 use crate::execute::scatter::Merge as Way;
 use crate::planning::Template;
 use crate::protocol::backend;
-use crate::protocol::frontend::encode;
 use crate::session::effects::Change;
 use crate::session::several::How;
 use crate::session::turn::{Session, SessionEnd};
@@ -58,17 +57,7 @@ impl Session {
                 self.say_ready();
                 return Ok(());
             }
-            let lease = self.transaction.lease_mut(shard).expect("reached above");
-            lease.queue_parse(b"", &text, &types);
-            let out = &mut lease.framed.outbound;
-            encode::bind_with_formats(out, b"", b"", &[0; 4], &formats);
-            encode::describe_portal(out, b"");
-            encode::execute(out, b"", 0);
-            encode::sync(out);
-            lease.unanswered += 1;
-            lease.unnamed = None;
-            let mut expects = std::mem::take(&mut self.expects);
-            expects.extend([Expect::Parse { shown: false, statement: None }, Expect::Bind, Expect::DescribePortal]);
+            let expects = self.queue_question(shard, &text, &types, (&[0; 4], &formats));
             waiting.push((shard, expects));
         }
         self.client.inbound.advance(len);
