@@ -113,7 +113,7 @@ impl Session {
             self.say_ready();
             return Ok(());
         }
-        match self.gather(&mut gathering, super::simple::access_of(template)).await {
+        match self.gather(&mut gathering, super::admission::access_of(template)).await {
             Ok(gathered) => {
                 let (scratch, whole) = (gathered.scratch, gathering.spliced.whole);
                 let lease = self.transaction.lease_mut(scratch).expect("held by the gather");
@@ -153,14 +153,14 @@ impl Session {
         // What came before is answered first; the text is looked at where its tables are.
         if !self.unplaced.is_empty() {
             let home = self.database.config.home;
-            let access = super::simple::access_of(&statement.template);
+            let access = super::admission::access_of(&statement.template);
             self.enter_segment(home, access).await?;
             self.place_parses(home);
         }
         self.leave_segment().await?;
         self.state.start_implicit();
         let declared = gathering.types.clone();
-        let gathered = match self.gather(&mut gathering, super::simple::access_of(&statement.template)).await {
+        let gathered = match self.gather(&mut gathering, super::admission::access_of(&statement.template)).await {
             Err(Failure::Told) => {
                 self.expects.clear();
                 self.fail_block().await;

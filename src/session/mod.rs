@@ -1,6 +1,7 @@
 //! One client from its start-up packet to its end. In: a socket. Out: replies as one PostgreSQL would
 //! give them. `turn` is the whole pipeline of a request; the rooms below do the work.
 
+mod admission;
 mod again;
 pub mod authentication;
 pub mod batch;
@@ -10,6 +11,7 @@ pub mod called;
 pub mod cancel;
 mod claims;
 pub mod commit;
+mod completion;
 pub mod consistency;
 mod copy;
 pub mod database;

@@ -5,8 +5,8 @@
 
 use bytes::{Buf, Bytes};
 
+use super::admission::access_of;
 use super::segment::Failure;
-use super::simple::access_of;
 use super::turn::{Session, SessionEnd, violation};
 use crate::execute::{Expect, relay};
 use crate::planning::Access;

@@ -99,7 +99,7 @@ impl Session {
             }
         };
         let mut waiting = Vec::with_capacity(shards.len());
-        let access = super::simple::access_of(template);
+        let access = super::admission::access_of(template);
         for shard in shards {
             if let Err(error) = self.reach(shard, access).await {
                 self.client.inbound.advance(len);
@@ -217,7 +217,7 @@ impl Session {
         let merge = self.merge_of(&statement.template, &statement.sql)?;
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         let unplaced = std::mem::take(&mut self.unplaced);
-        let access = super::simple::access_of(&statement.template);
+        let access = super::admission::access_of(&statement.template);
         let mut carries = false;
         for (position, &shard) in shards.as_slice().iter().enumerate() {
             if let Err(error) = self.reach(shard, access).await {

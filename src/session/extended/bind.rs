@@ -199,8 +199,8 @@ impl Session {
     async fn bind_on(&mut self, shard: ShardId, planned: Planned) -> Result<(), Failure> {
         let Planned { portal, statement, changes, len } = planned;
         self.is_new_cursor(&statement.template, Some(shard))?;
-        let access = crate::session::simple::access_of(&statement.template);
-        let writes = crate::session::simple::writes(&statement.template);
+        let access = crate::session::admission::access_of(&statement.template);
+        let writes = crate::session::admission::writes(&statement.template);
         if self.segment.as_ref().is_some_and(|segment| segment.shard != shard) {
             self.leave_segment().await?;
         }

@@ -38,7 +38,7 @@ impl Session {
                 let shard = self.shard_of(&Plan::Touched).expect("session commands have a shard");
                 let joins = self.would_join(shard);
                 // What is executed next finds itself where it can run.
-                self.enter_segment(shard, crate::session::simple::access_of(&statement.template)).await?;
+                self.enter_segment(shard, crate::session::admission::access_of(&statement.template)).await?;
                 if let Some(segment) = &mut self.segment {
                     segment.only_looks |= joins;
                 }

@@ -136,7 +136,7 @@ impl Session {
         if super::explains(text.template) || self.recodes() || self.transaction.is_failed() {
             return Ok(Carried::Otherwise);
         }
-        let access = crate::session::simple::access_of(text.template);
+        let access = crate::session::admission::access_of(text.template);
         let Some(fits) = self.fitting(ways, text, access).await? else { return Ok(Carried::Unreadable) };
         if fits.is_empty() {
             return Ok(Carried::Otherwise);

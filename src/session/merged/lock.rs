@@ -239,7 +239,7 @@ impl Session {
     pub(super) async fn answer_parses(&mut self, template: &Template) -> Result<(), Failure> {
         if !self.unplaced.is_empty() {
             let home = self.database.config.home;
-            self.enter_segment(home, crate::session::simple::access_of(template)).await?;
+            self.enter_segment(home, crate::session::admission::access_of(template)).await?;
             self.place_parses(home);
         }
         self.leave_segment().await
@@ -255,7 +255,7 @@ impl Session {
         changes: Vec<Change>,
     ) -> Result<(), Failure> {
         let home = self.database.config.home;
-        self.reach(home, crate::session::simple::access_of(&statement.template)).await?;
+        self.reach(home, crate::session::admission::access_of(&statement.template)).await?;
         self.open_part(home);
         let mut expects = std::mem::take(&mut self.expects);
         expects.push_back(Expect::Owed(tag::BIND_COMPLETE));

@@ -108,7 +108,7 @@ impl Session {
         let verdict = match merge.verdicts.get(declared) {
             Some(verdict) => verdict,
             None => {
-                let access = super::simple::access_of(template);
+                let access = super::admission::access_of(template);
                 match self.judge(merge, sql, &tokens, declared, access).await? {
                     Some(verdict) => verdict,
                     // No server can read it: any of them says why.

@@ -43,7 +43,7 @@ impl Session {
             return self.bind_scatter(portal, made, call.shards, changes, len, Some(remap)).await;
         }
         let unplaced = std::mem::take(&mut self.unplaced);
-        let access = crate::session::simple::access_of(&statement.template);
+        let access = crate::session::admission::access_of(&statement.template);
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::new();
         for (position, &shard) in call.shards.as_slice().iter().enumerate() {
             if let Err(error) = self.reach(shard, access).await {

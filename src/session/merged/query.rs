@@ -47,7 +47,7 @@ impl Session {
         let types = super::types(&call.verdict, b"");
         let finishing = super::finishing(&call, sql, &tokens, None);
         let formats = super::formats(&[], &call.verdict);
-        let access = crate::session::simple::access_of(template);
+        let access = crate::session::admission::access_of(template);
         let mut waiting: Vec<(ShardId, VecDeque<Expect>)> = Vec::with_capacity(shards.len());
         for shard in shards {
             if let Err(error) = self.reach(shard, access).await {
