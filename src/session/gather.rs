@@ -5,13 +5,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+mod cursors;
 mod fill;
+mod open;
 mod sql;
 mod unknown;
 
 use bytes::Bytes;
 
-use self::sql::create;
 use super::block::aborted;
 use super::effects::Change;
 use super::parts::Undone;
@@ -20,19 +21,14 @@ use super::scratch::Attached;
 use super::segment::Failure;
 use super::turn::{Session, SessionEnd};
 use super::undo::Undo;
-use crate::execute::gather::{Checked, Made, check};
-use crate::execute::own::OwnError;
-use crate::execute::{Expect, own};
+use crate::execute::Expect;
 use crate::planning::gather::{self, Gather, Spliced};
 use crate::planning::writes::Moment;
 use crate::planning::{Access, Template};
 use crate::pool::Condition;
-use crate::protocol::backend::Status;
-use crate::protocol::description::Renumbering;
 use crate::protocol::frontend::{Bind, encode};
 use crate::sql::Command;
 use crate::sql::command::{SessionCommand, Verb};
-use crate::transaction::Keeps;
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// A statement to be answered so, and its text.
@@ -298,295 +294,12 @@ impl Session {
         }
     }
 
-    async fn attach_scratch(&self) -> Result<Arc<Attached>, ClientError> {
-        let definitions = self.database.planner.definitions();
-        self.database.attach_scratch(&definitions).await
-    }
-
-    /// Takes a scratch connection, makes the tables and has the query looked at.
-    async fn open_scratch(
-        &mut self,
-        gathering: &Gathering<'_>,
-        attached: &Attached,
-        access: Access,
-    ) -> Result<(ShardId, Vec<u32>, bool), Failure> {
-        let login = self.database.login_of(&self.user).ok_or_else(|| {
-            ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is not in the configuration any more")
-        })?;
-        let lease = match attached.lease(&self.user, login).await {
-            Ok(lease) => lease,
-            Err(error) => {
-                self.database.scratch.forget();
-                return Err(ClientError::from(error).into());
-            }
-        };
-        self.cancel.add(&lease);
-        let scratch = self.transaction.add_apart(lease);
-        let types = scratch_types(&gathering.types, attached);
-        // What a view is grouped by isn't known before it is made.
-        let tries: &[bool] = if gathering.gather.views.is_empty() { &[false, true] } else { &[true] };
-        for &with_keys in tries {
-            let (settings, preamble) = match self.preamble(gathering, scratch, with_keys) {
-                Ok(preamble) => preamble,
-                Err(error) => {
-                    self.transaction.remove(scratch);
-                    return Err(error.into());
-                }
-            };
-            let lease = self.transaction.lease_mut(scratch).expect("added above");
-            let checked = check(
-                lease,
-                settings.as_deref(),
-                &preamble,
-                gathering.gather.tables.len() + gathering.gather.views.len(),
-                &gathering.spliced.query,
-                &types,
-            )
-            .await;
-            let failure = match checked {
-                Ok(Checked::Fits { columns, tables }) => {
-                    self.renumber((&gathering.gather, with_keys), scratch, &tables, attached);
-                    return Ok((scratch, columns, with_keys));
-                }
-                Ok(Checked::Wrong(frame)) if !with_keys && is_state(&frame.0, b"42803") => {
-                    // A column that depends on the primary key of its table, if there is one.
-                    continue;
-                }
-                Ok(Checked::Wrong(frame)) => self.ask_home(gathering, &frame.0, access).await,
-                Ok(Checked::Lacks(frame)) => lacks(&frame.0).into(),
-                Err(error) => self.gather_failure(error, &[]).await,
-            };
-            if let Some(mut lease) = self.transaction.remove(scratch) {
-                lease.condition = Condition::Broken;
-            }
-            return Err(failure);
-        }
-        Err(ClientError::new(SqlState::INTERNAL_ERROR, "the statement was looked at twice").into())
-    }
-
-    /// What makes the connection ready: the session's settings, a transaction, the tables.
-    fn preamble(
-        &mut self,
-        gathering: &Gathering<'_>,
-        scratch: ShardId,
-        with_keys: bool,
-    ) -> Result<(Option<String>, String), ClientError> {
-        let wanted = self.state.settings_at_begin().clone();
-        let in_block: Vec<String> = self.transaction.settings_in_block()?.into_iter().map(str::to_owned).collect();
-        let lease = self.transaction.lease_mut(scratch).expect("added by the caller");
-        let mut settings = String::new();
-        if lease.status != Status::Idle {
-            settings.push_str("ROLLBACK;");
-        }
-        if let Some(difference) = lease.settings.difference(&wanted) {
-            settings.push_str(&difference);
-            lease.settings = wanted;
-        }
-        let mut sql = String::new();
-        sql.push_str("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;");
-        for setting in in_block {
-            sql.push_str(&setting);
-            sql.push(';');
-        }
-        sql.push_str(&gathering.definitions);
-        sql.push_str(&gathering.target);
-        for table in &gathering.gather.tables {
-            sql.push_str(&create(table, with_keys));
-            sql.push(';');
-        }
-        let options = crate::sql::LexOptions { standard_conforming_strings: true };
-        for view in &gathering.gather.views {
-            let text = view.definition.as_bytes();
-            let text = gather::splice(text, &options, &view.rewriting, gathering.moment.as_ref()).whole;
-            sql.push_str(&sql::create_view(&view.name, &String::from_utf8_lossy(&text)));
-        }
-        for table in &gathering.gather.tables {
-            sql.push_str(&sql::numbers(&table.name));
-        }
-        for view in &gathering.gather.views {
-            sql.push_str(&sql::numbers(&view.name));
-        }
-        Ok(((!settings.is_empty()).then_some(settings), sql))
-    }
-
-    /// Descriptions of the result say what the home shard's would.
-    fn renumber(&mut self, (gather, with_keys): (&Gather, bool), scratch: ShardId, made: &[Made], attached: &Attached) {
-        let mut renumbering = Renumbering { types: Arc::clone(&attached.copied.types), ..Renumbering::default() };
-        let tables = gather.tables.iter().map(|table| {
-            (table.oid, table.row_types, table.columns(with_keys).map(|column| column.number).collect::<Vec<i16>>())
-        });
-        let views = gather.views.iter().map(|view| (view.oid, view.row_types, view.columns.clone()));
-        for (made, (oid, row_types, columns)) in made.iter().zip(tables.chain(views)) {
-            renumbering.tables.insert(made.oid, (oid, columns));
-            renumbering.row_types.insert(made.row_type, row_types.0);
-            renumbering.row_types.insert(made.row_array_type, row_types.1);
-        }
-        if let Some(mut apart) = self.transaction.take_apart(scratch) {
-            apart.renumbering = Arc::new(renumbering);
-            self.transaction.put_apart(apart);
-        }
-    }
-
     /// The scratch database finds the statement wrong: what does a server say that has the tables?
     async fn ask_home(&mut self, gathering: &Gathering<'_>, frame: &[u8], access: Access) -> Failure {
         match self.parse_at_home((&gathering.original, &gathering.types), access).await {
             Ok(true) => Failure::Told,
             Ok(false) => lacks(frame).into(),
             Err(failure) => failure,
-        }
-    }
-
-    /// The scratch connection of the cursor that a command names, if it has one.
-    pub(super) fn cursor_apart(&self, template: &Template) -> Option<ShardId> {
-        if self.transaction.apart().is_empty() {
-            return None;
-        }
-        let [only] = &*template.statements else { return None };
-        let name = super::block::cursor_of(&only.command)?;
-        self.cursors.get(name).map(|cursor| cursor.shard).filter(|shard| shard.is_scratch())
-    }
-
-    /// A cursor WITH HOLD was declared on that connection.
-    pub(super) fn note_declared(&mut self, scratch: ShardId) {
-        if let Some(apart) = self.transaction.apart_mut().iter_mut().find(|apart| apart.number == scratch) {
-            apart.keeps = Keeps::Declared;
-            // It is nobody else's before its cursors are closed.
-            apart.lease.condition = Condition::Pinned;
-        }
-    }
-
-    /// Cursors WITH HOLD that were declared just now get their rows at once, so that the rows they were gathered from
-    /// can go. What a server finds wrong with that is told.
-    pub(super) async fn keep_declared(&mut self, is_query: bool) {
-        let mut refused = None;
-        for apart in self.transaction.apart_mut() {
-            let is_open = apart.lease.is_at_rest() && apart.lease.status == Status::InTransaction;
-            if apart.keeps != Keeps::Declared || !is_open {
-                continue;
-            }
-            match own::run(&mut apart.lease, "COMMIT").await {
-                Ok(_) => {}
-                Err(OwnError::Refused(frame)) => refused = Some((apart.number, Ok(frame))),
-                Err(OwnError::Lost(reason)) => refused = Some((apart.number, Err(reason))),
-            }
-            if refused.is_some() {
-                apart.keeps = Keeps::Nothing;
-            }
-        }
-        let Some((number, why)) = refused else { return };
-        self.cursors.retain(|_, cursor| cursor.shard != number);
-        match why {
-            Ok(frame) => {
-                if is_query {
-                    // A Query's last CommandComplete comes behind its commit.
-                    super::batch::take_last_tag(&mut self.client.outbound);
-                }
-                self.client.outbound.extend_from_slice(&frame.0);
-                self.fail_block().await;
-            }
-            Err(reason) => {
-                let text = "the connection to the scratch database was lost";
-                self.refuse(&ClientError::new(SqlState::CONNECTION_FAILURE, text).detail(reason)).await;
-            }
-        }
-    }
-
-    /// That a cursor which is to be declared isn't there, on another connection than its own, whose server says it itself.
-    pub(super) fn is_new_cursor(&self, template: &Template, own: Option<ShardId>) -> Result<(), ClientError> {
-        if self.cursors.is_empty() {
-            return Ok(());
-        }
-        let [only] = &*template.statements else { return Ok(()) };
-        let Command::Session(SessionCommand::Declare { name, .. }) = &only.command else { return Ok(()) };
-        match self.cursors.get(name).filter(|cursor| Some(cursor.shard) != own) {
-            None => Ok(()),
-            Some(_) => {
-                let text = format!("cursor \"{name}\" already exists");
-                Err(ClientError::new(SqlState::DUPLICATE_CURSOR, text))
-            }
-        }
-    }
-
-    /// The transaction ends: cursors WITH HOLD outlive it, unless it is rolled back and has declared them.
-    pub(super) fn end_cursors(&mut self, committed: bool) {
-        if !self.cursors.is_empty() {
-            let before = self.state.declared_before();
-            self.cursors.retain(|_, cursor| cursor.holds && (committed || cursor.number <= before));
-        }
-    }
-
-    /// ROLLBACK TO SAVEPOINT, once it is done: cursors that were declared since then end, and portals apart, which aren't
-    /// told apart by that; [`Self::release_scratches`] gives their connections back.
-    pub(super) fn drop_since_savepoint(&mut self) {
-        if self.cursors.is_empty() && self.transaction.apart().is_empty() {
-            return;
-        }
-        let before = self.state.declared_before_savepoint();
-        let failed: Vec<ShardId> = self
-            .transaction
-            .apart()
-            .iter()
-            .filter(|apart| apart.lease.status == Status::Failed)
-            .map(|apart| apart.number)
-            .collect();
-        self.cursors.retain(|_, cursor| cursor.number <= before && !failed.contains(&cursor.shard));
-        let cursors = &self.cursors;
-        let keeps = |number: ShardId| cursors.values().any(|cursor| cursor.shard == number);
-        for apart in self.transaction.apart_mut() {
-            if apart.keeps == Keeps::Declared && !keeps(apart.number) {
-                apart.keeps = Keeps::Nothing;
-            }
-        }
-        let kept: Vec<ShardId> =
-            self.transaction.apart().iter().map(|apart| apart.number).filter(|n| keeps(*n)).collect();
-        let goes = |shard: ShardId| shard.is_scratch() && !kept.contains(&shard);
-        self.portals.retain(|_, portal| !matches!(portal.place, Place::Shard(shard) if goes(shard)));
-    }
-
-    /// Gives scratch connections back that have nothing of the client's left on them.
-    pub(super) async fn release_scratches(&mut self) {
-        if self.transaction.apart().is_empty() {
-            return;
-        }
-        let is_over = self.transaction.status() == Status::Idle && self.segment.is_none();
-        let in_use = |number: ShardId| {
-            self.segment.as_ref().is_some_and(|segment| segment.shard == number)
-                || self.portals.values().any(|portal| portal.place == Place::Shard(number))
-                || self.cursors.values().any(|cursor| cursor.shard == number)
-        };
-        let kept = self.transaction.apart().iter().filter(|apart| apart.keeps != Keeps::Nothing);
-        let kept: Vec<ShardId> = kept.map(|apart| apart.number).collect();
-        let free: Vec<ShardId> = self
-            .transaction
-            .apart()
-            .iter()
-            .map(|apart| apart.number)
-            .filter(|number| is_over && !kept.contains(number) || !in_use(*number))
-            .collect();
-        if free.is_empty() {
-            return;
-        }
-        self.notes.client().gathering.end();
-        // No cancel may reach the connection once it is another client's.
-        self.cancel.clear().await;
-        for number in free {
-            let Some(mut lease) = self.transaction.remove(number) else { continue };
-            self.portals.retain(|_, portal| portal.place != Place::Shard(number));
-            self.cursors.retain(|_, cursor| cursor.shard != number);
-            if lease.is_at_rest() && lease.status != Status::Idle && own::run(&mut lease, "ROLLBACK").await.is_err() {
-                lease.condition = Condition::Broken;
-            }
-            if lease.condition == Condition::Pinned {
-                // Cursors WITH HOLD were declared there.
-                let closed = own::run(&mut lease, "CLOSE ALL").await;
-                lease.condition = if closed.is_ok() { Condition::Clean } else { Condition::Broken };
-            }
-        }
-        for held in self.transaction.held() {
-            self.cancel.add(&held.lease);
-        }
-        for apart in self.transaction.apart() {
-            self.cancel.add(&apart.lease);
         }
     }
 }
