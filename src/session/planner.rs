@@ -1,29 +1,34 @@
 //! Templates for a database's statements: found by fingerprint, or built on threads of their own whose
 //! stacks bear deep statements and whose work doesn't stall the other clients.
 
-use std::cell::RefCell;
+mod found;
+mod names;
+mod parsers;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use super::turn::Session;
+use crate::catalog::Catalog;
 use crate::catalog::record::Record;
-use crate::catalog::{Catalog, Cells};
 use crate::config::DatabaseConfig;
-use crate::execute::own;
 use crate::observe::DatabaseFigures;
-use crate::planning::{Names, Plan, Scene, Template, TemplateCache, record_of};
-use crate::pool::SettingValue;
+use crate::planning::{Plan, Scene, Template, TemplateCache, record_of};
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
-use crate::types::limits::{CATALOG_WAIT_MAX, PARSER_QUEUE_MAX, PARSER_STACK_BYTES};
+use crate::types::limits::CATALOG_WAIT_MAX;
 use crate::types::{ClientError, SqlState};
+
+pub(super) use self::found::{put_scratch, take_scratch};
+pub use self::names::KeyedNames;
+pub(super) use self::names::default_names;
+use self::parsers::{Job, parsers};
 
 #[derive(Debug)]
 pub struct Planner {
@@ -387,241 +392,4 @@ impl Planner {
 pub struct Within {
     current: Arc<Current>,
     generation: u64,
-}
-
-/// How a session sees names, with its part of a template's key.
-#[derive(Debug)]
-pub struct KeyedNames {
-    pub names: Names,
-    pub key: u64,
-}
-
-impl KeyedNames {
-    fn new(names: Names) -> Arc<Self> {
-        Arc::new(Self { key: names.fingerprint(), names })
-    }
-}
-
-struct Job {
-    sql: Bytes,
-    lexed: Lexed,
-    names: Arc<KeyedNames>,
-    current: Arc<Current>,
-    figures: Arc<DatabaseFigures>,
-    reply: oneshot::Sender<Arc<Template>>,
-}
-
-/// Two threads: a huge statement on one leaves the other for everybody else.
-fn parsers() -> &'static std::sync::mpsc::SyncSender<Job> {
-    static PARSERS: OnceLock<std::sync::mpsc::SyncSender<Job>> = OnceLock::new();
-    PARSERS.get_or_init(|| {
-        let (sender, jobs) = std::sync::mpsc::sync_channel::<Job>(PARSER_QUEUE_MAX);
-        let jobs = Arc::new(std::sync::Mutex::new(jobs));
-        for number in 0..2 {
-            let jobs = Arc::clone(&jobs);
-            std::thread::Builder::new()
-                .name(format!("parser-{number}"))
-                .stack_size(PARSER_STACK_BYTES)
-                .spawn(move || {
-                    loop {
-                        let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
-                        let Ok(job) = job else { return };
-                        // A statement that makes the planner panic must not take the thread with it.
-                        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| build(job)));
-                        if outcome.is_err() {
-                            tracing::error!("planning a statement failed unexpectedly");
-                        }
-                    }
-                })
-                .expect("a thread can be started at the first statement");
-        }
-        sender
-    })
-}
-
-fn build(job: Job) {
-    let Job { sql, lexed, names, current, figures, reply } = job;
-    let template = Arc::new(Template::build(&sql, &lexed, &current.scene, &names.names));
-    let _ =
-        template.observed.set(figures.statements.of(template.normalized(), || (template.kind(), template.readable())));
-    tracing::trace!(bytes = sql.len(), "statement parsed");
-    current.templates.insert(&lexed, names.key, Arc::clone(&template));
-    // The client may be gone.
-    let _ = reply.send(template);
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Option<Box<Lexed>>> = const { RefCell::new(None) };
-}
-
-/// A lexer's result to fill, with the buffers of the last one on this thread.
-pub(super) fn take_scratch() -> Box<Lexed> {
-    SCRATCH.with_borrow_mut(Option::take).unwrap_or_default()
-}
-
-pub(super) fn put_scratch(lexed: Box<Lexed>) {
-    if lexed.normalized.capacity() <= crate::types::limits::INLINE_STATEMENT_BYTES_MAX {
-        SCRATCH.with_borrow_mut(|place| *place = Some(lexed));
-    }
-}
-
-/// PostgreSQL's own default search path, before any setting.
-pub(super) fn default_names() -> Arc<KeyedNames> {
-    static DEFAULT: LazyLock<Arc<KeyedNames>> = LazyLock::new(|| {
-        KeyedNames::new(Names {
-            search_path: vec!["public".to_owned()],
-            temporary: BTreeSet::new(),
-            standard_conforming_strings: true,
-            atomic: false,
-        })
-    });
-    Arc::clone(&DEFAULT)
-}
-
-impl Session {
-    /// Lexes a huge statement and looks for its template on a thread where that holds nobody up.
-    ///
-    /// # Errors
-    /// As [`Planner::lex`].
-    pub(super) async fn lex_apart(&self, sql: Bytes) -> Result<(Box<Lexed>, Option<Arc<Template>>), ClientError> {
-        let (database, names) = (Arc::clone(&self.database), Arc::clone(&self.names));
-        let standard_conforming_strings = self.standard_conforming_strings;
-        let within = self.within.clone();
-        let lexing = tokio::task::spawn_blocking(move || {
-            let mut lexed = Box::<Lexed>::default();
-            database.planner.lex(&sql, standard_conforming_strings, &mut lexed)?;
-            let found = match &within {
-                Some(within) => within.current.templates.get(&sql, &lexed, names.key),
-                None => database.planner.find(&sql, &lexed, &names),
-            };
-            Ok((lexed, found))
-        });
-        let failed = |_| ClientError::new(SqlState::STATEMENT_TOO_COMPLEX, "the statement could not be planned");
-        lexing.await.map_err(failed)?
-    }
-
-    /// As [`Planner::find`], in the scene of the transaction if it has one of its own.
-    pub(super) fn find_template(&self, sql: &[u8], lexed: &Lexed) -> Option<Arc<Template>> {
-        match &self.within {
-            Some(within) => within.current.templates.get(sql, lexed, self.names.key),
-            None => self.database.planner.find(sql, lexed, &self.names),
-        }
-    }
-
-    /// As [`Planner::build`], in the scene of the transaction if it has one of its own.
-    ///
-    /// # Errors
-    /// As [`Planner::build`].
-    pub(super) async fn build_template(&self, sql: Bytes, lexed: Lexed) -> Result<Arc<Template>, ClientError> {
-        let (database, names) = (Arc::clone(&self.database), Arc::clone(&self.names));
-        match self.within.clone() {
-            Some(within) => database.planner.build_in(within.current, sql, lexed, names).await,
-            None => database.planner.build(sql, lexed, names).await,
-        }
-    }
-
-    pub(super) fn generation(&self) -> u64 {
-        self.within.as_ref().map_or_else(|| self.database.planner.generation(), |within| within.generation)
-    }
-
-    /// Within a block that has changed definitions, statements are planned by what the transaction itself sees: its
-    /// own connection to the home shard is asked. Not while answers are awaited: then by what was known before.
-    pub(super) async fn look_within(&mut self) {
-        if !self.changed_within || !self.transaction.in_block() || self.transaction.is_failed() {
-            return;
-        }
-        let home = self.database.config.home;
-        let is_at_rest = self.expects.is_empty() && self.segment.is_none() && self.scattering.is_none();
-        let Some(lease) = self.transaction.lease_mut(home).filter(|lease| lease.is_at_rest()) else { return };
-        if !is_at_rest {
-            return;
-        }
-        self.changed_within = false;
-        let question = format!("{};{}", crate::catalog::question(), crate::catalog::numbers::QUESTION);
-        match own::ask(lease, &question).await {
-            Ok(mut answers) => {
-                // Behind the last answer there is an empty one.
-                answers.truncate(crate::catalog::ANSWERS + 1);
-                let numbers = answers.pop().unwrap_or_default();
-                self.forget_numbers();
-                self.numbers_within = super::numbering::read(numbers);
-                let answers = answers.into_iter().map(|rows| rows.into_iter().map(Cells).collect()).collect();
-                let catalog = crate::catalog::read(answers);
-                self.within = catalog.ok().and_then(|catalog| self.database.planner.within(catalog));
-            }
-            Err(error) => tracing::warn!(%error, "the definitions of a transaction were not read"),
-        }
-    }
-
-    /// The transaction has ended, and what it alone saw with it.
-    pub(super) fn forget_within(&mut self) {
-        self.within = None;
-        self.changed_within = false;
-        if self.numbers_within.is_some() {
-            self.forget_numbers();
-        }
-    }
-
-    pub(super) fn lex_options(&self) -> LexOptions {
-        LexOptions { standard_conforming_strings: self.standard_conforming_strings }
-    }
-
-    pub(super) fn names(&self) -> &Arc<KeyedNames> {
-        &self.names
-    }
-
-    /// The role that "$user" means.
-    fn role(&self) -> String {
-        let set =
-            ["role", "session_authorization"].into_iter().find_map(|name| match self.state.settings().get(name)? {
-                SettingValue::List(values) => values.first().filter(|role| *role != "none").cloned(),
-                SettingValue::Text(role) => Some(role.clone()).filter(|role| role != "none"),
-            });
-        set.unwrap_or_else(|| self.login.to_string())
-    }
-
-    /// After a change of the settings or of the temporary tables.
-    pub(super) fn refresh_names(&mut self) {
-        let search_path = match self.state.search_path() {
-            None => split_identifiers(&self.greeting.search_path),
-            Some(SettingValue::List(elements)) => elements.clone(),
-            Some(SettingValue::Text(text)) => split_identifiers(text),
-        };
-        let search_path =
-            search_path.into_iter().map(|name| if name == "$user" { self.role() } else { name }).collect();
-        let names = Names {
-            search_path,
-            // Those of a session are found where its statements are run.
-            temporary: BTreeSet::new(),
-            standard_conforming_strings: self.standard_conforming_strings,
-            atomic: self.reads_atomic,
-        };
-        if self.names.names != names {
-            self.names = KeyedNames::new(names);
-        }
-    }
-}
-
-/// The elements of a search_path given as one text, as SplitIdentifierString reads them.
-fn split_identifiers(text: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut current = String::new();
-    let mut quoted = false;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                current.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => all.push(std::mem::take(&mut current)),
-            space if !quoted && space.is_whitespace() => {}
-            other if quoted => current.push(other),
-            other => current.extend(other.to_lowercase()),
-        }
-    }
-    all.push(current);
-    all.retain(|name| !name.is_empty());
-    all
 }
