@@ -37,6 +37,8 @@ pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> 
             name if name.starts_with("pg_advisory_unlock") => effects.releases_advisory_locks = true,
             "nextval" => effects.uses_sequence = true,
             "setval" => (effects.uses_sequence, effects.sets_sequence) = (true, true),
+            // A default that is only defined reads nothing yet, but says that somebody will.
+            "currval" | "lastval" if is_ddl && !definition_reads(text) => effects.defines_reader = true,
             "currval" | "lastval" => effects.reads_sequence = true,
             name if GRAMMAR.contains(&name) => {}
             name => {
@@ -49,6 +51,21 @@ pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> 
         }
     }
     effects
+}
+
+/// Whether expressions in a definition may be evaluated when it is made: CREATE TABLE ... AS, and what is done to a
+/// table that has rows.
+fn definition_reads(text: Text<'_>) -> bool {
+    let any = |words: &[&str]| (0..text.pieces.len()).any(|at| text.is_any(at, words));
+    let head = |words: &[&str]| (0..4).any(|at| text.is_any(at, words));
+    if head(&["view", "function", "procedure", "rule", "trigger", "policy", "domain"]) && !head(&["materialized"]) {
+        return false;
+    }
+    if text.is(0, "alter") {
+        any(&["add", "type", "using"])
+    } else {
+        any(&["select", "as", "with", "values", "execute"])
+    }
 }
 
 fn creates_temporary(text: Text<'_>, command: &Command) -> bool {

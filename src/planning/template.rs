@@ -71,6 +71,8 @@ pub struct Effects {
     pub sets_sequence: bool,
     /// Contains currval or lastval: reads what the session's last use of a sequence has left on its connection.
     pub reads_sequence: bool,
+    /// Defines what will read it.
+    pub defines_reader: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -222,6 +224,11 @@ impl Template {
     /// If a statement reads what sequences gave to this session.
     pub fn reads_sequence(&self) -> bool {
         self.statements.iter().any(|one| one.effects.reads_sequence)
+    }
+
+    /// If a statement itself names nextval or setval.
+    pub fn names_sequence(&self) -> bool {
+        self.statements.iter().any(|one| one.effects.uses_sequence)
     }
 
     /// If every statement may run on a replica.

@@ -18,7 +18,7 @@ use crate::catalog::Catalog;
 use crate::catalog::record::Record;
 use crate::config::DatabaseConfig;
 use crate::observe::DatabaseFigures;
-use crate::planning::{Plan, Scene, Template, TemplateCache, record_of};
+use crate::planning::{Plan, Scene, StatementTemplate, Template, TemplateCache, record_of};
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
 use crate::sql::lexer::{LexOptions, lex};
@@ -40,6 +40,8 @@ pub struct Planner {
     generation: AtomicU64,
     /// A statement has named a sequence function: see [`super::sequences`].
     watches_sequences: AtomicBool,
+    /// A statement has asked for what a session last got from one, or has defined what will.
+    reads_sequences: AtomicBool,
     /// DDL was seen: nothing is planned until the catalog has been read again.
     pub(super) stale: AtomicBool,
     /// How often DDL was seen: a catalog that was being read meanwhile is old when it comes.
@@ -72,6 +74,7 @@ impl Planner {
             current: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             watches_sequences: AtomicBool::new(false),
+            reads_sequences: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             definitions: AtomicU64::new(0),
             wanted: Notify::new(),
@@ -379,11 +382,19 @@ impl Planner {
         if template.statements.iter().any(|one| one.effects.uses_sequence || one.effects.reads_sequence) {
             self.watches_sequences.store(true, Ordering::Release);
         }
+        let asks = |one: &StatementTemplate| one.effects.reads_sequence || one.effects.defines_reader;
+        if template.statements.iter().any(asks) {
+            self.reads_sequences.store(true, Ordering::Release);
+        }
         Ok(template)
     }
 
     pub fn watches_sequences(&self) -> bool {
         self.watches_sequences.load(Ordering::Acquire)
+    }
+
+    pub fn reads_sequences(&self) -> bool {
+        self.reads_sequences.load(Ordering::Acquire)
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! Connections are shared until somebody asks. From the first statement on that names a sequence function, a
 //! connection forgets the sequences of one client before it is used for those of the next (DISCARD SEQUENCES, in
-//! the same write). A client that asks outside a transaction block keeps its connection.
+//! the same write). A client that asks outside a transaction block keeps its connection; once somebody on the database
+//! has asked, so does a client that calls nextval itself.
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ impl Session {
             return;
         }
         let outside = self.transaction.status() == Status::Idle;
+        let will_read = template.names_sequence() && self.database.planner.reads_sequences();
         let me = self.number;
         let Some(lease) = self.transaction.lease_mut(shard) else { return };
         let (owner, mut is_pure) = match lease.sequences {
@@ -71,7 +73,7 @@ impl Session {
                 self.sequences = Some(Arc::clone(&lease.key));
             }
         }
-        if reads && outside && self.sequences.is_some() {
+        if (reads || will_read) && outside && self.sequences.is_some() {
             self.state.pins.sequences = true;
         }
     }

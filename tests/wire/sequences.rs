@@ -40,3 +40,31 @@ fn a_client_sees_its_own_sequences_and_nobody_elses() {
     assert_eq!(c.fails("SELECT currval('others')"), "55000");
     b.run("DROP TABLE numbered; DROP SEQUENCE numbers, others");
 }
+
+#[test]
+fn a_client_that_calls_nextval_where_others_ask_for_it_keeps_its_connection() {
+    let proxy = proxy(one(), 2, "");
+    let mut a = ready(&proxy);
+    let mut b = ready(&proxy);
+    let mut c = ready(&proxy);
+    a.run("CREATE SEQUENCE marks");
+    assert_eq!(a.value("SELECT nextval('marks')"), "1");
+    for other in [&mut b, &mut c] {
+        other.run("BEGIN");
+        other.run("CREATE TABLE IF NOT EXISTS other (id serial)");
+        other.run("INSERT INTO other DEFAULT VALUES");
+        other.run("COMMIT");
+    }
+    // A default is only defined: nothing is asked for yet, but somebody will.
+    a.run("CREATE TABLE marked (id int DEFAULT nextval('marks'), z int DEFAULT -1 * currval('marks'))");
+    a.run("CREATE VIEW last_mark AS SELECT currval('marks')");
+    a.run("INSERT INTO marked DEFAULT VALUES");
+    assert_eq!(a.value("SELECT z FROM marked"), "-2");
+    assert_eq!(a.value("SELECT nextval('marks')"), "3");
+    for _ in 0..3 {
+        b.run("INSERT INTO marked DEFAULT VALUES");
+        c.run("INSERT INTO marked DEFAULT VALUES");
+    }
+    assert_eq!(a.value("SELECT currval('marks')"), "3");
+    a.run("DROP VIEW last_mark; DROP TABLE marked, other; DROP SEQUENCE marks");
+}
