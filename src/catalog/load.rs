@@ -209,7 +209,7 @@ fn build(answers: &Answers) -> Result<Catalog, Malformed> {
         relation.definition = definitions.remove(oid).flatten();
         add_calls(relation, read.iter().chain([oid]), &calls);
     }
-    let functions = answers.functions.iter().map(function).collect::<Result<_, _>>()?;
+    let functions = answers.functions.iter().filter_map(|row| function(row).transpose()).collect::<Result<_, _>>()?;
     let system = answers.system_relations.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
     let definitions = answers.definitions.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
     let schemas = answers.schemas.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
@@ -322,7 +322,11 @@ fn foreign_key(row: &Row, names: &HashMap<Oid, QualifiedName>) -> Result<Option<
     }))
 }
 
-fn function(row: &Row) -> Result<Function, Malformed> {
+fn function(row: &Row) -> Result<Option<Function>, Malformed> {
+    // A function that was dropped just now has no arguments to tell.
+    let Some(arguments) = row.try_get::<Option<String>>(2)? else {
+        return Ok(None);
+    };
     let volatility = match row.try_get::<String>(3)?.as_str() {
         "i" => Volatility::Immutable,
         "s" => Volatility::Stable,
@@ -334,17 +338,17 @@ fn function(row: &Row) -> Result<Function, Malformed> {
         "w" => FunctionKind::Window,
         _ => FunctionKind::Function,
     };
-    Ok(Function {
+    Ok(Some(Function {
         schema: row.try_get(0)?,
         name: row.try_get(1)?,
-        arguments: row.try_get(2)?,
+        arguments,
         volatility,
         kind,
         language: row.try_get(5)?,
         security_definer: row.try_get(6)?,
         extension: row.try_get(7)?,
         body: row.try_get(8)?,
-    })
+    }))
 }
 
 fn edges(rows: &[Row]) -> Result<HashMap<Oid, Vec<Oid>>, Malformed> {

@@ -19,7 +19,9 @@ use crate::pool::{Node, NodeRole};
 use crate::protocol::numbering::{Numbered, Numbering};
 use crate::session::database::{Database, control_user, login_of};
 use crate::types::ShardId;
-use crate::types::limits::{CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT, RECORDS_WAIT_MAX};
+use crate::types::limits::{
+    CATALOG_LOCK_WAIT_MAX, CATALOG_REFRESH, CATALOG_RETRY, CONTROL_CONNECT_TIMEOUT, RECORDS_WAIT_MAX,
+};
 
 /// A watcher for each database, also for those that a reload brings.
 pub(super) async fn watch_catalogs(shared: Arc<Shared>) {
@@ -197,6 +199,9 @@ async fn ask_shard(
 
 async fn ask(node: &Arc<Node>, login: &Login, wants_catalog: bool, wants_numbers: bool) -> Result<Answer, String> {
     let (client, connection) = connect_control(&node.config, login).await.map_err(|error| error.to_string())?;
+    // Views and constraints are printed under locks on their tables: whoever needs those doesn't deadlock with us.
+    let limit = format!("SET lock_timeout = {}", CATALOG_LOCK_WAIT_MAX.as_millis());
+    client.batch_execute(&limit).await.map_err(|error| error.to_string())?;
     let mut answer =
         Answer { node: Arc::clone(node), client, connection, recorded: None, catalog: None, numbers: None };
     answer.recorded = record::read(&answer.client).await.map_err(|error| error.to_string())?;

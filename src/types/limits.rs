@@ -257,6 +257,10 @@ pub const REAP_INTERVAL: Duration = Duration::from_secs(5);
 /// changed on a server directly is known after this at the latest.
 pub const CATALOG_REFRESH: Duration = Duration::from_secs(30);
 
+/// How long reading a catalog waits for a lock: less than the second after which PostgreSQL looks for deadlocks, so
+/// that it is never a client that is ended for one with us.
+pub const CATALOG_LOCK_WAIT_MAX: Duration = Duration::from_millis(200);
+
 /// How soon a catalog that couldn't be read is tried again.
 pub const CATALOG_RETRY: Duration = Duration::from_secs(1);
 
