@@ -362,6 +362,9 @@ impl Relay<'_> {
         } else if self.gives_way() {
             self.hide(header.len);
             backend::error(&mut self.client.outbound, Severity::Error, &deadlock());
+        } else if self.outcome.sqlstate == Some(*b"57014") && self.backend.key.is_ended() {
+            self.hide(header.len);
+            return Err(RelayError::Ended);
         } else if self.outcome.sqlstate == Some(*b"57014") && self.backend.key.take_timed_out() {
             self.hide(header.len);
             backend::error(&mut self.client.outbound, Severity::Error, &timed_out());

@@ -130,6 +130,9 @@ pub enum RelayError {
     /// The server was lost when the client had part of a message: nothing more can be said to it.
     #[error("the server was lost in the middle of a message")]
     Torn,
+    /// What ran was cancelled because the session is to end.
+    #[error("the session is ended")]
+    Ended,
     /// A statement of the proxy's own failed on the server: its error, for the client.
     #[error("a statement sent ahead failed")]
     Ahead(ClientFrame),

@@ -99,6 +99,8 @@ pub struct BackendKey {
     closed: AtomicBool,
     /// The cancel that comes is for a statement that has taken too long.
     timed_out: AtomicBool,
+    /// The cancel that comes ends the client's session.
+    ended: AtomicBool,
     /// [`Node::era`] when it was opened.
     era: usize,
     /// Its socket, where it may have to be cut off.
@@ -125,6 +127,7 @@ impl BackendKey {
             client: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             era: node.era(),
             handle: Mutex::new(handle),
         }
@@ -146,6 +149,7 @@ impl BackendKey {
         self.leased.store(leased, Ordering::Relaxed);
         if !leased {
             self.timed_out.store(false, Ordering::Relaxed);
+            self.ended.store(false, Ordering::Relaxed);
         }
     }
 
@@ -160,6 +164,14 @@ impl BackendKey {
 
     pub fn set_timed_out(&self) {
         self.timed_out.store(true, Ordering::Release);
+    }
+
+    pub fn set_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Whether the cancel that came was for a statement that has taken too long.

@@ -93,6 +93,8 @@ impl Cancellable {
     /// The session is to end: now if it rests, otherwise once what runs has been cancelled.
     pub async fn kill(self: &Arc<Self>) {
         self.ending.store(Ending::Killed as u8, Ordering::Release);
+        // Under the lock: a connection that another client gets next is not among them any more.
+        self.targets.lock().backends.iter().for_each(|backend| backend.set_ended());
         self.wake();
         self.cancel().await;
     }

@@ -364,6 +364,7 @@ impl Session {
     /// Reads until the whole frame is there. Memory grows with what arrives, not with what is claimed.
     pub(super) async fn await_frame(&mut self, header: Header) -> Result<(), SessionEnd> {
         while self.client.inbound.len() < header.len {
+            self.tell_failure().await?;
             match self.client.fill().await {
                 Ok(0) => return Err(SessionEnd::Left),
                 Ok(_) => {}
@@ -371,6 +372,12 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// An error is told at once: the client may wait for it before it sends its Sync, or be sending much that is for
+    /// nothing.
+    pub(super) async fn tell_failure(&mut self) -> Result<(), SessionEnd> {
+        if self.skipping { self.flush().await } else { Ok(()) }
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), SessionEnd> {
@@ -407,6 +414,7 @@ pub(super) fn ends_session(error: &RelayError) -> Option<SessionEnd> {
     match error {
         RelayError::Client(error) => Some(SessionEnd::Lost(std::io::Error::new(error.kind(), error.to_string()))),
         RelayError::ClientProtocol(error) => Some(violation(*error)),
+        RelayError::Ended => Some(SessionEnd::Told(super::cancel::farewell(None))),
         RelayError::Torn => Some(SessionEnd::Told(ClientError::new(
             SqlState::CONNECTION_FAILURE,
             "a server was lost in the middle of a row",
