@@ -562,6 +562,24 @@ fn errors(all: &mut Comparison) {
 }
 
 fn odd_orders(all: &mut Comparison) {
+    all.same("errors are told before the Sync", |w| {
+        let mut frames = w.ask(&[parse("a", "SELECT 1", &[]), sync()].concat());
+        for failing in [
+            [parse("a", "SELECT 1", &[]), describe_statement("a"), flush()].concat(),
+            [parse("b", "SELECT nothing", &[]), describe_statement("b"), flush()].concat(),
+            [bind("", "c", &[]), flush()].concat(),
+            // And while much more comes, which is for nothing.
+            [bind("", "c", &[]), parse("", &format!("SELECT '{}'", "x".repeat(100)), &[])[..50].to_vec()].concat(),
+        ] {
+            w.send(&failing);
+            frames.extend(w.until(b'E', 1));
+            if failing.last() != flush().last() {
+                w.send(&parse("", &format!("SELECT '{}'", "x".repeat(100)), &[])[50..]);
+            }
+            frames.extend(w.ask(&sync()));
+        }
+        frames
+    });
     all.same("a Query without a Sync before it", |w| {
         w.send(&[once("SET work_mem = '5MB'"), query("SHOW work_mem")].concat());
         let mut frames = w.until(b'Z', 1);

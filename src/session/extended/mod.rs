@@ -50,11 +50,14 @@ impl Session {
         loop {
             let header = match frame::peek(&self.client.inbound, FRAME_BYTES_MAX + 1).map_err(violation)? {
                 Some(header) => header,
-                None => match self.client.fill().await {
-                    Ok(0) => return Err(SessionEnd::Left),
-                    Ok(_) => continue,
-                    Err(error) => return Err(SessionEnd::Lost(error)),
-                },
+                None => {
+                    self.tell_failure().await?;
+                    match self.client.fill().await {
+                        Ok(0) => return Err(SessionEnd::Left),
+                        Ok(_) => continue,
+                        Err(error) => return Err(SessionEnd::Lost(error)),
+                    }
+                }
             };
             if matches!(header.tag, tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL)
                 && self.segment.is_some()
