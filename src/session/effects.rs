@@ -330,10 +330,10 @@ impl Session {
                 let acting = self.acting.filter(|shard| shard.is_scratch());
                 if let Some(shard) = self.acting.or(self.transaction.held().last().map(|held| held.shard)) {
                     let number = self.state.declare();
-                    self.cursors.insert(name, Cursor { shard, holds: hold, number });
+                    self.cursors.insert(name.clone(), Cursor { shard, holds: hold, number });
                 }
                 match acting {
-                    Some(scratch) if hold => self.note_declared(scratch),
+                    Some(scratch) if hold => self.note_declared(scratch, &name),
                     _ => self.state.pins.held_cursors |= hold,
                 }
             }
@@ -342,7 +342,12 @@ impl Session {
                 self.state.pins.held_cursors = false;
             }
             Change::CloseCursor(Some(name)) => {
-                self.cursors.remove(&name);
+                let layer = self.cursors.remove(&name).and_then(|cursor| {
+                    self.transaction.apart_of(cursor.shard).and_then(|apart| apart.layer_mut(cursor.shard))
+                });
+                if let Some(layer) = layer {
+                    layer.cursor = None;
+                }
                 self.state.pins.held_cursors &= self.cursors.values().any(|cursor| !cursor.shard.is_scratch());
             }
             Change::SqlPrepare => self.state.pins.sql_prepared = true,

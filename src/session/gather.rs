@@ -25,7 +25,6 @@ use crate::execute::Expect;
 use crate::planning::gather::{self, Gather, Spliced};
 use crate::planning::writes::Moment;
 use crate::planning::{Access, Template};
-use crate::pool::Condition;
 use crate::protocol::frontend::{Bind, encode};
 use crate::sql::Command;
 use crate::sql::command::{SessionCommand, Verb};
@@ -44,6 +43,8 @@ pub(super) struct Gathering<'a> {
     pub reads: bool,
     /// It opens a cursor that ends with its transaction.
     pub declares: bool,
+    /// It opens one that doesn't.
+    pub holds: bool,
     /// It came as a Query.
     pub is_query: bool,
     /// Makes what the text needs besides its tables.
@@ -71,6 +72,7 @@ impl<'a> Gathering<'a> {
             types,
             reads: !is(|command| *command == Command::Ordinary(Verb::Explain { analyze: false })),
             declares: is(|command| matches!(command, Command::Session(SessionCommand::Declare { hold: false, .. }))),
+            holds: is(|command| matches!(command, Command::Session(SessionCommand::Declare { hold: true, .. }))),
             is_query: false,
             definitions: String::new(),
             moment: None,
@@ -154,6 +156,11 @@ impl Session {
             self.place_parses(home);
         }
         self.leave_segment().await?;
+        if portal.is_empty() && self.portals.get(&portal).is_some_and(Portal::is_apart) {
+            // The one before goes, and its tables with it.
+            self.portals.remove(&portal);
+            self.release_unused(false).await;
+        }
         self.state.start_implicit();
         let declared = gathering.types.clone();
         let gathered = match self.gather(&mut gathering, super::admission::access_of(&statement.template)).await {
@@ -200,10 +207,7 @@ impl Session {
         match filled {
             Ok(()) => Ok(Gathered { scratch, columns, attached }),
             Err(failure) => {
-                if let Some(mut lease) = self.transaction.remove(scratch) {
-                    lease.condition = Condition::Broken;
-                }
-                self.notes.client().gathering.end();
+                self.drop_scratch(scratch).await;
                 Err(failure)
             }
         }

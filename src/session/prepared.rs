@@ -59,6 +59,13 @@ pub struct Portal {
     pub carries: bool,
 }
 
+impl Portal {
+    /// Its rows are on a scratch connection.
+    pub(super) fn is_apart(&self) -> bool {
+        matches!(self.place, Place::Shard(shard) if shard.is_scratch())
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     Shard(ShardId),

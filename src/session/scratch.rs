@@ -158,6 +158,11 @@ pub async fn make(
 }
 
 impl Attached {
+    /// The number of its server.
+    pub fn node_id(&self) -> NodeId {
+        self.node.id
+    }
+
     /// A connection of that user.
     ///
     /// # Errors

@@ -314,12 +314,12 @@ impl Session {
                 Ok((told, gathered.scratch))
             }
             Ok(Some(frame)) => {
-                self.drop_scratch(gathered.scratch);
+                self.drop_scratch(gathered.scratch).await;
                 Err(Undone::Server { frame: frame.0, bound: true, description: None })
             }
             Err(error) => {
                 let failure = self.gather_failure(error, &[]).await;
-                self.drop_scratch(gathered.scratch);
+                self.drop_scratch(gathered.scratch).await;
                 Err(super::transfer::undone(failure))
             }
         }

@@ -17,7 +17,6 @@ use crate::execute::own::{self, OwnError};
 use crate::planning::copy::{self, RawKey, RowPlace};
 use crate::planning::transfer::{Made, TARGET, Transfer};
 use crate::planning::{Access, Template};
-use crate::pool::Condition;
 use crate::protocol::backend::{self, tag};
 use crate::protocol::frame;
 use crate::protocol::frontend::encode;
@@ -72,11 +71,11 @@ impl Session {
         let scratch = gathered.scratch;
         let whole = Bytes::from(gathering.spliced.whole);
         if let Err(undone) = self.make_rows(scratch, whole, bind.map(|(bound, _)| bound)).await {
-            self.drop_scratch(scratch);
+            self.drop_scratch(scratch).await;
             return Err(undone);
         }
         if let Err(undone) = self.serve_rows(transfer, scratch).await {
-            self.drop_scratch(scratch);
+            self.drop_scratch(scratch).await;
             return Err(undone);
         }
         let quote = crate::catalog::scratch::quote_name;
@@ -86,7 +85,7 @@ impl Session {
         let rows = format!("pg_temp.{} ({columns})", quote(TARGET));
         let copied = self.copy_rows(transfer, scratch, (&rows, &table)).await;
         if copied.is_err() {
-            self.drop_scratch(scratch);
+            self.drop_scratch(scratch).await;
         }
         copied
     }
@@ -138,16 +137,9 @@ impl Session {
                 Ok(Told { tag: format!("SELECT {rows}"), ..told })
             }
             Err(undone) => {
-                self.drop_scratch(gathered.scratch);
+                self.drop_scratch(gathered.scratch).await;
                 Err(undone)
             }
-        }
-    }
-
-    pub(super) fn drop_scratch(&mut self, scratch: ShardId) {
-        self.notes.client().gathering.end();
-        if let Some(mut lease) = self.transaction.remove(scratch) {
-            lease.condition = Condition::Broken;
         }
     }
 
@@ -159,7 +151,7 @@ impl Session {
         let mut sql = String::new();
         if transfer.is_whole {
             sql.push_str(&format!(
-                "CREATE FUNCTION pg_temp.shardway_left_out() RETURNS pg_catalog.text LANGUAGE sql VOLATILE \
+                "CREATE OR REPLACE FUNCTION pg_temp.shardway_left_out() RETURNS pg_catalog.text LANGUAGE sql VOLATILE \
                  AS $left$SELECT pg_catalog.int4in('{LEFT_OUT}')::pg_catalog.text$left$;"
             ));
         }

@@ -1,6 +1,7 @@
 //! Who is in a client's transaction: the connections it holds, what a shard that joins later must be
 //! told first, and which shard was written. Pure bookkeeping; `session` does the talking.
 
+mod apart;
 pub mod claims;
 pub mod consistency;
 pub mod deadlock;
@@ -8,11 +9,11 @@ pub mod failpoint;
 pub mod gid;
 pub mod records;
 pub mod recovery;
-use std::sync::Arc;
+
+pub use apart::{Apart, Keeps, Layer, Wants};
 
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
-use crate::protocol::description::Renumbering;
 use crate::sql::lexer::{LexOptions, TokenKind, Tokens};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -20,34 +21,14 @@ use crate::types::{ClientError, ShardId, SqlState};
 #[derive(Debug)]
 pub struct Transaction {
     held: Vec<Held>,
-    /// Connections to the scratch database, each with a portal, a cursor or a query of this transaction: they
-    /// are in no block of the client's, and end with it.
+    /// Connections to the scratch database, with portals, cursors or a query of this transaction: they are in no
+    /// block of the client's, and end with it.
     apart: Vec<Apart>,
     block: Block,
     /// The shards that this transaction may have written, in the order of their first write.
     writers: Vec<ShardId>,
     /// Its name among those that wait, once it has had to have one.
     pub waiter: Option<deadlock::WaiterId>,
-}
-
-/// What a connection apart has that outlives its transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Keeps {
-    Nothing,
-    /// Cursors WITH HOLD that the client's transaction under way has declared: they go if it doesn't commit.
-    Declared,
-    /// Cursors WITH HOLD, until they are closed.
-    Cursors,
-}
-
-/// A connection to the scratch database.
-#[derive(Debug)]
-pub struct Apart {
-    pub number: ShardId,
-    pub lease: Lease,
-    pub keeps: Keeps,
-    /// What descriptions of its rows are to say instead.
-    pub renumbering: Arc<Renumbering>,
 }
 
 /// One shard in the transaction.
@@ -109,54 +90,9 @@ impl Transaction {
 
     pub fn lease_mut(&mut self, shard: ShardId) -> Option<&mut Lease> {
         if shard.is_scratch() {
-            return self.apart.iter_mut().find(|apart| apart.number == shard).map(|apart| &mut apart.lease);
+            return self.apart_of(shard).map(|apart| &mut apart.lease);
         }
         self.held.iter_mut().find(|held| held.shard == shard).map(|held| &mut held.lease)
-    }
-
-    /// Holds a connection to the scratch database; the name it goes by from now on.
-    pub fn add_apart(&mut self, lease: Lease) -> ShardId {
-        let taken = |number: &u16| self.apart.iter().any(|apart| apart.number == ShardId::scratch(*number));
-        let number = (0..u16::MAX).find(|number| !taken(number)).expect("a client holds few scratch connections");
-        let number = ShardId::scratch(number);
-        self.apart.push(Apart { number, lease, keeps: Keeps::Nothing, renumbering: Arc::default() });
-        number
-    }
-
-    /// Puts back one that was taken out to work with.
-    pub fn put_apart(&mut self, apart: Apart) {
-        self.apart.push(apart);
-    }
-
-    pub fn take_apart(&mut self, number: ShardId) -> Option<Apart> {
-        let position = self.apart.iter().position(|apart| apart.number == number)?;
-        Some(self.apart.remove(position))
-    }
-
-    pub fn take_all_apart(&mut self) -> Vec<Apart> {
-        std::mem::take(&mut self.apart)
-    }
-
-    /// The transaction has ended: what it declared to outlive it does so, or goes.
-    pub fn end_declared(&mut self, committed: bool) {
-        for apart in self.apart.iter_mut().filter(|apart| apart.keeps == Keeps::Declared) {
-            apart.keeps = if committed { Keeps::Cursors } else { Keeps::Nothing };
-        }
-    }
-
-    pub fn apart_mut(&mut self) -> &mut [Apart] {
-        &mut self.apart
-    }
-
-    /// Those held apart.
-    pub fn apart(&self) -> &[Apart] {
-        &self.apart
-    }
-
-    /// How descriptions of rows from that connection are to be changed, if at all.
-    pub fn renumbering(&self, shard: ShardId) -> Option<Arc<Renumbering>> {
-        let apart = self.apart.iter().find(|apart| apart.number == shard)?;
-        Some(Arc::clone(&apart.renumbering))
     }
 
     /// What was set within the block and must hold on a connection apart as well, as statements.

@@ -145,6 +145,10 @@ pub const GATHER_BYTES_MAX: u64 = 8 << 30;
 /// long, with a plan for a hundred million; analysing takes a tenth of a second.
 pub const GATHER_ANALYZE_ROWS_MIN: u64 = 5_000;
 
+/// Cursors and portals of one client over gathered rows: each holds locks on the scratch database's server, which has
+/// some six thousand for everybody.
+pub const GATHERS_OPEN_MAX: u16 = 256;
+
 /// Scratch connections of one user: each may hold a large part of a table.
 pub const SCRATCH_CONNECTIONS_MAX: usize = 8;
 

@@ -8,12 +8,12 @@ use super::{Gathering, is_state, lacks, scratch_types, sql};
 use crate::execute::gather::{Checked, Made, check};
 use crate::planning::Access;
 use crate::planning::gather::{self, Gather};
-use crate::pool::Condition;
+use crate::planning::transfer::TARGET;
 use crate::protocol::backend::Status;
-use crate::protocol::description::Renumbering;
 use crate::session::scratch::Attached;
 use crate::session::segment::Failure;
 use crate::session::turn::Session;
+use crate::transaction::Wants;
 use crate::types::{ClientError, ShardId, SqlState};
 
 impl Session {
@@ -29,18 +29,7 @@ impl Session {
         attached: &Attached,
         access: Access,
     ) -> Result<(ShardId, Vec<u32>, bool), Failure> {
-        let login = self.database.login_of(&self.user).ok_or_else(|| {
-            ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is not in the configuration any more")
-        })?;
-        let lease = match attached.lease(&self.user, login).await {
-            Ok(lease) => lease,
-            Err(error) => {
-                self.database.scratch.forget();
-                return Err(ClientError::from(error).into());
-            }
-        };
-        self.cancel.add(&lease);
-        let scratch = self.transaction.add_apart(lease);
+        let scratch = self.take_scratch(gathering, attached).await?;
         let types = scratch_types(&gathering.types, attached);
         // What a view is grouped by isn't known before it is made.
         let tries: &[bool] = if gathering.gather.views.is_empty() { &[false, true] } else { &[true] };
@@ -48,7 +37,7 @@ impl Session {
             let (settings, preamble) = match self.preamble(gathering, scratch, with_keys) {
                 Ok(preamble) => preamble,
                 Err(error) => {
-                    self.transaction.remove(scratch);
+                    self.drop_scratch(scratch).await;
                     return Err(error.into());
                 }
             };
@@ -75,12 +64,30 @@ impl Session {
                 Ok(Checked::Lacks(frame)) => lacks(&frame.0).into(),
                 Err(error) => self.gather_failure(error, &[]).await,
             };
-            if let Some(mut lease) = self.transaction.remove(scratch) {
-                lease.condition = Condition::Broken;
-            }
+            self.drop_scratch(scratch).await;
             return Err(failure);
         }
         Err(ClientError::new(SqlState::INTERNAL_ERROR, "the statement was looked at twice").into())
+    }
+
+    /// The one that the client's other cursors are on, or one from the pool.
+    async fn take_scratch(&mut self, gathering: &Gathering<'_>, attached: &Attached) -> Result<ShardId, ClientError> {
+        let wants = Wants { holds: gathering.holds, tells_names: tells_names(&gathering.spliced.query) };
+        if !self.transaction.apart().is_empty() {
+            let settings = self.state.settings_at_begin().clone();
+            if let Some(number) = self.transaction.add_layer(attached.node_id(), &settings, wants)? {
+                return Ok(number);
+            }
+        }
+        let login = self.database.login_of(&self.user).ok_or_else(|| {
+            ClientError::new(SqlState::INVALID_AUTHORIZATION, "the user is not in the configuration any more")
+        })?;
+        let lease = attached.lease(&self.user, login).await.map_err(|error| {
+            self.database.scratch.forget();
+            ClientError::from(error)
+        })?;
+        self.cancel.add(&lease);
+        self.transaction.add_apart(lease, wants)
     }
 
     /// What makes the connection ready: the session's settings, a transaction, the tables.
@@ -92,17 +99,33 @@ impl Session {
     ) -> Result<(Option<String>, String), ClientError> {
         let wanted = self.state.settings_at_begin().clone();
         let in_block: Vec<String> = self.transaction.settings_in_block()?.into_iter().map(str::to_owned).collect();
-        let lease = self.transaction.lease_mut(scratch).expect("added by the caller");
-        let mut settings = String::new();
-        if lease.status != Status::Idle {
-            settings.push_str("ROLLBACK;");
+        let apart = self.transaction.apart_of(scratch).expect("added by the caller");
+        let savepoint = apart.layer_mut(scratch).expect("found by its number").savepoint();
+        let is_first = apart.is_first(scratch);
+        let lease = &mut apart.lease;
+        let (mut settings, mut sql) = (String::new(), String::new());
+        match (is_first, lease.status) {
+            (true, status) => {
+                if status != Status::Idle {
+                    settings.push_str("ROLLBACK;");
+                }
+                if let Some(difference) = lease.settings.difference(&wanted) {
+                    settings.push_str(&difference);
+                    lease.settings = wanted;
+                }
+                sql.push_str("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;");
+            }
+            (false, Status::Failed) => settings.push_str(&format!("ROLLBACK TO SAVEPOINT {savepoint}")),
+            (false, _) => sql.push_str(&format!("SAVEPOINT {savepoint};")),
         }
-        if let Some(difference) = lease.settings.difference(&wanted) {
-            settings.push_str(&difference);
-            lease.settings = wanted;
+        if !is_first {
+            // Tables of the same names, which other cursors read, go by other names from now on.
+            let tables = gathering.gather.tables.iter().map(|table| &*table.name);
+            let views = gathering.gather.views.iter().map(|view| &*view.name);
+            for (position, name) in tables.chain(views).chain([TARGET]).enumerate() {
+                sql.push_str(&sql::rename(name, &format!("{savepoint}_{position}")));
+            }
         }
-        let mut sql = String::new();
-        sql.push_str("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;");
         for setting in in_block {
             sql.push_str(&setting);
             sql.push(';');
@@ -136,7 +159,10 @@ impl Session {
         made: &[Made],
         attached: &Attached,
     ) {
-        let mut renumbering = Renumbering { types: Arc::clone(&attached.copied.types), ..Renumbering::default() };
+        let Some(apart) = self.transaction.apart_of(scratch) else { return };
+        // Cursors that were there before have numbers of their own.
+        let renumbering = Arc::make_mut(&mut apart.renumbering);
+        renumbering.types = Arc::clone(&attached.copied.types);
         let tables = gather.tables.iter().map(|table| {
             (table.oid, table.row_types, table.columns(with_keys).map(|column| column.number).collect::<Vec<i16>>())
         });
@@ -146,9 +172,12 @@ impl Session {
             renumbering.row_types.insert(made.row_type, row_types.0);
             renumbering.row_types.insert(made.row_array_type, row_types.1);
         }
-        if let Some(mut apart) = self.transaction.take_apart(scratch) {
-            apart.renumbering = Arc::new(renumbering);
-            self.transaction.put_apart(apart);
-        }
     }
+}
+
+/// If what it answers may have names of its tables or of their types in it.
+fn tells_names(query: &[u8]) -> bool {
+    const WORDS: [&[u8]; 2] = [b"pg_typeof", b"reg"];
+    let query = query.to_ascii_lowercase();
+    WORDS.iter().any(|word| query.windows(word.len()).any(|part| part == *word))
 }

@@ -25,6 +25,11 @@ pub(super) fn create_view(name: &str, definition: &str) -> String {
     format!("CREATE TEMPORARY VIEW pg_temp.{} AS {definition};", quote(name))
 }
 
+/// If there is such a table or view.
+pub(super) fn rename(name: &str, other: &str) -> String {
+    format!("ALTER TABLE IF EXISTS pg_temp.{} RENAME TO {};", quote(name), quote(other))
+}
+
 fn columns(table: &Table, with_key: bool) -> String {
     let columns: Vec<String> = table.columns(with_key).map(|column| quote(&column.name)).collect();
     columns.join(", ")
