@@ -193,9 +193,10 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
                 true => "of the statement itself".to_owned(),
                 false => format!("gathered from {}", tables.join(", ")),
             };
-            match transfer.made {
-                Some(_) => format!("makes {} on shard {names}, rows {read}", transfer.target.display),
-                None => format!("inserts on shards {names} ({how}), rows {read}"),
+            match (&transfer.made, &transfer.tail) {
+                (Some(_), _) => format!("makes {} on shard {names}, rows {read}", transfer.target.display),
+                (None, Some(_)) => format!("inserts on shards {names} ({how}) by a statement of its own, rows {read}"),
+                (None, None) => format!("inserts on shards {names} ({how}), rows {read}"),
             }
         }
         Plan::Stages { stages, conditions } => {

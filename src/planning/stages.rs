@@ -26,7 +26,7 @@ use crate::sql::LexOptions;
 use crate::sql::statement::Statement;
 use crate::types::ShardId;
 use rows::assembled;
-pub use rows::{element, rows_sql, with_parameters};
+pub use rows::{element, row, rows_sql, with_parameters};
 
 /// What is to be done, whatever the statement's values are.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ impl Stages {
 
 /// # Errors
 /// Why a part can't be run.
-fn fits(sql: &[u8], writes: bool, scene: &Scene, names: &Names) -> Result<(), Refusal> {
+pub(super) fn fits(sql: &[u8], writes: bool, scene: &Scene, names: &Names) -> Result<(), Refusal> {
     let options = LexOptions { standard_conforming_strings: names.standard_conforming_strings };
     let pieces = build::pieces(sql, &options);
     let text = Text { sql, pieces: &pieces };

@@ -3,11 +3,13 @@
 //! columns, and each goes to its shard; or, where each shard's rows stay on it, that every shard runs the statement.
 
 mod made;
+mod tail;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use made::{Made, create_as, select_into};
+pub use tail::Tail;
 
 use super::copy::{self, CopyKey, CopyTarget};
 use super::functions::Class;
@@ -54,19 +56,23 @@ pub struct Transfer {
     pub uses: Vec<Use>,
     /// The target is a new table: what makes it.
     pub made: Option<Made>,
+    /// What else the statement says: its rows are inserted by a statement of their own.
+    pub tail: Option<Tail>,
 }
 
 /// Plans are compared in tests only.
 impl PartialEq for Transfer {
     fn eq(&self, other: &Self) -> bool {
-        self.gather == other.gather && self.listed == other.listed && self.made == other.made
+        self.gather == other.gather && self.listed == other.listed && self.made == other.made && self.tail == other.tail
     }
 }
 
 impl Eq for Transfer {}
 
-/// The parts of `INSERT INTO table [AS alias] [(columns)] query`.
+/// The parts of `[WITH ...] INSERT INTO table [AS alias] [(columns)] query`.
 struct Parts {
+    /// From INSERT up to the query.
+    head: Range<usize>,
     target: Range<usize>,
     query: Range<usize>,
     /// Where ON CONFLICT or RETURNING begins, or the end.
@@ -74,10 +80,11 @@ struct Parts {
 }
 
 fn parts(text: Text<'_>) -> Option<Parts> {
-    if !(text.is(0, "insert") && text.is(1, "into")) {
+    let insert = if text.is(0, "with") { behind_with(text)? } else { 0 };
+    if !(text.is(insert, "insert") && text.is(insert + 1, "into")) {
         return None;
     }
-    let (_, behind) = ddl::table_name(text, 2)?;
+    let (_, behind) = ddl::table_name(text, insert + 2)?;
     let mut at = behind;
     if text.is(at, "as") {
         at += 2;
@@ -89,21 +96,27 @@ fn parts(text: Text<'_>) -> Option<Parts> {
     if !(text.is_any(at, &["select", "with", "values", "table"]) || text.punct(at, b'(')) {
         return None;
     }
+    let ends = |at: usize| text.is(at, "returning") || text.is(at, "on") && text.is(at + 1, "conflict");
+    let tail = outside(text, at, ends).unwrap_or(text.pieces.len());
+    Some(Parts { head: insert..at, target: insert + 2..behind, query: at..tail, tail })
+}
+
+/// The first of these tokens outside of parentheses.
+fn outside(text: Text<'_>, from: usize, wanted: impl Fn(usize) -> bool) -> Option<usize> {
     let mut depth = 0_usize;
-    let mut tail = text.pieces.len();
-    for position in at..text.pieces.len() {
-        if text.punct(position, b'(') {
+    (from..text.pieces.len()).find(|&at| {
+        if text.punct(at, b'(') {
             depth += 1;
-        } else if text.punct(position, b')') {
+        } else if text.punct(at, b')') {
             depth = depth.saturating_sub(1);
-        } else if depth == 0
-            && (text.is(position, "returning") || text.is(position, "on") && text.is(position + 1, "conflict"))
-        {
-            tail = position;
-            break;
         }
-    }
-    Some(Parts { target: 2..behind, query: at..tail, tail })
+        depth == 0 && wanted(at)
+    })
+}
+
+/// Where the statement behind common table expressions begins: each of them is a name and what stands in parentheses.
+fn behind_with(text: Text<'_>) -> Option<usize> {
+    outside(text, 1, |at| text.is(at, "insert") && at.checked_sub(1).is_some_and(|before| text.punct(before, b')')))
 }
 
 /// The only write of a statement, if it is an INSERT of a query's rows.
@@ -127,19 +140,16 @@ pub fn plan(
 ) -> Option<Result<Transfer, Refusal>> {
     let (_, columns) = insert(statement)?;
     let parts = parts(text)?;
-    Some(transfer(text, columns, found, (scene, names), parts))
+    Some(transfer((text, statement), columns, found, (scene, names), parts))
 }
 
 fn transfer(
-    text: Text<'_>,
+    (text, statement): (Text<'_>, &Statement),
     columns: &[Name],
     found: &Found,
     (scene, names): (&Scene, &Names),
     parts: Parts,
 ) -> Result<Transfer, Refusal> {
-    if parts.tail < text.pieces.len() {
-        return Err(refusal::not_transferred("ON CONFLICT or RETURNING"));
-    }
     let relation = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
     let relation = relation.ok_or_else(|| refusal::no_column_list(&found.display))?;
     if relation.is_view() || relation.has_rules || found.refusal.is_some() || found.view.is_some() {
@@ -163,10 +173,16 @@ fn transfer(
         .filter_map(|column| Some((gather::column(column), column.sequence.clone()?)))
         .collect();
     let (target, fills) = target(found, relation, (&listed, &served), scene)?;
-    let Gathered { mut gather, uses } = query::gathered(text.range(parts.query.clone()), scene, names)?;
-    gather.shift(parts.query.start);
-    gather.query = 0..text.pieces.len();
+    let all = text.pieces.len();
+    let Gathered { mut gather, uses } = tail::gathered(text, (&parts.head, &parts.query), scene, names)?;
+    gather.query = 0..all;
     gather.target = Some(parts.target);
+    gather.left_out.extend(parts.tail..all);
+    let ends = (parts.head, parts.tail..all);
+    let tail = match parts.tail < all {
+        true => Some(Tail::of(text, statement, ends, listed.len(), (scene, names))?),
+        false => None,
+    };
     let is_whole = columns.is_empty();
     let is_served = |name: &str| served.iter().any(|(column, _)| column.name == name);
     let columns = relation
@@ -185,6 +201,7 @@ fn transfer(
         gather: Arc::new(gather),
         uses,
         made: None,
+        tail,
     })
 }
 
@@ -241,7 +258,7 @@ pub fn stays(table: &Target<'_>, write: &Write, text: Text<'_>, names: &Names) -
     let (_, columns) = insert(table.statement).filter(|(only, _)| std::ptr::eq(*only, write))?;
     let scene = table.scene;
     let relation = scene.catalog.as_ref()?.relation(&table.found.schema, &table.found.name)?;
-    let parts = parts(text).filter(|parts| parts.tail == text.pieces.len())?;
+    let parts = parts(text).filter(|parts| parts.tail == text.pieces.len() && parts.head.start == 0)?;
     let key = &table.sharded.key;
     let position = match columns {
         [] => relation.columns.iter().position(|column| column.name == *key)?,

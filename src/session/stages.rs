@@ -13,6 +13,7 @@ use super::parts::{Order, Part, Prepared, Told, Undone};
 use super::turn::Session;
 use crate::execute::gather::answer;
 use crate::planning::stages::{self, Source, Stages, Step};
+use crate::planning::writes::MomentCall;
 use crate::planning::writes::splice::{tokens_of, with_moment};
 use crate::planning::{Access, Plan, Template, refusal};
 use crate::protocol::backend::{self, tag};
@@ -22,7 +23,7 @@ use crate::types::limits::{INLINE_STATEMENT_BYTES_MAX, LAST_WORDS_WAIT, STAGED_B
 use crate::types::{ClientError, ShardId, ShardSet, SqlState};
 
 /// If values in text form mean the same when they are read again.
-const READS_BACK: &str = "(pg_catalog.current_setting('extra_float_digits')::int >= 1 \
+pub(super) const READS_BACK: &str = "(pg_catalog.current_setting('extra_float_digits')::int >= 1 \
      AND pg_catalog.current_setting('DateStyle') LIKE 'ISO%' \
      AND pg_catalog.current_setting('IntervalStyle') IN ('postgres', 'iso_8601'))::text";
 
@@ -35,11 +36,11 @@ struct Call {
 }
 
 /// A part of the statement, planned.
-struct Planned {
-    sql: Bytes,
-    span: Range<usize>,
-    template: Arc<Template>,
-    plan: Plan,
+pub(super) struct Planned {
+    pub sql: Bytes,
+    pub span: Range<usize>,
+    pub template: Arc<Template>,
+    pub plan: Plan,
 }
 
 impl Session {
@@ -56,10 +57,7 @@ impl Session {
         // What is wrong with the statement itself, and what it returns.
         let none = Bound::none();
         let bound = bind.map_or(&none, |(bound, _)| bound);
-        let home = Part::whole(self.database.config.home, sql.clone());
-        let prepared = Prepared { parts: vec![home], order: Order::Parts, rows: None };
-        let answers = self.ask_parts(&prepared.parts, Some((bound, Until::Described)), LAST_WORDS_WAIT).await?;
-        let mut described = prepared.join(answers, sql, true, false)?;
+        let mut described = self.describe_whole(sql, bound).await?;
         if bind.is_some_and(|(_, until)| until == Until::Described) {
             return Ok(described);
         }
@@ -115,14 +113,28 @@ impl Session {
         Ok(Told { notices, description: described.description, ..told })
     }
 
-    /// The statement with its values in the text, and with one moment: its parts are statements of their own.
-    async fn settle_call(&mut self, call: Call, bound: &Bound) -> Result<Call, Undone> {
+    /// The client's own statement as the home shard describes it; its error is the client's.
+    pub(super) async fn describe_whole(&mut self, sql: &Bytes, bound: &Bound) -> Result<Told, Undone> {
+        let home = Part::whole(self.database.config.home, sql.clone());
+        let prepared = Prepared { parts: vec![home], order: Order::Parts, rows: None };
+        let answers = self.ask_parts(&prepared.parts, Some((bound, Until::Described)), LAST_WORDS_WAIT).await?;
+        prepared.join(answers, sql, true, false)
+    }
+
+    /// The text with one moment and with its values in it: its parts are statements of their own.
+    pub(super) async fn settle_text(
+        &mut self,
+        sql: &Bytes,
+        span: &Range<usize>,
+        moments: &[MomentCall],
+        bound: &Bound,
+    ) -> Result<Bytes, Undone> {
         let options = self.lex_options();
-        let mut sql = call.sql.clone();
-        if !call.stages.moments.is_empty() {
+        let mut sql = sql.clone();
+        if !moments.is_empty() {
             let moment = self.moment(self.database.config.home).await?;
-            let tokens = tokens_of(&sql, &call.span, &options);
-            sql = with_moment(&sql, &tokens, &call.stages.moments, &moment).sql.into();
+            let tokens = tokens_of(&sql, span, &options);
+            sql = with_moment(&sql, &tokens, moments, &moment).sql.into();
         }
         if bound.has_values() {
             let values = self.literals(bound).await?;
@@ -130,6 +142,12 @@ impl Session {
             let tokens = tokens_of(&sql, &all, &options);
             sql = stages::with_parameters(&sql, &tokens, &values).into();
         }
+        Ok(sql)
+    }
+
+    /// The statement with its values in the text, and with one moment: its parts are statements of their own.
+    async fn settle_call(&mut self, call: Call, bound: &Bound) -> Result<Call, Undone> {
+        let sql = self.settle_text(&call.sql, &call.span, &call.stages.moments, bound).await?;
         if sql == call.sql {
             return Ok(call);
         }
@@ -143,7 +161,7 @@ impl Session {
     }
 
     /// The values of a Bind as SQL, each of the type that the parameter has.
-    async fn literals(&mut self, bound: &Bound) -> Result<Vec<String>, Undone> {
+    pub(super) async fn literals(&mut self, bound: &Bound) -> Result<Vec<String>, Undone> {
         let values = bound.typed_values();
         let mut asked = String::from("SELECT NULL");
         let (mut used, mut number) = (Vec::new(), 0);
@@ -189,7 +207,7 @@ impl Session {
         Ok(literals)
     }
 
-    async fn plan_part(&mut self, sql: Bytes) -> Result<Planned, Undone> {
+    pub(super) async fn plan_part(&mut self, sql: Bytes) -> Result<Planned, Undone> {
         let (mut sql, mut filled) = (sql, false);
         loop {
             let mut lexed = Box::<Lexed>::default();
@@ -221,7 +239,7 @@ impl Session {
     }
 
     /// Runs one part; where its rows' types are known.
-    async fn run_part(
+    pub(super) async fn run_part(
         &mut self,
         sql: Bytes,
         writes: bool,
@@ -326,7 +344,7 @@ impl Session {
     }
 
     /// The scratch connection of a part is free again.
-    async fn leave_scratch(&mut self, shard: ShardId) {
+    pub(super) async fn leave_scratch(&mut self, shard: ShardId) {
         if shard.is_scratch() {
             self.release_scratches().await;
         }
@@ -409,14 +427,14 @@ impl Session {
     }
 }
 
-fn unreadable(why: &str) -> ClientError {
+pub(super) fn unreadable(why: &str) -> ClientError {
     let text = "this write over several shards is not supported with the session's settings or values";
     ClientError::new(SqlState::FEATURE_NOT_SUPPORTED, text)
         .detail(format!("Rows of one part of it would be told to another part as text: {why}."))
         .hint("Run its parts as statements of their own in a transaction.")
 }
 
-fn too_large() -> ClientError {
+pub(super) fn too_large() -> ClientError {
     let text = "the rows that one part of a write over several shards reads for another are too large";
     ClientError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, text)
         .detail(format!("They are kept and told to each shard: at most {} MiB.", STAGED_BYTES_MAX >> 20))
@@ -425,7 +443,7 @@ fn too_large() -> ClientError {
 
 /// An error in a part stands nowhere in the client's text. That a part is found wrong though the statement is right
 /// means that it can't be run so.
-fn of_part(undone: Undone) -> Undone {
+pub(super) fn of_part(undone: Undone) -> Undone {
     match undone {
         Undone::Server { frame, bound, description } => {
             let state = backend::error_field(&frame, b'C').unwrap_or_default();

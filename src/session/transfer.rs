@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 
+mod tail;
+
 use super::bound::{Bound, Until};
 use super::copy::{data_format, place};
 use super::gather::Gathering;
@@ -42,7 +44,7 @@ impl Session {
         sql: &Bytes,
         bind: Option<(&Bound, Until)>,
     ) -> Result<Told, Undone> {
-        if bind.is_some_and(|(_, until)| until == Until::Described) {
+        if bind.is_some_and(|(_, until)| until == Until::Described) && transfer.tail.is_none() {
             // It returns no rows.
             return Ok(Told::default());
         }
@@ -59,21 +61,10 @@ impl Session {
         if let Some(made) = &transfer.made {
             return self.make_table(transfer, made, pulls, template, (sql, bind)).await;
         }
-        let types = bind.map(|(bound, _)| bound.declared()).unwrap_or_default();
-        let spliced = self.splice(sql, &transfer.gather);
-        let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), types), template);
-        gathering.is_query = bind.is_none();
-        gathering.target = self.target_of(transfer).await?;
-        let gathered = match self.gather(&mut gathering, Access::Write).await {
-            Ok(gathered) => gathered,
-            Err(failure) => return Err(undone(failure)),
-        };
-        let scratch = gathered.scratch;
-        let whole = Bytes::from(gathering.spliced.whole);
-        if let Err(undone) = self.make_rows(scratch, whole, bind.map(|(bound, _)| bound)).await {
-            self.drop_scratch(scratch).await;
-            return Err(undone);
+        if let Some(tail) = &transfer.tail {
+            return Box::pin(self.transfer_with_tail((transfer, tail, pulls), template, sql, bind)).await;
         }
+        let scratch = self.gather_rows(transfer, pulls, template, sql, bind.map(|(bound, _)| bound)).await?;
         if let Err(undone) = self.serve_rows(transfer, scratch).await {
             self.drop_scratch(scratch).await;
             return Err(undone);
@@ -173,6 +164,32 @@ impl Session {
         }
         sql.push_str(") ON COMMIT DROP;");
         Ok(sql)
+    }
+
+    /// Makes the query's rows in the temporary table.
+    async fn gather_rows(
+        &mut self,
+        transfer: &Transfer,
+        pulls: &[crate::planning::Pull],
+        template: &Template,
+        sql: &Bytes,
+        bind: Option<&Bound>,
+    ) -> Result<ShardId, Undone> {
+        let types = bind.map(Bound::declared).unwrap_or_default();
+        let spliced = self.splice(sql, &transfer.gather);
+        let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), types), template);
+        gathering.is_query = bind.is_none();
+        gathering.target = self.target_of(transfer).await?;
+        let gathered = match self.gather(&mut gathering, Access::Write).await {
+            Ok(gathered) => gathered,
+            Err(failure) => return Err(undone(failure)),
+        };
+        let whole = Bytes::from(gathering.spliced.whole);
+        if let Err(undone) = self.make_rows(gathered.scratch, whole, bind).await {
+            self.drop_scratch(gathered.scratch).await;
+            return Err(undone);
+        }
+        Ok(gathered.scratch)
     }
 
     /// Runs the client's own text, whose target is the temporary table.

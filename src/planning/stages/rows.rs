@@ -104,6 +104,29 @@ pub fn element(value: Option<&[u8]>, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// One more row of a list behind VALUES.
+pub fn row<'a>(values: impl Iterator<Item = Option<&'a [u8]>>, out: &mut Vec<u8>) {
+    out.extend_from_slice(if out.is_empty() { b"(" } else { b", (" });
+    for (position, value) in values.enumerate() {
+        if position > 0 {
+            out.extend_from_slice(b", ");
+        }
+        let Some(value) = value else {
+            out.extend_from_slice(b"NULL");
+            continue;
+        };
+        out.extend_from_slice(b"E'");
+        for byte in value {
+            if matches!(byte, b'\'' | b'\\') {
+                out.push(*byte);
+            }
+            out.push(*byte);
+        }
+        out.push(b'\'');
+    }
+    out.push(b')');
+}
+
 /// The text with literals in the place of its parameters.
 pub fn with_parameters(sql: &[u8], tokens: &[Token], values: &[String]) -> Vec<u8> {
     let mut out = Vec::with_capacity(sql.len());

@@ -114,6 +114,7 @@ fn transfer(
         gather: Arc::new(gather),
         uses,
         made: Some(made),
+        tail: None,
     }
 }
 

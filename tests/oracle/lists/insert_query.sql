@@ -89,10 +89,6 @@ INSERT INTO small4 (id, v) SELECT id, v, id FROM small2
 
 INSERT INTO small4 SELECT id + 20000 FROM small2
 
-INSERT INTO small4 (id, v) SELECT id, v FROM small2 ON CONFLICT DO NOTHING
-
-INSERT INTO small4 (id, v) SELECT id + 60000, v FROM small2 RETURNING id
-
 --! must
 --! param int8 3
 --! param text param
