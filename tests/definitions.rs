@@ -209,7 +209,9 @@ fn functions_types_and_schemas_are_everywhere() {
     );
     run(&mut client, "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'");
     run(&mut client, "CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION touch()");
-    run(&mut client, "CREATE SEQUENCE free");
+    run(&mut client, "CREATE SEQUENCE loose");
+    run(&mut client, "ALTER TABLE loose RENAME TO free");
+    is_on("free", [true; 3]);
     assert_eq!(on_each("SELECT count(*) FROM pg_trigger WHERE tgname = 't'"), ["1"; 3]);
     assert_eq!(on_each("SELECT count(*) FROM pg_proc WHERE proname = 'settings_count'"), ["1"; 3]);
     run(&mut client, "COMMENT ON TABLE users IS 'people'");

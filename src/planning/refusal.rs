@@ -520,6 +520,15 @@ pub fn foreign_key(table: &str, parent: &str, why: &str) -> Refusal {
     )
 }
 
+/// It pairs the two shard keys, but nothing says that the tables belong together.
+pub fn foreign_key_apart(table: &str, parent: &str, parent_name: &str) -> Refusal {
+    Refusal::new(
+        format!("a foreign key from {table} to {parent} can't hold on several shards"),
+        format!("The configuration doesn't say that {table} is colocated with {parent}"),
+        format!("Write colocate = \"{parent_name}\" for the table {table} in the configuration."),
+    )
+}
+
 pub fn like(table: &str, source: &str) -> Refusal {
     Refusal::new(
         format!("table {table} can't be made like {source}"),

@@ -54,8 +54,11 @@ fn alter_table(eyes: &Eyes<'_>) -> Verdict {
     let (name, mut behind) = ddl::table_name(text, at)?;
     behind += usize::from(text.kind(behind) == Some(TokenKind::Operator) && text.bytes(behind) == b"*");
     let found = eyes.table(&name);
-    if eyes.is_view(&found) || found.schema.starts_with("pg_temp") || eyes.is_sequence(&found) {
+    if eyes.is_view(&found) || found.schema.starts_with("pg_temp") {
         return None;
+    }
+    if eyes.is_sequence(&found) {
+        return object::sequences(eyes, &[name], "ALTER SEQUENCE");
     }
     let altered = Altered { eyes, table: &found };
     for action in eyes.divided(behind, eyes.end()) {

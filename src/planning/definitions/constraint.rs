@@ -211,8 +211,11 @@ impl Defined<'_> {
                 };
                 let pairs = reference.columns.iter().zip(&referenced);
                 let on_key = pairs.into_iter().any(|(own, other)| *own == child.key && *other == sharded.key);
-                if child.group != sharded.group || !on_key {
+                if !on_key {
                     return refused("the row referred to may be on another shard");
+                }
+                if child.group != sharded.group {
+                    return Err(refusal::foreign_key_apart(&self.table.display, &parent.display, &parent.name));
                 }
                 if reference.sets_columns {
                     return refused("ON DELETE SET and ON UPDATE SET would change the shard key");
