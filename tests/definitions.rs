@@ -325,6 +325,16 @@ fn roles_are_on_every_server() {
     run(&mut client, "ALTER USER writer RENAME TO boss");
     run(&mut client, "ALTER ROLE boss SET search_path = other");
     assert_eq!(roles("rolname = 'boss' AND rolconfig = '{search_path=other}'"), ["1"; 3]);
+    // Beside tables of others, whose sequences aren't this role's to touch.
+    run(&mut client, "GRANT CREATE, USAGE ON SCHEMA public TO boss");
+    run(&mut client, "SET ROLE boss");
+    run(&mut client, "SET search_path = public");
+    run(&mut client, "CREATE TABLE parted (k bigserial PRIMARY KEY, v text)");
+    run(&mut client, "INSERT INTO parted (v) VALUES ('x')");
+    run(&mut client, "DROP TABLE parted");
+    run(&mut client, "RESET search_path");
+    run(&mut client, "RESET ROLE");
+    run(&mut client, "REVOKE ALL ON SCHEMA public FROM boss");
     run(&mut client, "REVOKE ALL ON kinds FROM reader");
     run(&mut client, "DROP ROLE boss, reader");
     assert_eq!(roles("rolname IN ('reader', 'boss')"), ["0"; 3]);

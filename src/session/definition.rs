@@ -325,22 +325,21 @@ impl Session {
     /// Leaves the sequences of the placed tables without values on a shard where nobody is to ask them: ids come from
     /// the home shard's, and whoever passes by Shardway gets an error and not an id that is there already.
     fn fence_sql(&self) -> String {
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let names: Vec<String> = self
-            .database
-            .config
-            .tables
-            .iter()
-            .map(|table| format!("{}.{}", quote(&table.schema), quote(&table.name)).replace('\'', "''"))
-            .map(|name| format!("pg_catalog.to_regclass(E'{}')", name.replace('\\', "\\\\")))
-            .collect();
+        let quote = |name: &str| format!("E'{}'", name.replace('\'', "''").replace('\\', "\\\\"));
+        let tables = self.database.config.tables.iter();
+        let names: Vec<String> =
+            tables.map(|table| format!("({}, {})", quote(&table.schema), quote(&table.name))).collect();
+        // By the catalogs alone: looking a name up needs rights to its schema. Those of others were left so by others.
         format!(
             "SELECT pg_catalog.count(pg_catalog.setval(s.seqrelid::pg_catalog.regclass,
              CASE WHEN s.seqincrement > 0 THEN s.seqmax ELSE s.seqmin END))
              FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_depend d ON d.objid = s.seqrelid
+             JOIN pg_catalog.pg_class c ON c.oid = d.refobjid
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
              AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND NOT s.seqcycle
-             AND d.refobjid IN ({})",
+             AND pg_catalog.has_sequence_privilege(s.seqrelid, 'UPDATE')
+             AND (n.nspname, c.relname) IN ({})",
             names.join(", ")
         )
     }
