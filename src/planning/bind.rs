@@ -312,6 +312,10 @@ impl Binding<'_> {
     }
 
     fn spread(&self, spread: &Spread, shards: ShardSet, reached_by: &[Vec<ShardId>]) -> Result<Plan, Refusal> {
+        let reads = matches!(spread, Spread::Concatenate | Spread::Merge(..) | Spread::Carry(..) | Spread::Gather(_));
+        if reads && self.call.asks_clocks() {
+            return Err(refusal::dated_parameter());
+        }
         match spread {
             Spread::Concatenate => Ok(Plan::Scatter { shards }),
             Spread::Merge(merge, otherwise) => match merge.amounts(&self.call) {

@@ -96,6 +96,17 @@ impl Call<'_> {
         literals || self.parameters.is_some_and(|parameters| parameters.values.iter().any(text))
     }
 
+    /// If the value of a parameter that is a date or a time asks each server's clock.
+    pub fn asks_clocks(&self) -> bool {
+        /// date, time, timestamp, timestamptz, timetz.
+        const DATED: &[u32] = &[1082, 1083, 1114, 1184, 1266];
+        let Some(parameters) = &self.parameters else { return false };
+        parameters.types.iter().zip(parameters.values).any(|(oid, value)| {
+            let ParameterValue::Text(text) = value else { return false };
+            DATED.contains(oid) && std::str::from_utf8(text).is_ok_and(is_moment)
+        })
+    }
+
     fn typed(&self, constant: &Constant) -> Typed {
         match constant {
             Constant::Null => Typed::Null,

@@ -29,6 +29,7 @@ use super::plan::Refusal;
 use super::refusal;
 use super::scene::Scene;
 
+use super::tables::Location;
 use super::text::Text;
 use crate::catalog::{Relation, RelationKind};
 use crate::sql::statement::{Kind, Scope, Statement};
@@ -48,6 +49,8 @@ pub struct Gather {
     /// Positions of schemas that the temporary tables' takes the place of, since without one the name would mean
     /// something else.
     pub replaced: Vec<usize>,
+    /// Tokens of tables that are called otherwise there, and what stands for them.
+    pub renamed: Vec<(Range<usize>, String)>,
     /// User-defined functions that it calls, by name: the scratch database must have them.
     pub functions: Vec<String>,
     /// Calls of now() and its like. Within a block of the client's their moment is that block's; `None`: not all of
@@ -66,6 +69,8 @@ pub struct Gather {
 pub struct Table {
     pub schema: String,
     pub name: String,
+    /// What it is called on the scratch database: another name where two of one name are gathered.
+    pub made: String,
     /// As messages show it.
     pub display: String,
     /// Of the home shard, as are the types of its rows and of arrays of them.
@@ -75,6 +80,8 @@ pub struct Table {
     /// Empty where it isn't among the columns.
     pub primary_key: Vec<String>,
     pub source: Source,
+    /// Of a system catalog: what the statement names, its columns among it.
+    pub named: Vec<String>,
     /// What those of its rows pass that matter, as far as that can be asked where they are.
     pub conditions: Vec<pushed::Condition>,
 }
@@ -139,10 +146,15 @@ pub fn plan(
     let calls = statement.calls.iter().map(|call| (call.schema.as_deref(), &*call.name, call.arguments));
     let called = Called::of(text, calls, scene)?;
     let mut collected = Collected::new(keys.nodes.len());
+    collected.has_twins = true;
     for (scope, found) in locations.iter().enumerate() {
         for (relation, found) in found.iter().enumerate() {
             let Some(found) = found else { continue };
             let node = keys.nodes.iter().position(|node| node.place.scope == scope && node.place.relation == relation);
+            if matches!(found.location, Location::System) {
+                collected.system(found, columns::named(text, statement)?)?;
+                continue;
+            }
             collected.add(found, node, scene, |known| columns::of(text, statement, known))?;
             if found.view.is_none() && pushed::uses(locations, found) == 1 {
                 let known = scene.catalog.as_ref().and_then(|catalog| catalog.relation(&found.schema, &found.name));
@@ -156,8 +168,12 @@ pub fn plan(
     if text.has_only() && collected.tables.iter().any(|table| has_parts(scene, table)) {
         return Err(refusal::not_gathered("ONLY"));
     }
-    let qualifiers = text::qualifiers(text, statement, &collected.names());
-    Ok(called.gather(text, collected, qualifiers))
+    collected.tell_apart(statement, locations)?;
+    let mut qualifiers = text::qualifiers(text, statement, &collected.names());
+    let renamed = text::renamed(text, statement, &collected.tables)?;
+    qualifiers.left_out.retain(|at| !renamed.iter().any(|(tokens, _)| tokens.contains(at)));
+    qualifiers.replaced.retain(|at| !renamed.iter().any(|(tokens, _)| tokens.contains(at)));
+    Ok(Gather { renamed, ..called.gather(text, collected, qualifiers) })
 }
 
 /// The columns of a table that a statement may read.
@@ -189,6 +205,7 @@ impl Gather {
         self.left_out.iter_mut().chain(&mut self.replaced).for_each(shift);
         self.moments.iter_mut().flatten().for_each(|moment| moment.shift_from(from, by));
         self.databases.iter_mut().for_each(|(tokens, _)| moments::shift_range(tokens, from, by));
+        self.renamed.iter_mut().for_each(|(tokens, _)| moments::shift_range(tokens, from, by));
     }
 }
 
@@ -264,6 +281,7 @@ impl Called {
             query: 0..text.pieces.len(),
             left_out: qualifiers.left_out,
             replaced: qualifiers.replaced,
+            renamed: Vec::new(),
             functions: self.own,
             moments: self.moments,
             databases: self.databases,
@@ -288,14 +306,21 @@ impl Table {
         Self {
             schema: found.schema.clone(),
             name: found.name.clone(),
+            made: found.name.clone(),
             display: found.display.clone(),
             oid: 0,
             row_types: (0, 0),
             columns: Vec::new(),
             primary_key: Vec::new(),
             source: Source::Home,
+            named: Vec::new(),
             conditions: Vec::new(),
         }
+    }
+
+    /// A catalog, of the home shard.
+    pub fn is_system(&self) -> bool {
+        !self.named.is_empty()
     }
 
     pub fn is_unknown(&self) -> bool {
@@ -316,12 +341,14 @@ impl Table {
         Self {
             schema: found.schema.clone(),
             name: found.name.clone(),
+            made: found.name.clone(),
             display: found.display.clone(),
             oid: known.oid,
             row_types: known.row_types,
             columns,
             primary_key,
             source,
+            named: Vec::new(),
             conditions: Vec::new(),
         }
     }

@@ -275,9 +275,13 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
         let only_reference = home.is_none() && system.is_none() && all().next().is_some();
         return without_sharded(statement, scene, only_reference);
     };
-    if let Some(system) = system {
+    if let Some(system) = system
+        && written.1.search_path.iter().any(|schema| schema == "pg_temp")
+    {
+        // The scratch database's own catalogs would come first.
         return Err((refusal::system_and_sharded(system, sharded), Override::Shard));
     }
+    let home = home.or(system);
     let functions = scene.functions();
     for call in &statement.calls {
         match functions.class(call.schema.as_deref(), &call.name) {
@@ -441,7 +445,8 @@ fn spread(
     match merge::build(statement, keys, locations, scene, names, text) {
         Some(Way::Concatenate) => Spread::Concatenate,
         Some(Way::Merge(merge)) => Spread::Merge(Arc::from(merge), Box::new(otherwise)),
-        None if matches!(otherwise, Spread::Gather(_)) => {
+        // Tables of one name are told apart where they are gathered.
+        None if matches!(&otherwise, Spread::Gather(gather) if gather.renamed.is_empty()) => {
             let carried = merge::carried(statement, keys, locations, (scene, names), text);
             if carried.is_empty() { otherwise } else { Spread::Carry(carried.into(), Box::new(otherwise)) }
         }

@@ -386,6 +386,14 @@ pub fn dated_literal() -> Refusal {
     )
 }
 
+pub fn dated_parameter() -> Refusal {
+    Refusal::new(
+        "'now' and 'today' as the value of a parameter over several shards are not supported",
+        "Each shard has a clock of its own, and all rows are to have one moment",
+        "Use now() or CURRENT_DATE, or pass the time itself.",
+    )
+}
+
 pub fn conflict_returning() -> Refusal {
     Refusal::new(
         "RETURNING of an INSERT on several shards that may leave rows out is not supported",
@@ -470,11 +478,11 @@ pub fn makes_table(what: &str) -> Refusal {
     )
 }
 
-pub fn made_if_absent() -> Refusal {
+pub fn catalog_column(table: &str, column: &str) -> Refusal {
     Refusal::new(
-        "CREATE TABLE IF NOT EXISTS ... AS is not supported when its query reads several shards",
-        "The table is made first and then filled, and one that is there must not be",
-        "Leave IF NOT EXISTS out.",
+        format!("column {column} of {table} together with sharded tables is not supported"),
+        "The statement is answered in another database, where its values would mean something else",
+        "Read it by a statement of its own.",
     )
 }
 

@@ -100,6 +100,12 @@ impl Session {
         self.changed_catalog = true;
         self.changed_within = true;
         self.database.statements.renew();
+        if made.if_absent && self.is_there(made, sql).await? {
+            // Any server says so.
+            let definition = made.definition(sql, &self.lex_options());
+            let answer = self.ask_one(self.database.config.home, &definition).await?;
+            return Ok(Told { tag: answer.tag.unwrap_or_default(), notices: answer.notices, ..Told::default() });
+        }
         let spliced = self.splice(sql, &transfer.gather);
         let query = String::from_utf8_lossy(&spliced.query).into_owned();
         let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), Bytes::new()), template);
@@ -261,6 +267,19 @@ impl Session {
             Err(OwnError::Refused(frame)) => Err(Undone::Server { frame: frame.0, bound: true, description: None }),
             Err(OwnError::Lost(reason)) => Err(scratch_lost(reason).into()),
         }
+    }
+
+    /// If something of that name is where the table would be made.
+    async fn is_there(&mut self, made: &Made, sql: &Bytes) -> Result<bool, Undone> {
+        let name = made.name(sql, &self.lex_options()).replace('\\', "\\\\").replace('\'', "''");
+        let schema = match (made.is_qualified, made.is_temporary) {
+            (true, _) => "",
+            (false, true) => "'pg_temp.' || ",
+            (false, false) => "pg_catalog.quote_ident(pg_catalog.current_schema()) || '.' || ",
+        };
+        let question = format!("SELECT pg_catalog.to_regclass({schema}E'{name}') IS NOT NULL");
+        let answer = self.ask_one(self.database.config.home, &question).await?;
+        Ok(answer.row(0).and_then(backend::first_text) == Some("t"))
     }
 
     /// Makes the table; gives its name as COPY is to know it.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::{Called, Column, Gather, Source, Table, columns, may_be_copied, text};
 use crate::catalog::Relation;
+use crate::planning::keys::Locations;
 use crate::planning::plan::Refusal;
 use crate::planning::refusal;
 use crate::planning::scene::Scene;
 use crate::planning::tables::{Found, Location};
 use crate::planning::text::Text;
 use crate::planning::views::View;
-use crate::sql::statement::Statement;
+use crate::sql::statement::{Source as Named, Statement};
 
 /// A table within a view, with the columns that the view may read.
 #[derive(Debug)]
@@ -117,14 +118,18 @@ pub(super) struct Collected {
     pub tables: Vec<Table>,
     pub views: Vec<MadeView>,
     pub may_be_hidden: Vec<String>,
+    /// Tables of one name will be told apart.
+    pub has_twins: bool,
     /// The use of a sharded table that the next one within a view is.
     next_use: usize,
 }
 
+const TWINS: &str = "two tables of one name, from different schemas,";
+
 impl Collected {
     /// `uses`: those that the statement names itself.
     pub fn new(uses: usize) -> Self {
-        Self { tables: Vec::new(), views: Vec::new(), may_be_hidden: Vec::new(), next_use: uses }
+        Self { tables: Vec::new(), views: Vec::new(), may_be_hidden: Vec::new(), has_twins: false, next_use: uses }
     }
 
     /// Adds all columns of a table, or a view whose uses of sharded tables end before `uses`.
@@ -160,6 +165,9 @@ impl Collected {
             let known = known(scene, found)?;
             let source = source(found, node)?;
             let (columns, primary_key) = columns(known);
+            if !self.has_twins {
+                self.unique(found)?;
+            }
             return self.table(found, known, (columns, primary_key), source);
         };
         for base in &view.bases {
@@ -170,13 +178,16 @@ impl Collected {
             }
             let source = source(&base.found, node)?;
             let gathered = (base.columns.clone(), base.primary_key.clone());
+            self.unique(&base.found)?;
             self.table(&base.found, known(scene, &base.found)?, gathered, source)?;
         }
         for view in view.nested.iter().chain([view]) {
             if self.views.iter().any(|known| known.is(&view.made.schema, &view.made.name)) {
                 continue;
             }
-            self.unique(&view.made.name)?;
+            if self.names().iter().any(|(_, known)| *known == view.made.name) {
+                return Err(refusal::not_gathered(TWINS));
+            }
             self.views.push(view.made.clone());
         }
         Ok(())
@@ -197,25 +208,65 @@ impl Collected {
             unite(&mut table.columns, gathered.0);
             return Ok(());
         }
-        self.unique(&found.name)?;
         self.tables.push(Table::of(found, known, gathered, source));
         Ok(())
     }
 
     fn unknown(&mut self, found: &Found) -> Result<(), Refusal> {
         if !self.tables.iter().any(|table| table.is(&found.schema, &found.name)) {
-            self.unique(&found.name)?;
+            self.unique(found)?;
             self.tables.push(Table::unknown(found));
         }
         Ok(())
     }
 
-    fn unique(&self, name: &str) -> Result<(), Refusal> {
-        let names = self.names();
-        if names.iter().any(|(_, known)| known == name) {
-            return Err(refusal::not_gathered("two tables of one name, from different schemas,"));
+    /// A catalog, as the home shard has it, with those of its columns that have one of these names.
+    pub fn system(&mut self, found: &Found, named: Vec<String>) -> Result<(), Refusal> {
+        self.unknown(found)?;
+        if let Some(table) = self.tables.iter_mut().find(|table| table.is(&found.schema, &found.name)) {
+            table.named = named;
         }
         Ok(())
+    }
+
+    /// That no other table has its name.
+    fn unique(&self, found: &Found) -> Result<(), Refusal> {
+        let is_other = |(schema, name): &(String, String)| *name == found.name && *schema != found.schema;
+        if self.names().iter().any(is_other) {
+            return Err(refusal::not_gathered(TWINS));
+        }
+        Ok(())
+    }
+
+    /// Tables of one name get others, but for one of them: those that are always written with their schemas.
+    pub fn tell_apart(&mut self, statement: &Statement, locations: &Locations) -> Result<(), Refusal> {
+        let is_bare = |table: &Table| {
+            let relations = statement.scopes.iter().zip(locations);
+            let mut uses = relations.flat_map(|(scope, found)| scope.relations.iter().zip(found));
+            uses.any(|(relation, found)| {
+                let is_it = found.as_ref().is_some_and(|found| table.is(&found.schema, &found.name));
+                is_it && matches!(&relation.source, Named::Table(name) if name.schema.is_none())
+            })
+        };
+        for at in 0..self.tables.len() {
+            let Some(table) = self.tables.get(at) else { break };
+            let twin =
+                |other: &Table| other.name == table.name && other.made == other.name && other.schema != table.schema;
+            if !self.tables.iter().any(twin) || is_bare(table) {
+                continue;
+            }
+            let made = format!("shardway {at}");
+            if let Some(table) = self.tables.get_mut(at) {
+                table.made = made;
+            }
+        }
+        let mut made: Vec<&str> = self.tables.iter().map(|table| table.made.as_str()).collect();
+        made.extend(self.views.iter().map(|view| view.name.as_str()));
+        made.sort_unstable();
+        match made.windows(2).any(|pair| pair.first() == pair.last()) {
+            true => Err(refusal::not_gathered(TWINS)),
+            false => Ok(()),
+        }
     }
 
     /// Schemas and names of all.

@@ -3,6 +3,8 @@
 
 use super::Column;
 use crate::catalog::Relation;
+use crate::planning::plan::Refusal;
+use crate::planning::refusal;
 use crate::planning::text::Text;
 use crate::sql::statement::Statement;
 
@@ -29,6 +31,26 @@ pub fn of(text: Text<'_>, statement: &Statement, relation: &Relation) -> (Vec<Co
         first.for_key = false;
     }
     (columns, key)
+}
+
+/// Names of columns of a system catalog, of which not all can be gathered.
+pub(super) fn named(text: Text<'_>, statement: &Statement) -> Result<Vec<String>, Refusal> {
+    let shares = statement.scopes.iter().any(|scope| scope.natural);
+    let renames = statement.scopes.iter().flat_map(|scope| &scope.relations).any(|relation| relation.renamed);
+    let is_row = |name: &str| {
+        statement.scopes.iter().flat_map(|scope| &scope.relations).any(|relation| {
+            relation.alias.as_deref() == Some(name)
+                || matches!(&relation.source, crate::sql::statement::Source::Table(table) if &*table.name == name)
+        })
+    };
+    let rows = statement.bare_names.iter().any(|name| is_row(name));
+    if statement.stars || shares || renames || rows {
+        return Err(refusal::not_gathered("all columns of a system catalog"));
+    }
+    let mut names: Vec<String> = (0..text.pieces.len()).filter_map(|at| text.name(at)).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 /// All columns, and the primary key.

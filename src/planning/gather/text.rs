@@ -4,8 +4,10 @@
 
 use std::ops::Range;
 
-use super::Gather;
+use super::{Gather, Table};
 use crate::planning::build;
+use crate::planning::plan::Refusal;
+use crate::planning::refusal;
 use crate::planning::text::Text;
 use crate::planning::writes::Moment;
 use crate::sql::statement::{Statement, TableName};
@@ -47,6 +49,41 @@ pub(super) fn qualifiers(text: Text<'_>, statement: &Statement, names: &[(String
         }
     }
     found
+}
+
+/// Where tables stand in FROM that have another name on the scratch database, each with its schema.
+///
+/// # Errors
+/// A column is named with the schema of such a table, or of the one whose name it has: the schema is gone there.
+pub(super) fn renamed(
+    text: Text<'_>,
+    statement: &Statement,
+    tables: &[Table],
+) -> Result<Vec<(Range<usize>, String)>, Refusal> {
+    let mut renamed = Vec::new();
+    let is_told_apart = |name: &str| tables.iter().any(|table| table.name == name && table.made != table.name);
+    for at in 0..text.pieces.len() {
+        if !text.punct(at + 1, b'.') || at.checked_sub(1).is_some_and(|before| text.punct(before, b'.')) {
+            continue;
+        }
+        let (Some(schema), Some(name)) = (text.name(at), text.name(at + 2)) else { continue };
+        let table = tables.iter().find(|table| table.schema == schema && table.name == name);
+        let Some(table) = table.filter(|_| is_told_apart(&name)) else { continue };
+        if text.punct(at + 3, b'.') {
+            return Err(refusal::not_gathered("a column with the schema of one of two tables of one name"));
+        }
+        if table.made == table.name {
+            continue;
+        }
+        let next = text.name(at + 3);
+        let mut relations = statement.scopes.iter().flat_map(|scope| &scope.relations);
+        let has_alias = text.is(at + 3, "as")
+            || next.is_some_and(|next| relations.any(|relation| relation.alias.as_deref() == Some(&*next)));
+        let quote = crate::catalog::scratch::quote_name;
+        let alias = if has_alias { String::new() } else { format!(" AS {}", quote(&name)) };
+        renamed.push((at..at + 3, format!("pg_temp.{}{alias}", quote(&table.made))));
+    }
+    Ok(renamed)
 }
 
 /// If a word is a call without parentheses, or a type whose values are looked up in the catalogs.
@@ -110,6 +147,14 @@ pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<
                 if tokens.start == this {
                     out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
                     out.extend_from_slice(format!("pg_temp.\"{name}\"()").as_bytes());
+                }
+                at = span.end;
+                continue;
+            }
+            if let Some((tokens, name)) = gather.renamed.iter().find(|(tokens, _)| tokens.contains(&this)) {
+                if tokens.start == this {
+                    out.extend_from_slice(sql.get(at..span.start).unwrap_or_default());
+                    out.extend_from_slice(name.as_bytes());
                 }
                 at = span.end;
                 continue;

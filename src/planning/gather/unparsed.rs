@@ -17,7 +17,7 @@ use crate::sql::statement::TableName;
 
 /// Words that make more of a text than a SELECT, wherever they stand.
 const NOT_READING: &[&str] = &["insert", "update", "delete", "merge", "into", "only"];
-const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
+const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 /// The route of a text that can't be parsed; `None`: it can't be told to be a SELECT of known tables.
 pub fn route(text: Text<'_>, scene: &Scene, names: &Names) -> Option<Routed> {

@@ -21,6 +21,8 @@ pub struct Made {
     name: Range<usize>,
     pub is_qualified: bool,
     pub is_temporary: bool,
+    /// IF NOT EXISTS: one that is there stays as it is.
+    pub if_absent: bool,
     how: How,
 }
 
@@ -42,15 +44,17 @@ pub fn create_as(text: Text<'_>, query: Range<usize>, scene: &Scene, names: &Nam
         at += 1;
     }
     let is_temporary = (1..at).any(|at| text.is_any(at, &["temp", "temporary"]));
-    let at = at + 1;
-    if text.is(at, "if") {
-        return Err(refusal::made_if_absent());
+    let mut at = at + 1;
+    let if_absent = text.is(at, "if") && text.is(at + 1, "not") && text.is(at + 2, "exists");
+    if if_absent {
+        at += 3;
     }
     let (table, behind) = ddl::table_name(text, at).ok_or_else(refusal::not_parsed)?;
     let made = Made {
         name: at..behind,
         is_qualified: table.schema.is_some(),
         is_temporary: is_temporary || table.schema.as_deref() == Some("pg_temp"),
+        if_absent,
         how: How::Create(query.end),
     };
     let Gathered { mut gather, uses } = query::gathered(text.range(query.clone()), scene, names)?;
@@ -84,6 +88,7 @@ pub fn select_into(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Trans
         name: at..behind,
         is_qualified: table.schema.is_some(),
         is_temporary: is_temporary || table.schema.as_deref() == Some("pg_temp"),
+        if_absent: false,
         how: How::Into(words),
     };
     let cut = into..behind;

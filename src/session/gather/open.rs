@@ -120,7 +120,7 @@ impl Session {
         }
         if !is_first {
             // Tables of the same names, which other cursors read, go by other names from now on.
-            let tables = gathering.gather.tables.iter().map(|table| &*table.name);
+            let tables = gathering.gather.tables.iter().map(|table| &*table.made);
             let views = gathering.gather.views.iter().map(|view| &*view.name);
             for (position, name) in tables.chain(views).chain([TARGET]).enumerate() {
                 sql.push_str(&sql::rename(name, &format!("{savepoint}_{position}")));
@@ -143,7 +143,7 @@ impl Session {
             sql.push_str(&sql::create_view(&view.name, &String::from_utf8_lossy(&text)));
         }
         for table in &gathering.gather.tables {
-            sql.push_str(&sql::numbers(&table.name));
+            sql.push_str(&sql::numbers(&table.made));
         }
         for view in &gathering.gather.views {
             sql.push_str(&sql::numbers(&view.name));

@@ -4,7 +4,7 @@ use crate::planning::Pull;
 use crate::planning::gather::{Gather, Table};
 
 pub(super) fn create(table: &Table, with_key: bool) -> String {
-    let mut sql = format!("CREATE TEMPORARY TABLE pg_temp.{} (", quote(&table.name));
+    let mut sql = format!("CREATE TEMPORARY TABLE pg_temp.{} (", quote(&table.made));
     for (position, column) in table.columns(with_key).enumerate() {
         let separator = if position == 0 { "" } else { ", " };
         sql.push_str(&format!("{separator}{} {}", quote(&column.name), column.type_name));
@@ -36,11 +36,11 @@ fn columns(table: &Table, with_key: bool) -> String {
 }
 
 pub(super) fn copy_in(table: &Table, with_key: bool) -> String {
-    format!("COPY pg_temp.{} ({}) FROM STDIN (FORMAT binary)", quote(&table.name), columns(table, with_key))
+    format!("COPY pg_temp.{} ({}) FROM STDIN (FORMAT binary)", quote(&table.made), columns(table, with_key))
 }
 
 pub(super) fn analyze(table: &Table) -> String {
-    format!("ANALYZE pg_temp.{}", quote(&table.name))
+    format!("ANALYZE pg_temp.{}", quote(&table.made))
 }
 
 /// The rows of all these tables, as one query string: in one transaction, and of one moment where it isn't the

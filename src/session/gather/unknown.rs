@@ -36,6 +36,11 @@ impl Session {
             let columns = rows.collect::<Option<Vec<Described>>>().ok_or_else(|| {
                 ClientError::new(SqlState::INTERNAL_ERROR, "columns were described in a way that isn't known")
             })?;
+            if table.is_system()
+                && let Some(column) = columns.iter().find(|described| !is_portable(&described.column.type_name))
+            {
+                return Err(ClientError::from(refusal::catalog_column(&table.display, &column.column.name)).into());
+            }
             let Some(first) = columns.first() else {
                 // It isn't there, most likely.
                 if self.parse_at_home((&gathering.original, &gathering.types), access).await? {
@@ -88,6 +93,14 @@ fn question(table: &Table) -> String {
         let schema = if schema.is_empty() { String::new() } else { format!("{}.", quote(schema)) };
         format!("pg_catalog.to_regclass({})", literal(&format!("{schema}{}", quote(&table.name))))
     };
+    let (kinds, named, temporary) = if table.is_system() {
+        let names: Vec<String> = table.named.iter().map(|name| literal(name)).collect();
+        let names = format!("ARRAY[{}]::pg_catalog.text[]", names.join(", "));
+        let named = format!(" AND (a.attname::pg_catalog.text = ANY ({names}) OR a.attnum = 1)");
+        ("'r', 'p', 'v'", named, "NULL".to_owned())
+    } else {
+        ("'r', 'p'", String::new(), regclass(TEMPORARY))
+    };
     format!(
         "SELECT CASE WHEN c.relpersistence = 't' THEN '{TEMPORARY}' ELSE cn.nspname END::pg_catalog.text, a.attname::pg_catalog.text, a.attnum::pg_catalog.text, \
          CASE WHEN n.nspname <> 'pg_catalog' AND pg_catalog.pg_type_is_visible(t.oid) \
@@ -101,11 +114,17 @@ fn question(table: &Table) -> String {
          JOIN pg_catalog.pg_type rt ON rt.oid = c.reltype \
          LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation \
          LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace \
-         WHERE c.oid = COALESCE({}, {}) AND (c.relkind IN ('r', 'p') OR c.relpersistence = 't') \
-         AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-        regclass(TEMPORARY),
+         WHERE c.oid = COALESCE({}, {}) AND (c.relkind IN ({kinds}) OR c.relpersistence = 't') \
+         {named} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        temporary,
         regclass(&table.schema)
     )
+}
+
+/// If values of a catalog's column mean the same on the scratch database, whose numbers are others, and go there in
+/// binary.
+fn is_portable(type_name: &str) -> bool {
+    !["reg", "pg_", "aclitem", "any"].iter().any(|start| type_name.starts_with(start))
 }
 
 /// A column, with what is known of its table.

@@ -7,7 +7,7 @@ use super::names::{self, is_bare_call, is_reserved};
 use super::{At, Lowered, Lowering, NotParsed};
 use crate::sql::statement::{Attribute, Call, Place, TableName};
 
-const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
+const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 impl Lowering {
     pub(super) fn walk_all<'a>(&mut self, expressions: impl IntoIterator<Item = &'a Expr>, at: &At) -> Lowered<()> {

@@ -28,3 +28,7 @@ SELECT count(DISTINCT now()) FROM users
 SELECT now() = transaction_timestamp(), statement_timestamp() > now() FROM users ORDER BY id LIMIT 1
 SELECT bool_and(now() < statement_timestamp()) FROM users
 COMMIT
+
+--! must
+--! param text now
+SELECT DISTINCT $1 || 'x' FROM users

@@ -124,7 +124,19 @@ SELECT count(*) FROM other.made
 DROP TABLE other.made
 
 --! refused
-CREATE TABLE IF NOT EXISTS made AS SELECT id FROM users
-
---! refused
 CREATE MATERIALIZED VIEW made AS SELECT id FROM users
+
+--! must
+--! script
+CREATE TABLE IF NOT EXISTS made AS SELECT id, name FROM users
+SELECT count(*), sum(id) FROM made
+CREATE TABLE IF NOT EXISTS made AS SELECT user_id FROM orders
+CREATE TABLE IF NOT EXISTS settings AS SELECT id FROM users
+CREATE TABLE IF NOT EXISTS other.settings AS SELECT id FROM users WHERE id < 10
+SELECT count(*) FROM other.settings
+CREATE TEMP TABLE IF NOT EXISTS made AS SELECT id FROM users WHERE id BETWEEN 1 AND 3
+SELECT count(*) FROM made
+DROP TABLE made
+SELECT count(*) FROM made
+DROP TABLE made
+DROP TABLE other.settings

@@ -1,0 +1,52 @@
+-- System catalogs together with sharded tables: as the home shard has them.
+
+--! must
+SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM pg_class WHERE relname = 'users')
+
+--! must
+SELECT count(*) FROM users u, pg_class c WHERE c.relname = 'users'
+
+--! must
+SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_name = 'users'), EXISTS (SELECT 1 FROM users)
+
+--! must
+SELECT column_name FROM information_schema.columns WHERE table_name = 'users' AND column_name NOT IN (SELECT name FROM users WHERE name IS NOT NULL) ORDER BY 1
+
+--! must
+SELECT (SELECT count(*) FROM users WHERE id = 5), (SELECT count(*) FROM information_schema.columns WHERE table_name = 'users' AND table_schema = 'public')
+
+--! must
+SELECT u.id, a.attname, a.attnum, a.attnotnull FROM users u JOIN pg_catalog.pg_attribute a ON a.attnum = u.id JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relname = 'orders' ORDER BY 1, 2
+
+--! must
+SELECT u.name, t.typname, t.typtype, t.typlen FROM users u JOIN pg_type t ON t.typname = u.name OR t.typlen = u.age AND t.typname LIKE 'int%' ORDER BY 1, 2
+
+--! must
+SELECT c.relname, (SELECT count(*) FROM users) AS n FROM pg_class c JOIN pg_namespace ns ON ns.oid = c.relnamespace WHERE ns.nspname = 'other' AND c.relkind = 'r' ORDER BY 1
+
+--! must
+SELECT s.setting, count(u.id) FROM pg_settings s, users u WHERE s.name = 'block_size' GROUP BY 1
+
+--! must
+SELECT e.enumlabel, count(s.id) FROM pg_enum e LEFT JOIN scores s ON s.mood::text = e.enumlabel JOIN pg_type t ON t.oid = e.enumtypid AND t.typname = 'mood' GROUP BY e.enumlabel, e.enumsortorder ORDER BY e.enumsortorder
+
+--! must script
+BEGIN
+CREATE TABLE catalogued (id int)
+SELECT count(*), (SELECT count(*) FROM users) > 1 FROM pg_class WHERE relname = 'catalogued'
+ROLLBACK
+
+SELECT c.*, u.id FROM pg_class c, users u WHERE c.relname = 'users'
+
+SELECT c.relacl, u.id FROM pg_class c, users u WHERE c.relname = 'users'
+
+SELECT c.oid::regclass, u.id FROM pg_class c, users u WHERE c.relname = 'users'
+
+SELECT c FROM pg_namespace c, users u WHERE c.nspname = 'other'
+
+--! must
+SELECT c.nosuch FROM pg_class c, users u
+
+--! script
+SET search_path = public, pg_catalog, pg_temp
+SELECT count(*) FROM users u, pg_class c WHERE c.relname = 'users'
