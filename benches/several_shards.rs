@@ -67,7 +67,7 @@ fn run() -> Result<(), String> {
     let cluster = servers(orders)?;
     let program = std::env::var_os("SHARDWAY_BENCH_PROGRAM")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/shardway"), PathBuf::from);
-    let (proxy, port) = shardway(&cluster, &program)?;
+    let (proxy, port) = start(&cluster, &program, "several_shards", &all_shards(&cluster))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -92,12 +92,15 @@ fn run() -> Result<(), String> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap_or_default();
         let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
         println!("\nThe proxy's memory at most: {}", peak.trim_start_matches("VmHWM:").trim());
-        writes(&cluster, &url, rounds).await
+        let (_alone, port) = start(&cluster, &program, "one_shard", &one_shard(&cluster))?;
+        let alone = format!("postgres://{}:{}@127.0.0.1:{port}/{PARTS}", cluster.user(), cluster.password());
+        writes(&cluster, &url, &alone, rounds).await
     })
 }
 
-/// Each client writes two users' orders, which nobody else does: of one shard, or of both.
-async fn writes(cluster: &Cluster, url: &str, rounds: usize) -> Result<(), String> {
+/// Each client writes two users' orders, which nobody else does: of one shard, or of both. `alone`: a Shardway that knows of
+/// one shard only, where nothing could need a second phase.
+async fn writes(cluster: &Cluster, url: &str, alone: &str, rounds: usize) -> Result<(), String> {
     let count = 2 * WRITERS;
     let on = |number: usize| -> Result<Vec<i64>, String> {
         let sql = format!("SELECT user_id FROM orders WHERE id = user_id AND user_id > 0 LIMIT {count}");
@@ -108,13 +111,16 @@ async fn writes(cluster: &Cluster, url: &str, rounds: usize) -> Result<(), Strin
     if first.len() < count || second.len() < count {
         return Err("too few users".to_owned());
     }
-    let mut clients = Vec::new();
+    let (mut clients, mut lone) = (Vec::new(), Vec::new());
     for _ in 0..WRITERS {
         clients.push(connect(url).await?);
+        lone.push(connect(alone).await?);
     }
-    let (mut one, mut two) = (Vec::new(), Vec::new());
+    let (mut one, mut two, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        for (times, others) in [(&mut one, &first), (&mut two, &second)] {
+        for (times, others, clients) in
+            [(&mut one, &first, &clients), (&mut two, &second, &clients), (&mut single, &first, &lone)]
+        {
             let begin = Instant::now();
             let pairs = first.iter().zip(others.iter().skip(WRITERS));
             let all = clients.iter().zip(pairs).map(|(client, (a, b))| write(client, *a, *b));
@@ -122,10 +128,11 @@ async fn writes(cluster: &Cluster, url: &str, rounds: usize) -> Result<(), Strin
             times.push(begin.elapsed().as_secs_f64() / TRANSACTIONS as f64);
         }
     }
-    let (one, two) = (median(one), median(two));
+    let (one, two, single) = (median(one), median(two), median(single));
     println!("\n{WRITERS} clients, each a transaction of two UPDATEs at a time, milliseconds for one of each\n");
     println!("| | one shard | both shards | ratio | at most |\n|---|---|---|---|---|");
     println!("| UPDATE, UPDATE | {:.2} | {:.2} | {:.2} | {TWO_SHARDS_MAX:.2} |", one * 1e3, two * 1e3, two / one);
+    println!("\nThe transaction of one shard through a Shardway that knows of no other: {:.2} ms", single * 1e3);
     Ok(())
 }
 
@@ -233,21 +240,34 @@ fn load(orders: usize, place: &str, place_of_parcels: &str) -> String {
     )
 }
 
-fn shardway(cluster: &Cluster, program: &Path) -> Result<(Companion, u16), String> {
+fn all_shards(cluster: &Cluster) -> String {
+    format!(
+        "{}\n[database.{PARTS}.table.orders]\nkey = \"user_id\"\n\n[database.{PARTS}.table.parcels]\nkey = \"id\"\n",
+        cluster.database_toml(PARTS)
+    )
+}
+
+fn one_shard(cluster: &Cluster) -> String {
+    let port = cluster.primary(0).port();
+    format!(
+        "[database.{PARTS}]\nhome = \"a\"\n\n[database.{PARTS}.shard.a]\nprimary = \"postgres://127.0.0.1:{port}/{PARTS}\"\n"
+    )
+}
+
+fn start(cluster: &Cluster, program: &Path, name: &str, database: &str) -> Result<(Companion, u16), String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     drop(listener);
     let config = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n\n{}\n[database.{PARTS}.table.orders]\nkey = \"user_id\"\n\n[database.{PARTS}.table.parcels]\nkey = \"id\"\n",
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n\n[[user]]\nname = \"{}\"\npassword = \"{}\"\n\n{database}",
         cluster.user(),
         cluster.password(),
-        cluster.database_toml(PARTS)
     );
-    let file = cluster.directory().join("several_shards.toml");
+    let file = cluster.directory().join(format!("{name}.toml"));
     std::fs::write(&file, config).map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command.arg("--config").arg(&file);
-    let process = cluster.spawn("several_shards", &mut command).map_err(|error| error.to_string())?;
+    let process = cluster.spawn(name, &mut command).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + READY_WITHIN;
     while Instant::now() < deadline && process.ended().is_none() {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {

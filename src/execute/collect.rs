@@ -231,8 +231,10 @@ impl Asked<'_> {
             let is_ahead = !self.ahead.is_empty();
             let done = match kind {
                 tag::READY => {
-                    self.backend.status = backend::ready_status(frame).map_err(|error| error.to_string())?;
-                    self.backend.unanswered = self.backend.unanswered.saturating_sub(1);
+                    let status = backend::ready_status(frame).map_err(|error| error.to_string())?;
+                    let tag = answer.tag.as_deref().unwrap_or_default().as_bytes();
+                    self.backend.wrote |= backend::is_write(tag) && backend::tag_rows(tag) > 0;
+                    self.backend.be_ready(status);
                     self.ahead.pop_front().is_none()
                 }
                 tag::ERROR if backend::is_fatal(frame) => {

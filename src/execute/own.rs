@@ -270,8 +270,7 @@ async fn answer(backend: &mut Backend, mut answer: Answer) -> Result<Answer, Own
         }
         backend.pass(len);
         if let Some(status) = ready {
-            backend.status = status;
-            backend.unanswered = backend.unanswered.saturating_sub(1);
+            backend.be_ready(status);
             return refused.map_or(Ok(answer), |frame| Err(OwnError::Refused(frame)));
         }
     }

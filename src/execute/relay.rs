@@ -302,7 +302,10 @@ impl Relay<'_> {
         let range = self.seen..self.seen + header.len;
         let frame = self.backend.framed.inbound.get(range).expect("the caller saw the whole frame");
         if tag == tag::COMMAND_COMPLETE {
-            self.outcome.rows += backend::tag_rows(backend::command_tag(frame)?);
+            let tag = backend::command_tag(frame)?;
+            let rows = backend::tag_rows(tag);
+            self.outcome.rows += rows;
+            self.backend.wrote |= rows > 0 && backend::is_write(tag);
         }
         if let (Expect::DescribeStatement, tag::ROW_DESCRIPTION | tag::NO_DATA) = (front, tag) {
             self.outcome.columns.push(numbering::column_types(tag, frame)?);
@@ -408,8 +411,7 @@ impl Relay<'_> {
             Some(Expect::Sync { shown }) => shown,
             other => return Err(RelayError::Protocol(format!("ReadyForQuery while {other:?} is due"))),
         };
-        self.backend.status = status;
-        self.backend.unanswered = self.backend.unanswered.saturating_sub(1);
+        self.backend.be_ready(status);
         if shown {
             self.seen += header.len;
         } else {

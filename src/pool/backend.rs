@@ -34,6 +34,8 @@ pub struct Backend {
     pub settings_at_join: Settings,
     pub status: Status,
     pub condition: Condition,
+    /// Its transaction has written rows for sure; others may have as well.
+    pub wrote: bool,
     /// ReadyForQuery messages still to come.
     pub unanswered: u32,
     pub created: Instant,
@@ -51,6 +53,14 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Its server says ReadyForQuery.
+    #[inline]
+    pub fn be_ready(&mut self, status: Status) {
+        self.status = status;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.wrote &= status != Status::Idle;
+    }
+
     /// Steps over a whole frame that was looked at. A notification is kept.
     pub fn pass(&mut self, len: usize) {
         let frame = self.framed.inbound.split_to(len);

@@ -298,6 +298,7 @@ impl Inner {
             settings_at_join: Settings::none(),
             status: Status::Idle,
             condition: Condition::Clean,
+            wrote: false,
             unanswered: 0,
             created: Instant::now(),
             gives_way: None,

@@ -97,6 +97,11 @@ pub fn tag_rows(tag: &[u8]) -> u64 {
         .unwrap_or(0)
 }
 
+/// Whether the number in that command tag is of rows that were written.
+pub fn is_write(tag: &[u8]) -> bool {
+    [&b"INSERT "[..], b"UPDATE ", b"DELETE ", b"MERGE "].iter().any(|verb| tag.starts_with(verb))
+}
+
 /// The OIDs of a ParameterDescription.
 pub fn parameter_types(frame: &[u8]) -> Result<Box<[u32]>, FrameError> {
     let mut fields = Fields::of(frame)?;

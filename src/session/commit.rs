@@ -1,30 +1,24 @@
 //! COMMIT where several shards were written: all of it or nothing, whatever dies. And the same for one
 //! statement of a client that is in no block ([`Session::begin_spread`]).
-//!
-//! The protocol: each writer but the anchor, which is the first one, prepares; the anchor's own COMMIT,
-//! of a transaction that has a row in `shardway.txn`, is the decision; then the others are told. Whoever
-//! finds a prepared transaction later asks the anchor (`transaction::recovery`).
+//! `anchored` has the protocol of two phases.
 
 use std::collections::BTreeMap;
 
 use super::block::Ended;
 use super::parts::Undone;
 use super::turn::Session;
-use crate::execute::own::{self, Answer, OwnError};
+use crate::execute::own::{self, OwnError};
 use crate::execute::replies::lost;
-use crate::pool::{Condition, Lease};
+use crate::pool::Lease;
 use crate::protocol::backend::Status;
 use crate::transaction::Transaction;
-use crate::transaction::failpoint::{self, Point};
-use crate::transaction::gid::Gid;
-use crate::transaction::records::{self, Decision};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// What the participants are told in the end.
-type Reported = BTreeMap<String, String>;
+pub(super) type Reported = BTreeMap<String, String>;
 
 /// Why a transaction is rolled back on all shards.
-enum Failure {
+pub(super) enum Failure {
     /// A server's own error, or one of the proxy's, as an encoded message.
     Server(Vec<u8>),
     Proxy(ClientError),
@@ -195,7 +189,7 @@ impl Session {
     }
 
     /// Commits the shards that only read first, since they can still fail, and the writer last.
-    async fn commit_plainly(&mut self, writer: Option<ShardId>) -> Ended {
+    pub(super) async fn commit_plainly(&mut self, writer: Option<ShardId>) -> Ended {
         let mut order: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
         order.sort_by_key(|&shard| Some(shard) == writer);
         let mut reported = Reported::new();
@@ -218,172 +212,8 @@ impl Session {
         Ended::Tag("COMMIT")
     }
 
-    async fn commit_as_one(&mut self, writers: Vec<ShardId>) -> Ended {
-        let mut reported = Reported::new();
-        failpoint::pass(Point::Begun).await;
-        let (gid, writers) = match self.note_writers(writers, &mut reported).await {
-            Ok((gid, writers)) if writers.len() > 1 => (gid, writers),
-            Ok((_, writers)) => return self.commit_plainly(writers.first().copied()).await,
-            Err(failure) => return self.give_up(failure).await,
-        };
-        let Some((&anchor, participants)) = writers.split_first() else { return Ended::Tag("ROLLBACK") };
-        failpoint::pass(Point::Noted).await;
-        if let Err(failure) = self.prepare_on(participants, &gid, &mut reported).await {
-            self.database.figures.two_phase.add("rolled_back");
-            return self.give_up(failure).await;
-        }
-        failpoint::pass(Point::Prepared).await;
-        if let Err(ended) = self.decide(anchor, participants, &gid, &mut reported).await {
-            self.database.figures.two_phase.add("not_committed");
-            return ended;
-        }
-        failpoint::pass(Point::Decided).await;
-        self.database.figures.two_phase.add("committed");
-        self.finish_on(participants, &gid).await;
-        failpoint::pass(Point::Finished).await;
-        self.say_parameters(&reported);
-        Ended::Tag("COMMIT")
-    }
-
-    /// Finds out which of `writers` were really written and inserts their rows; the others, and those that only
-    /// read, are committed: they can still fail. With fewer than two writers left no row remains.
-    async fn note_writers(
-        &mut self,
-        mut writers: Vec<ShardId>,
-        reported: &mut Reported,
-    ) -> Result<(Gid, Vec<ShardId>), Failure> {
-        let mut readers: Vec<ShardId> = self.transaction.held().iter().map(|held| held.shard).collect();
-        readers.retain(|shard| !writers.contains(shard));
-        loop {
-            let names: Vec<&str> = writers.iter().map(|&shard| self.shard_name(shard)).collect();
-            let (anchor, others) = names.split_first().map_or(("", &[][..]), |(anchor, others)| (*anchor, others));
-            let gid = Gid::new(&self.database.config.name, anchor);
-            let notes = writers
-                .iter()
-                .enumerate()
-                .map(|(position, &shard)| (shard, records::note_sql(&gid, (position == 0).then_some(others))));
-            let texts = notes.chain(readers.iter().map(|&shard| (shard, "COMMIT".to_owned()))).collect();
-            let mut wrote = Vec::new();
-            for (shard, answer) in self.on_each(texts).await? {
-                match (writers.contains(&shard), answer.value.as_deref()) {
-                    (true, Some("t")) => wrote.push(shard),
-                    (true, _) => {}
-                    (false, _) if answer.tag == "COMMIT" => reported.extend(answer.parameters),
-                    (false, _) => return Err(Failure::Failed),
-                }
-            }
-            if wrote.len() == writers.len() {
-                return Ok((gid, writers));
-            }
-            let texts = wrote.iter().map(|&shard| (shard, records::forget_sql(&gid))).collect();
-            self.on_each(texts).await?;
-            readers.clone_from(&writers);
-            readers.retain(|shard| !wrote.contains(shard));
-            writers.retain(|shard| wrote.contains(shard));
-            if writers.len() < 2 {
-                return Ok((gid, writers));
-            }
-        }
-    }
-
-    /// Every one of them is prepared, or none.
-    async fn prepare_on(&mut self, shards: &[ShardId], gid: &Gid, reported: &mut Reported) -> Result<(), Failure> {
-        let mut prepared = Vec::new();
-        let mut failed = None;
-        for (shard, answer) in self.try_all("PREPARE TRANSACTION", (shards, gid), Point::PreparedSome).await {
-            let Some(lease) = self.transaction.lease_mut(shard) else { continue };
-            match answer {
-                Ok(answer) if answer.tag == "PREPARE TRANSACTION" => {
-                    reported.extend(answer.parameters);
-                    // What was set in the transaction holds on that connection, whatever becomes of it.
-                    lease.settings_at_join = lease.settings.clone();
-                    prepared.push(shard);
-                }
-                // A failed transaction is rolled back by PREPARE, without an error.
-                Ok(_) => failed = failed.or(Some(Failure::Failed)),
-                Err(error) => {
-                    if matches!(error, OwnError::Lost(_)) {
-                        self.database.recovery.notify_one();
-                    }
-                    let lease = self.transaction.lease_mut(shard).expect("found above");
-                    failed = failed.or(Some(failure(lease, error, false)));
-                }
-            }
-        }
-        let Some(failure) = failed else { return Ok(()) };
-        self.take_back_on(&prepared, gid).await;
-        Err(failure)
-    }
-
-    /// The anchor's COMMIT. An error: what the client has been told, with all shards rolled back or in doubt.
-    async fn decide(
-        &mut self,
-        anchor: ShardId,
-        participants: &[ShardId],
-        gid: &Gid,
-        reported: &mut Reported,
-    ) -> Result<(), Ended> {
-        let Some(lease) = self.transaction.lease_mut(anchor) else { return Err(Ended::Tag("ROLLBACK")) };
-        let limit = self.database.config.commit_timeout;
-        let mut queries = [(&mut **lease, "COMMIT".to_owned())];
-        let answer = own::run_all(&mut queries, limit).await.pop();
-        let mut answer = answer.unwrap_or_else(|| Err(OwnError::Lost("no answer".to_owned())));
-        if failpoint::pass(Point::Deciding).await {
-            lease.condition = Condition::Broken;
-            answer = Err(OwnError::Lost("lost on purpose".to_owned()));
-        }
-        let failure = match answer {
-            Ok(answer) if answer.tag == "COMMIT" => {
-                reported.extend(answer.parameters);
-                return Ok(());
-            }
-            Ok(_) => Failure::Failed,
-            Err(OwnError::Lost(reason)) => {
-                let rolled_back = lost(lease, &reason, false);
-                let unknown = lost(lease, &reason, true);
-                drop(self.transaction.remove(anchor));
-                match self.database.ask_anchor(anchor, gid).await {
-                    Decision::Commit => return Ok(()),
-                    Decision::Abort => Failure::Proxy(rolled_back),
-                    Decision::Undecided => {
-                        self.database.recovery.notify_one();
-                        self.say_error(&unknown);
-                        return Err(Ended::Told);
-                    }
-                }
-            }
-            Err(error) => failure(lease, error, false),
-        };
-        self.take_back_on(participants, gid).await;
-        Err(self.give_up(failure).await)
-    }
-
-    /// It is decided: whatever happens now, the participants will commit.
-    async fn finish_on(&mut self, participants: &[ShardId], gid: &Gid) {
-        let mut open = Vec::new();
-        for (shard, answer) in self.try_all("COMMIT PREPARED", (participants, gid), Point::FinishedSome).await {
-            if !answer.is_ok_and(|answer| answer.tag == "COMMIT PREPARED") {
-                open.push(shard);
-            }
-        }
-        if !open.is_empty() && !self.database.finish_elsewhere(&open, gid, &self.login).await {
-            self.database.figures.two_phase.add("left_to_recovery");
-            self.database.recovery.notify_one();
-            self.warn(SqlState::WARNING, "the transaction is committed, but a shard that it wrote can't be reached");
-        }
-    }
-
-    /// The anchor has aborted, or will.
-    async fn take_back_on(&mut self, prepared: &[ShardId], gid: &Gid) {
-        for (_, answer) in self.try_each(self.on_parts("ROLLBACK PREPARED", prepared, gid)).await {
-            if answer.is_err() {
-                self.database.recovery.notify_one();
-            }
-        }
-    }
-
     /// Rolls back whatever is still open, and tells the client why.
-    async fn give_up(&mut self, failure: Failure) -> Ended {
+    pub(super) async fn give_up(&mut self, failure: Failure) -> Ended {
         let ended = match failure {
             Failure::Failed => Ended::Tag("ROLLBACK"),
             Failure::Server(frame) => {
@@ -398,73 +228,9 @@ impl Session {
         self.roll_back_shards().await;
         ended
     }
-
-    /// Runs the texts at once; the first error ends it.
-    async fn on_each(&mut self, texts: Vec<(ShardId, String)>) -> Result<Vec<(ShardId, Answer)>, Failure> {
-        let mut answers = Vec::with_capacity(texts.len());
-        let mut failed = None;
-        for (shard, answer) in self.try_each(texts).await {
-            match answer {
-                Ok(answer) => answers.push((shard, answer)),
-                Err(error) => {
-                    let lease = self.transaction.lease_mut(shard).expect("it has just answered");
-                    failed = failed.or(Some(failure(lease, error, false)));
-                }
-            }
-        }
-        failed.map_or(Ok(answers), Err)
-    }
-
-    pub(super) async fn try_each(&mut self, texts: Vec<(ShardId, String)>) -> Vec<(ShardId, Result<Answer, OwnError>)> {
-        let mut shards = Vec::with_capacity(texts.len());
-        let mut queries = Vec::with_capacity(texts.len());
-        for held in self.transaction.held_mut() {
-            if let Some((shard, sql)) = texts.iter().find(|(shard, _)| *shard == held.shard) {
-                shards.push(*shard);
-                queries.push((&mut *held.lease, sql.clone()));
-            }
-        }
-        let answers = own::run_all(&mut queries, self.database.config.commit_timeout).await;
-        shards.into_iter().zip(answers).collect()
-    }
-
-    /// The same command on all, at once unless a test wants to get between them: then the first one has the command
-    /// alone, and its answer may get lost.
-    async fn try_all(
-        &mut self,
-        command: &str,
-        (shards, gid): (&[ShardId], &Gid),
-        between: Point,
-    ) -> Vec<(ShardId, Result<Answer, OwnError>)> {
-        if !failpoint::is_set(between) {
-            return self.try_each(self.on_parts(command, shards, gid)).await;
-        }
-        let (first, rest) = shards.split_at(shards.len().min(1));
-        let mut answers = self.try_each(self.on_parts(command, first, gid)).await;
-        if failpoint::pass(between).await {
-            for (shard, answer) in &mut answers {
-                if let Some(lease) = self.transaction.lease_mut(*shard) {
-                    lease.condition = Condition::Broken;
-                }
-                *answer = Err(OwnError::Lost("lost on purpose".to_owned()));
-            }
-        }
-        answers.extend(self.try_each(self.on_parts(command, rest, gid)).await);
-        answers
-    }
-
-    /// The command for each shard's part of the transaction, under the name that it has there.
-    fn on_parts(&self, command: &str, shards: &[ShardId], gid: &Gid) -> Vec<(ShardId, String)> {
-        let text = |shard| format!("{command} '{}'", gid.prepared_on(self.shard_name(shard)));
-        shards.iter().map(|&shard| (shard, text(shard))).collect()
-    }
-
-    pub(super) fn shard_name(&self, shard: ShardId) -> &str {
-        self.database.config.shards.get(shard.index()).map_or("", |shard| shard.name.as_str())
-    }
 }
 
-fn failure(lease: &Lease, error: OwnError, may_have_committed: bool) -> Failure {
+pub(super) fn failure(lease: &Lease, error: OwnError, may_have_committed: bool) -> Failure {
     match error {
         OwnError::Refused(frame) => Failure::Server(frame.0),
         OwnError::Lost(reason) => Failure::Proxy(lost(lease, &reason, may_have_committed)),

@@ -3,6 +3,7 @@
 
 mod admission;
 mod again;
+mod anchored;
 pub mod authentication;
 pub mod batch;
 pub mod block;

@@ -77,7 +77,7 @@ impl Database {
             // Another node may have become the primary meanwhile.
             let node = std::sync::Arc::clone(self.primary(anchor));
             match connect_control(&node.config, &login).await {
-                Ok((client, _)) => match records::ask(&client, gid).await {
+                Ok((client, _)) => match records::ask(&client, gid, false).await {
                     Ok(decided) if decided != Decision::Undecided && begin.elapsed() < TXN_RETENTION / 2 => {
                         return decided;
                     }

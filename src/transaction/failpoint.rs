@@ -1,6 +1,6 @@
 //! Places at which a test lets the process die, wait, or lose an answer. Set by the environment variable
-//! `SHARDWAY_FAILPOINT`, as in `after_prepares:kill` or `decided:hold:500:10` (for 500 ms, in 10 % of the cases),
-//! several separated by commas; without it a point costs the look at one flag.
+//! `SHARDWAY_FAILPOINT`, as in `after_prepares:kill`, `decided:hold:500:10` (for 500 ms, in 10 % of the cases) or
+//! `prepared:while:/some/file`, several separated by commas; without it a point costs the look at one flag.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub enum Point {
     PreparedSome,
     /// All participants are prepared.
     Prepared,
+    /// The anchor has its row as well, but was not told to commit.
+    Anchored,
     /// The anchor's COMMIT was sent; what it answers is not known.
     Deciding,
     /// The anchor has committed.
@@ -37,6 +39,7 @@ impl Point {
             Self::Noted => "noted",
             Self::PreparedSome => "prepared_some",
             Self::Prepared => "prepared",
+            Self::Anchored => "anchored",
             Self::Deciding => "deciding",
             Self::Decided => "decided",
             Self::FinishedSome => "finished_some",
@@ -47,11 +50,13 @@ impl Point {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Action {
     /// SIGKILL for the process itself.
     Kill,
     Hold(Duration),
+    /// As long as that file is there.
+    While(std::path::PathBuf),
     /// The answer that has come is taken as lost, with its connection.
     Lose,
 }
@@ -76,6 +81,7 @@ fn parse(text: &str) -> Vec<Set> {
             "kill" => Action::Kill,
             "lose" => Action::Lose,
             "hold" => Action::Hold(Duration::from_millis(parts.next()?.parse().ok()?)),
+            "while" => Action::While(parts.next()?.into()),
             _ => return None,
         };
         let percent = parts.next().and_then(|text| text.parse().ok()).unwrap_or(100);
@@ -110,12 +116,17 @@ pub async fn pass(point: Point) -> bool {
             continue;
         }
         tracing::warn!("failpoint {} {:?}", set.name, set.action);
-        match set.action {
+        match &set.action {
             Action::Kill => {
                 let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
                 std::process::abort();
             }
-            Action::Hold(time) => crate::net::timer::sleep(time).await,
+            Action::Hold(time) => crate::net::timer::sleep(*time).await,
+            Action::While(path) => {
+                while path.exists() {
+                    crate::net::timer::sleep(Duration::from_millis(10)).await;
+                }
+            }
             Action::Lose => loses = true,
         }
     }
@@ -129,7 +140,7 @@ mod tests {
     #[test]
     fn points_are_set_by_a_text() {
         let sets = parse("noted:kill, decided:hold:500:10,prepared:lose,nonsense,noted:what");
-        let shown: Vec<_> = sets.iter().map(|set| (set.name.as_str(), set.action, set.percent)).collect();
+        let shown: Vec<_> = sets.iter().map(|set| (set.name.as_str(), set.action.clone(), set.percent)).collect();
         assert_eq!(
             shown,
             [

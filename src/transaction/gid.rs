@@ -1,5 +1,6 @@
-//! The names of two-phase transactions, `swy:<cluster>:<anchor shard>:<proxy>:<id>`: a proxy that finds
-//! one knows whose it is and which shard to ask. Made of characters that need no quoting in SQL.
+//! The names of two-phase transactions, `swy:<cluster>:<anchor shard>:<proxy>-<process>:<id>`: a proxy that finds
+//! one knows whose it is, which shard to ask, and which of its processes runs the anchor's part. Made of characters that
+//! need no quoting in SQL.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -16,12 +17,13 @@ pub struct Gid(String);
 const PREFIX: &str = "swy";
 
 impl Gid {
-    /// A new one, never used before.
-    pub fn new(cluster: &str, anchor: &str) -> Self {
+    /// A new one, never used before. `process`: the anchor's, as that server numbers it.
+    pub fn new(cluster: &str, anchor: &str, process: u32) -> Self {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
         let random: [u8; 10] = rand::random();
         let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &random).into_uuid();
-        let gid = format!("{PREFIX}:{}:{}:{:08x}:{}", plain(cluster), plain(anchor), proxy(), id.simple());
+        let (cluster, anchor) = (plain(cluster), plain(anchor));
+        let gid = format!("{PREFIX}:{cluster}:{anchor}:{:08x}-{process}:{}", proxy(), id.simple());
         debug_assert!(gid.len() < GID_BYTES_MAX);
         Self(gid)
     }
@@ -43,6 +45,11 @@ impl Gid {
     /// What all of a cluster begin with.
     pub fn prefix(cluster: &str) -> String {
         format!("{PREFIX}:{}:", plain(cluster))
+    }
+
+    /// The anchor's process that is to commit it.
+    pub fn process(&self) -> Option<u32> {
+        self.0.split(':').nth(3)?.split_once('-')?.1.parse().ok()
     }
 
     /// Whether that shard's COMMIT decides.
@@ -90,17 +97,18 @@ mod tests {
     fn a_name_fits_and_says_whose_it_is() {
         let long = "s".repeat(63);
         for (cluster, anchor) in [("shop", "a"), ("it's", "b-1"), (long.as_str(), long.as_str())] {
-            let gid = Gid::new(cluster, anchor);
+            let gid = Gid::new(cluster, anchor, u32::MAX);
             let prepared = gid.prepared_on(&"t".repeat(63));
             assert!(prepared.len() < GID_BYTES_MAX, "{prepared}");
             assert_eq!(Gid::of_prepared(&prepared, cluster).as_ref(), Some(&gid));
             assert_ne!(gid.prepared_on("a"), gid.prepared_on("b"));
             assert!(gid.is_anchored_at(anchor) && !gid.is_anchored_at("other"));
+            assert_eq!(gid.process(), Some(u32::MAX));
             assert_eq!(Gid::of_prepared(&prepared, "elsewhere"), None);
             assert_eq!(Gid::of_prepared(gid.as_str(), cluster), None);
             assert!(!prepared.contains('\''));
         }
-        assert_ne!(Gid::new("shop", "a"), Gid::new("shop", "a"));
+        assert_ne!(Gid::new("shop", "a", 1), Gid::new("shop", "a", 1));
         assert_eq!(Gid::of_prepared("swy:shop:a:b:c';--:d", "shop"), None);
     }
 }

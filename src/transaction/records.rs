@@ -1,7 +1,8 @@
 //! `shardway.txn` on each shard: what decides a two-phase transaction, and how a server is asked. In:
 //! connections of the control plane. Out: decisions. Doesn't know of clients.
 //!
-//! A row `c` that is committed on the anchor means: commit. A row `p` that is committed on a participant
+//! A row `c` that is committed on the anchor means: commit. A row `a` there, which whoever finds a transaction
+//! abandoned inserts under the same key, means that it never will. A row `p` that is committed on a participant
 //! means: done here. Rows are inserted by a function that runs as its owner, so that clients' roles need
 //! no right to write the table.
 
@@ -47,6 +48,19 @@ BEGIN
     INSERT INTO shardway.txn (gid, role, participants) VALUES ($1, $2, $3);
     RETURN true;
 END $$;
+-- As txn_note for a shard that was written for sure. Every name is qualified, so that it needs no search_path of its own.
+CREATE OR REPLACE FUNCTION shardway.txn_write(text, "char", text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
+BEGIN
+    IF pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) ANY (ARRAY['off', 'local']) THEN
+        PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
+    END IF;
+    INSERT INTO shardway.txn (gid, role, participants)
+        SELECT $1, $2, $3 FROM shardway.logins l WHERE l.role OPERATOR(pg_catalog.=) SESSION_USER;
+    IF NOT FOUND THEN
+        PERFORM shardway.only_logins();
+    END IF;
+END $$;
 CREATE OR REPLACE FUNCTION shardway.txn_forget(text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -60,6 +74,7 @@ END $$;
 const IS_THERE: &str = r#"SELECT pg_catalog.to_regclass('shardway.txn') IS NOT NULL
     AND pg_catalog.to_regprocedure('shardway.txn_note(text,"char",text[])') IS NOT NULL
     AND pg_catalog.to_regprocedure('shardway.txn_forget(text)') IS NOT NULL
+    AND pg_catalog.to_regprocedure('shardway.txn_write(text,"char",text[])') IS NOT NULL
     AND pg_catalog.to_regprocedure('shardway.txn_note(text,"char",text[])')::pg_catalog.regproc::pg_catalog.oid IN (
         SELECT oid FROM pg_catalog.pg_proc WHERE prosrc LIKE '%only_logins%')"#;
 
@@ -151,30 +166,67 @@ pub fn forget_sql(gid: &Gid) -> String {
     format!("SELECT shardway.txn_forget('{gid}')")
 }
 
-/// Asks the anchor. The unique index makes the question wait for an anchor transaction in flight; that
-/// the row could be inserted proves that there is none, and that there never will be.
+/// The participant's row, of a shard that was written for sure.
+pub fn join_sql(gid: &Gid) -> String {
+    format!("SELECT shardway.txn_write('{gid}', 'p', NULL)")
+}
+
+/// The anchor's row, likewise.
+pub fn anchor_sql(gid: &Gid, participants: &[&str]) -> String {
+    format!("SELECT shardway.txn_write('{gid}', 'c', '{{{}}}')", participants.join(","))
+}
+
+/// Whether that error of the anchor's means that its row `a` was there already.
+pub fn is_refused(frame: &[u8]) -> bool {
+    use crate::protocol::backend::error_field;
+    let says = |field, text: &str| error_field(frame, field) == Some(text.as_bytes());
+    says(b'C', "23505") && says(b's', "shardway") && says(b't', "txn")
+}
+
+/// Asks the anchor, and if it hasn't decided, decides: a row `a` that is there keeps its own from being inserted ever
+/// after. The unique index makes the question wait for an anchor transaction that has inserted its row.
+/// `leaves`: what the anchor still works at is left to it.
 ///
 /// # Errors
 /// The server's or the connection's: nothing is known then.
-pub async fn ask(client: &Client, gid: &Gid) -> Result<Decision, tokio_postgres::Error> {
+pub async fn ask(client: &Client, gid: &Gid, leaves: bool) -> Result<Decision, tokio_postgres::Error> {
     if super::failpoint::lacks_fence() {
         return Ok(if is_done(client, gid).await? { Decision::Commit } else { Decision::Abort });
     }
-    client.batch_execute("BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = off").await?;
-    let insert =
-        format!("INSERT INTO shardway.txn (gid, role) VALUES ('{gid}', 'a') ON CONFLICT DO NOTHING RETURNING 1");
-    let answer = client.simple_query(&insert).await;
-    client.batch_execute("ROLLBACK").await?;
-    match answer {
-        Ok(messages) => {
-            let is_row = |message: &tokio_postgres::SimpleQueryMessage| {
-                matches!(message, tokio_postgres::SimpleQueryMessage::Row(_))
-            };
-            Ok(if messages.iter().any(is_row) { Decision::Abort } else { Decision::Commit })
-        }
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(Decision::Undecided),
-        Err(error) => Err(error),
+    if let Some(process) = gid.process().filter(|_| leaves)
+        && is_at_work(client, process).await?
+    {
+        return Ok(Decision::Undecided);
     }
+    // A crash that loses the row has ended the anchor's transaction as well.
+    client.batch_execute("BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = off").await?;
+    let insert = format!(
+        "INSERT INTO shardway.txn (gid, role, participants) VALUES ('{gid}', 'a', ARRAY[pg_catalog.pg_current_xact_id()::text]) \
+         ON CONFLICT DO NOTHING"
+    );
+    if let Err(error) = client.batch_execute(&insert).await {
+        client.batch_execute("ROLLBACK").await?;
+        let waits = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        return if waits { Ok(Decision::Undecided) } else { Err(error) };
+    }
+    client.batch_execute("COMMIT").await?;
+    let role = format!("SELECT role::text FROM shardway.txn WHERE gid = '{gid}'");
+    let role: Option<String> = client.query_opt(&role, &[]).await?.map(|row| row.try_get(0)).transpose()?;
+    Ok(match role.as_deref() {
+        Some("c") => Decision::Commit,
+        Some("a") => Decision::Abort,
+        // Swept just now.
+        _ => Decision::Undecided,
+    })
+}
+
+/// Whether that process of the server has a transaction open that has written: of locks of others everybody may know.
+async fn is_at_work(client: &Client, process: u32) -> Result<bool, tokio_postgres::Error> {
+    let query = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'transactionid' AND pid = {process} \
+         AND mode = 'ExclusiveLock' AND granted)"
+    );
+    client.query_one(&query, &[]).await?.try_get(0)
 }
 
 /// Whether the participant's part is committed: its row `p` is there.

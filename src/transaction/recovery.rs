@@ -16,6 +16,7 @@ use super::gid::Gid;
 use super::records::{self, Decision, Finished, describe};
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
+use crate::types::limits::ANCHOR_LIVES_MAX;
 
 /// A transaction over several shards that isn't finished yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -170,7 +171,9 @@ impl Recovery<'_> {
         let decision = if parts.iter().any(|part| part.is_young) {
             Err(InDoubtState::Young)
         } else {
-            self.decision(shards, &gid).await
+            let oldest = parts.iter().map(|part| part.age_seconds).max().unwrap_or(0);
+            let leaves = u64::try_from(oldest).unwrap_or(0) < ANCHOR_LIVES_MAX.as_secs();
+            self.decision(shards, &gid, leaves).await
         };
         failpoint::pass(Point::RecoveryAsked).await;
         for part in parts {
@@ -207,10 +210,10 @@ impl Recovery<'_> {
     }
 
     /// True: commit. An error: nothing is known, and nothing is done.
-    async fn decision(&self, shards: &[Shard], gid: &Gid) -> Result<bool, InDoubtState> {
+    async fn decision(&self, shards: &[Shard], gid: &Gid, leaves: bool) -> Result<bool, InDoubtState> {
         let anchor = shards.iter().find(|shard| gid.is_anchored_at(&shard.name));
         let anchor = anchor.ok_or(InDoubtState::AnchorUnreachable)?;
-        match records::ask(&anchor.client, gid).await {
+        match records::ask(&anchor.client, gid, leaves).await {
             Ok(Decision::Commit) => Ok(true),
             Ok(Decision::Abort) => Ok(false),
             Ok(Decision::Undecided) => Err(InDoubtState::Undecided),

@@ -355,9 +355,9 @@ pub const NOTICES_MAX: usize = 100;
 pub const GID_BYTES_MAX: usize = 200;
 
 /// Bytes that a cluster's or a shard's name may take in it; longer ones are hashed.
-pub const GID_NAME_BYTES_MAX: usize = 48;
+pub const GID_NAME_BYTES_MAX: usize = 44;
 
-const _: () = assert!("swy:".len() + 3 * (GID_NAME_BYTES_MAX + 1) + "01234567:".len() + 32 < GID_BYTES_MAX);
+const _: () = assert!("swy:".len() + 3 * (GID_NAME_BYTES_MAX + 1) + "01234567-4294967295:".len() + 32 < GID_BYTES_MAX);
 
 /// How long a client whose COMMIT lost its answer waits for the anchor to say what became of it. Rows of
 /// `shardway.txn` are kept for much longer.
@@ -384,6 +384,10 @@ pub const TXN_SWEEP_ROWS_MAX: usize = 20_000;
 /// A prepared transaction that is younger is most likely its proxy's business: a second phase takes
 /// milliseconds.
 pub const RECOVERY_AGE_MIN: Duration = Duration::from_millis(500);
+
+/// For so long a transaction whose anchor still has its process at work is that proxy's business, however slowly its
+/// shards answer. Recovery takes it over after that, which is safe at any time: the anchor then can't commit any more.
+pub const ANCHOR_LIVES_MAX: Duration = Duration::from_secs(30);
 
 /// How soon recovery looks again while something is in doubt.
 pub const RECOVERY_RETRY: Duration = Duration::from_secs(1);

@@ -54,6 +54,7 @@ fn a_proxy_that_dies_at_any_point_leaves_nothing_half_done() {
         ("noted", false),
         ("prepared_some", false),
         ("prepared", false),
+        ("anchored", false),
         ("deciding", true),
         ("decided", true),
         ("finished_some", true),
@@ -66,7 +67,7 @@ fn a_proxy_that_dies_at_any_point_leaves_nothing_half_done() {
         begin_commit(&mut wire, &keys);
         assert!(wire.read().is_none(), "{point}: an answer of the dead");
         assert!(dying.log().contains("failpoint"), "{point}: {}", dying.log());
-        if matches!(point, "prepared_some" | "prepared" | "decided" | "finished_some") {
+        if matches!(point, "prepared_some" | "prepared" | "anchored" | "decided" | "finished_some") {
             assert!(prepared(cluster) > 0, "{point} left nothing");
             // Recovery may die as well, as often as it likes.
             for point in ["recovery_asked", "recovery_finished"] {
@@ -100,6 +101,7 @@ fn rows_that_move_are_never_lost_or_doubled() {
         ("noted", false),
         ("prepared_some", false),
         ("prepared", false),
+        ("anchored", false),
         ("deciding", true),
         ("decided", true),
         ("finished_some", true),
@@ -158,7 +160,7 @@ fn a_lost_answer_is_found_out() {
 fn servers_that_die_at_any_point_leave_nothing_half_done() {
     let cluster = cluster(&[]);
     let mut number = 0;
-    for point in ["noted", "prepared_some", "prepared", "decided", "finished_some"] {
+    for point in ["noted", "prepared_some", "prepared", "anchored", "decided", "finished_some"] {
         // The first is the anchor; the second prepares first.
         for victim in [0, 1] {
             number += 1;
@@ -176,8 +178,8 @@ fn servers_that_die_at_any_point_leave_nothing_half_done() {
             let commits = is_atomic(&cluster, &keys, told, &what);
             assert_ne!(told, Told::Nothing, "{what}: {frames:?}");
             // What is prepared is durable; the anchor's transaction is not.
-            let decided =
-                matches!(point, "decided" | "finished_some") || (point.starts_with("prepared") && victim == 1);
+            let decided = matches!(point, "decided" | "finished_some")
+                || (matches!(point, "prepared_some" | "prepared" | "anchored") && victim == 1);
             assert_eq!(commits, decided, "{what}: {frames:?}");
         }
     }
@@ -231,6 +233,51 @@ fn a_client_that_leaves_or_cancels_does_not_stop_its_commit() {
         assert!(is_atomic(cluster, &keys, Told::Committed, "left"));
         assert_eq!(prepared(cluster), 0);
     }
+}
+
+/// Whoever takes a transaction for abandoned decides it: the anchor, however late it comes, can't commit it any more.
+#[test]
+fn what_was_taken_for_abandoned_can_not_be_committed() {
+    let (_turn, cluster) = (turn(), shared());
+    let keys = keys(cluster, 60_000);
+    let held = cluster.directory().join("held");
+    std::fs::write(&held, "").expect("the directory is the test's own");
+    let slow = failing_proxy(cluster, &format!("prepared:while:{}", held.display()));
+    let mut wire = ready(&slow);
+    begin_commit(&mut wire, &keys);
+    at_failpoint(&slow);
+    // As recovery does once it has waited for long.
+    for shard in [1, 2] {
+        let server = cluster.primary(shard);
+        let gid = on(server, "SELECT gid FROM pg_prepared_xacts");
+        let (transaction, _) = gid.rsplit_once(':').expect("it names its shard");
+        on(
+            cluster.primary(0),
+            &format!(
+                "INSERT INTO shardway.txn (gid, role, participants) VALUES ('{transaction}', 'a', ARRAY['0']) ON CONFLICT DO NOTHING"
+            ),
+        );
+        on(server, &format!("ROLLBACK PREPARED '{gid}'"));
+    }
+    std::fs::remove_file(&held).expect("it is there");
+    let frames = wire.until(b'Z', 1);
+    assert_eq!(sqlstate(&frames).as_deref(), Some("40001"), "{frames:?}");
+    is_atomic(cluster, &keys, Told::RolledBack, "abandoned");
+    wire.run("SELECT 1");
+}
+
+/// A proxy that is only slow is left alone by recovery, its own and others'.
+#[test]
+fn what_its_proxy_still_works_at_is_left_to_it() {
+    let (_turn, cluster) = (turn(), shared());
+    let keys = keys(cluster, 61_000);
+    let slow = failing_proxy(cluster, "prepared:hold:3000");
+    let other = proxy(cluster);
+    let mut wire = ready(&slow);
+    begin_commit(&mut wire, &keys);
+    assert_eq!(told(&wire.until(b'Z', 1)), Told::Committed, "{}", other.log());
+    assert!(is_atomic(cluster, &keys, Told::Committed, "slow"));
+    assert_eq!(prepared(cluster), 0);
 }
 
 fn at_failpoint(proxy: &Proxy) {

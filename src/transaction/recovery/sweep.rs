@@ -1,5 +1,6 @@
 //! Removes the records of transactions that everybody has forgotten. A row `c` goes when each participant has
-//! its row `p` and nothing prepared; a row `p` when its anchor has no row any more. Before that no
+//! its row `p` and nothing prepared; a row `p` when its anchor has no row any more; a row `a` when no transaction is open that
+//! was when it was inserted, so that nobody is left whom it keeps from committing. Before that no
 //! record is old enough that a proxy might still ask for it.
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,10 @@ pub(super) async fn sweep(cluster: &str, shards: &[Shard], pass: &mut Pass) {
         };
         let outcome = match outcome {
             Ok(()) => sweep_done(shard, shards).await,
+            failed => failed,
+        };
+        let outcome = match outcome {
+            Ok(()) => sweep_refused(cluster, shard).await,
             failed => failed,
         };
         if let Err(error) = outcome {
@@ -104,6 +109,15 @@ async fn sweep_done(shard: &Shard, shards: &[Shard]) -> Result<(), Failed> {
         delete(shard, &forgotten).await?;
     }
     Ok(())
+}
+
+/// What this shard was kept from committing.
+async fn sweep_refused(cluster: &str, anchor: &Shard) -> Result<(), Failed> {
+    let sql = format!(
+        "DELETE FROM shardway.txn WHERE role = 'a' AND pg_catalog.starts_with(gid, $2) AND {OLD} AND \
+         participants[1]::pg_catalog.xid8 < pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"
+    );
+    anchor.client.execute(&sql, &[&TXN_RETENTION.as_secs_f64(), &Gid::prefix(cluster)]).await.map(|_| ())
 }
 
 async fn gids_of(shard: &Shard, query: &str, gids: &[String]) -> Result<HashSet<String>, Failed> {
