@@ -226,7 +226,7 @@ impl Listeners {
                 let _unlink = Unlink(path);
                 loop {
                     match listener.accept().await {
-                        Ok((socket, _)) => assign(&shared, Stream::Unix(socket), false),
+                        Ok((socket, _)) => assign(&shared, Stream::from(socket), false),
                         Err(error) => accept_failed(&error).await,
                     }
                 }
@@ -240,7 +240,7 @@ impl Listeners {
 fn arrive(shared: &Arc<Shared>, socket: TcpStream) {
     let may_ask_for_tls = shared.current.load().admission.config().server.tls.is_some();
     if !may_ask_for_tls || shared.workers.all().len() == 1 {
-        return assign(shared, Stream::Tcp(socket), false);
+        return assign(shared, Stream::from(socket), false);
     }
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
@@ -248,7 +248,7 @@ fn arrive(shared: &Arc<Shared>, socket: TcpStream) {
         let seen = crate::net::timer::timeout(FIRST_BYTES_WAIT_MAX, socket.peek(&mut first)).await;
         let asks =
             matches!(seen, Ok(Ok(count)) if first.get(..count).is_some_and(|first| SSL_REQUEST.starts_with(first)));
-        assign(&shared, Stream::Tcp(socket), asks);
+        assign(&shared, Stream::from(socket), asks);
     });
 }
 

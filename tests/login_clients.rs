@@ -39,7 +39,7 @@ async fn door_with(config: Config) -> SocketAddr {
         while let Ok((socket, _)) = listener.accept().await {
             let context = Arc::clone(&context);
             tokio::spawn(async move {
-                if let Arrival::Client(admitted) = admit(Stream::Tcp(socket), &context).await {
+                if let Arrival::Client(admitted) = admit(Stream::from(socket), &context).await {
                     serve(*admitted).await;
                 }
             });

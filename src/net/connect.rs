@@ -2,14 +2,15 @@
 //! be sent, in TLS as the node's sslmode asks. Doesn't know of users or of what follows.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::Stream;
 use super::tls::{self, TlsError};
+use super::{Socket, Stream};
 use crate::config::{NodeConfig, NodeTlsMode};
 use crate::types::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 
@@ -40,41 +41,49 @@ pub enum NetError {
 pub async fn connect_stream(node: &NodeConfig) -> Result<Stream, NetError> {
     if node.host.starts_with('/') {
         let path = format!("{}/.s.PGSQL.{}", node.host, node.port);
-        return UnixStream::connect(path).await.map(Stream::Unix).map_err(NetError::Unreachable);
+        let socket = UnixStream::connect(path).await.map_err(NetError::Unreachable)?;
+        return here(socket).map(Stream::Plain);
     }
-    let mut socket = TcpStream::connect((node.host.as_str(), node.port)).await.map_err(NetError::Unreachable)?;
+    let socket = TcpStream::connect((node.host.as_str(), node.port)).await.map_err(NetError::Unreachable)?;
     tune(&socket).map_err(NetError::Unreachable)?;
+    let mut socket = here(socket)?;
     match node.tls.mode {
-        NodeTlsMode::Disable => return Ok(Stream::Tcp(socket)),
+        NodeTlsMode::Disable => return Ok(Stream::Plain(socket)),
         NodeTlsMode::Prefer | NodeTlsMode::Require | NodeTlsMode::VerifyCa | NodeTlsMode::VerifyFull => {}
     }
     match request_tls(&mut socket).await.map_err(NetError::Lost)? {
         b'S' => start_tls(node, socket).await,
-        b'N' if node.tls.mode == NodeTlsMode::Prefer => Ok(Stream::Tcp(socket)),
+        b'N' if node.tls.mode == NodeTlsMode::Prefer => Ok(Stream::Plain(socket)),
         b'N' => Err(NetError::TlsNotOffered),
         _ => Err(NetError::TlsRequestRefused),
     }
+}
+
+/// tokio connects; who uses it runs on this thread.
+fn here(socket: impl Into<Socket>) -> Result<Socket, NetError> {
+    socket.into().move_here().map_err(NetError::Unreachable)
 }
 
 /// No delay: every flush is a whole turn. Keepalive: a peer may vanish without a word.
 ///
 /// # Errors
 /// Those of the socket.
-pub fn tune(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
+pub fn tune(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
-    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 /// SSLRequest. Exactly one byte is read: what somebody put behind it in plaintext reaches rustls as
 /// a broken handshake, never the protocol.
-async fn request_tls(socket: &mut TcpStream) -> io::Result<u8> {
+async fn request_tls(socket: &mut Socket) -> io::Result<u8> {
     socket.write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]).await?;
     socket.read_u8().await
 }
 
-async fn start_tls(node: &NodeConfig, socket: TcpStream) -> Result<Stream, NetError> {
+async fn start_tls(node: &NodeConfig, socket: Socket) -> Result<Stream, NetError> {
     let name = tls::server_name(&node.host).map_err(NetError::Handshake)?;
     let tls = node.tls.clone();
     // Reads files: read anew each time, so that renewed certificates count at once.

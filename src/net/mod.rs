@@ -5,6 +5,8 @@
 pub mod connect;
 pub mod framed;
 pub mod inbound;
+pub mod reactor;
+pub mod socket;
 pub mod stream;
 pub mod timer;
 pub mod tls;
@@ -13,5 +15,6 @@ mod verify;
 pub use connect::{NetError, connect_stream};
 pub use framed::Framed;
 pub use inbound::Inbound;
+pub use socket::Socket;
 pub use stream::{Handle, Stream};
 pub use tls::{ServerTls, TlsError};

@@ -16,12 +16,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use x509_certificate::{CapturedX509Certificate, SignatureAlgorithm};
 
-use super::Stream;
 use super::verify::{ServerVerifier, Trust};
+use super::{Socket, Stream};
 use crate::config::{NodeTls, NodeTlsMode, ServerTlsConfig};
 
 /// What is wrong with the TLS files. The messages name paths and are for the operator.
@@ -83,7 +82,7 @@ impl ServerTls {
     ///
     /// # Errors
     /// Those of the socket and of the handshake.
-    pub async fn accept(&self, socket: TcpStream) -> io::Result<Stream> {
+    pub async fn accept(&self, socket: Socket) -> io::Result<Stream> {
         Ok(Stream::TlsServer(Box::new(self.acceptor.accept(socket).await?)))
     }
 

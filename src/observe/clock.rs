@@ -4,7 +4,9 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 /// So often the same reading is used: a thread that never has to wait must not stop the clock. What it does meanwhile
 /// takes less than the finest class of [`super::BOUNDS_MICROS`] or so.
@@ -28,10 +30,19 @@ pub fn recent_nanos() -> u64 {
 
 /// The time now.
 pub fn now_nanos() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let nanos = nanos(START.get_or_init(Instant::now).elapsed());
+    static START: OnceLock<u64> = OnceLock::new();
+    let system = system_nanos();
+    let nanos = system.saturating_sub(*START.get_or_init(|| system));
     READING.set((nanos, USES_MAX));
     nanos
+}
+
+/// Half the instructions of [`std::time::Instant`], which takes seconds and nanoseconds apart and together again.
+#[inline]
+fn system_nanos() -> u64 {
+    // Every system has this clock, and its readings are never negative.
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |now| (now.tv_sec() as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec() as u64))
 }
 
 /// The thread has waited for something.

@@ -9,13 +9,14 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::courtesy;
 use super::thread_clock::ThreadClock;
 use super::{Serving, Shared, greet};
 use crate::net::Stream;
+use crate::net::reactor::{self, Reactor};
 use crate::observe::{self, clock};
 use crate::pool::worker::{self, Desk};
 use crate::types::limits::GREET_WHILE_DRAINING_MAX;
@@ -101,9 +102,9 @@ pub(super) fn serving_runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().on_thread_unpark(clock::expire).build()
 }
 
-/// Without timers: see [`crate::net::timer`].
-fn worker_runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_io().on_thread_park(courtesy::before_wait).build()
+fn before_wait() {
+    courtesy::before_wait();
+    ThreadClock::note();
 }
 
 /// Starts the workers.
@@ -117,19 +118,22 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
     worker::enter(shared.workers.all.len(), None);
     for (number, own) in shared.workers.all.iter().enumerate() {
         let (sender, messages) = unbounded_channel();
-        let (runtime, desk) = (worker_runtime()?, Arc::clone(&own.desk));
-        let clock = ThreadClock::new(runtime.metrics());
-        let thread = clock.thread();
+        let (reactor, desk) = (Reactor::new()?, Arc::clone(&own.desk));
+        let clock = ThreadClock::default();
+        let thread = clock.clone();
         senders.push(sender.clone());
         // It is set once, here.
         let _ = own.started.set(Started { sender, clock });
-        let (shared, done) = (Arc::clone(shared), done.clone());
+        let (shared, done, serving) = (Arc::clone(shared), done.clone(), Handle::current());
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             thread.enter();
             worker::enter(number, Some(desk));
             observe::count_alone();
-            runtime.block_on(work(number, &shared, messages));
-            runtime.shutdown_background();
+            // Of what needs tokio's own; timers too: see [`crate::net::timer`].
+            let _entered = serving.enter();
+            if let Err(error) = reactor.run(work(number, shared, messages), before_wait) {
+                tracing::error!(%error, "a worker can't wait for its sockets");
+            }
             // Nobody may be there to hear it any more.
             let _ = done.send(());
         })?;
@@ -137,17 +141,17 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Threads> {
     Ok(Threads { workers: senders, ended })
 }
 
-async fn work(number: usize, shared: &Arc<Shared>, mut messages: UnboundedReceiver<Message>) {
+async fn work(number: usize, shared: Arc<Shared>, mut messages: UnboundedReceiver<Message>) {
     loop {
         match messages.recv().await {
             Some(Message::Client(stream, clients)) => match stream.move_here() {
-                Ok((stream, _)) => attend(shared, number, stream, clients),
+                Ok((stream, _)) => attend(&shared, number, stream, clients),
                 Err(error) => {
                     tracing::warn!(%error, "a client could not be handed to its worker");
-                    release(shared, number);
+                    release(&shared, number);
                 }
             },
-            Some(Message::Session(session, counted)) => drop(tokio::spawn(reside(session, counted))),
+            Some(Message::Session(session, counted)) => reactor::spawn(reside(session, counted)),
             Some(Message::Stop) | None => return,
         }
     }
@@ -189,11 +193,11 @@ pub(super) fn assign(shared: &Arc<Shared>, stream: Stream, stays: bool) {
 /// On the worker itself: serves the client to its end.
 fn attend(shared: &Arc<Shared>, number: usize, stream: Stream, clients: usize) {
     let counted = Counted { shared: Arc::clone(shared), number };
-    tokio::spawn(async move {
+    reactor::spawn(async move {
         let session = Box::pin(greet_unless_draining(&counted.shared, stream, clients)).await;
         if let Some(session) = session {
             // A task of its own: each that is within another one costs a little each time that it is polled.
-            tokio::spawn(reside(session, counted));
+            reactor::spawn(reside(session, counted));
         }
     });
 }

@@ -89,7 +89,8 @@ pub async fn admit_unless(stream: Stream, context: &AdmissionContext, refusal: O
 }
 
 async fn converse(stream: Stream, context: &AdmissionContext, refusal: Option<ClientError>) -> Arrival {
-    if let Stream::Tcp(socket) = &stream
+    if let Stream::Plain(socket) = &stream
+        && !socket.is_unix()
         && let Err(error) = tune(socket)
     {
         debug!(%error, "client socket");
@@ -172,7 +173,7 @@ async fn answer_tls(mut framed: Framed, context: &AdmissionContext) -> Option<Fr
         return Some(framed);
     };
     answer(&mut framed, b'S').await?;
-    let Stream::Tcp(socket) = framed.stream else {
+    let Stream::Plain(socket) = framed.stream else {
         return None;
     };
     match tls.accept(socket).await {

@@ -511,3 +511,9 @@ pub const TRACE_SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the proxy, when it stops, waits for the last spans to be sent.
 pub const TRACE_END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the system tells a worker of at once.
+pub const EVENTS_MAX: usize = 1_024;
+
+/// How many tasks a worker polls before it looks at its sockets: none waits for long behind those that always have more.
+pub const TASKS_IN_A_ROW_MAX: usize = 64;

@@ -9,7 +9,7 @@ async fn pair() -> (Framed, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
-    (Framed::new(Stream::Tcp(ours.unwrap())), theirs.unwrap().0)
+    (Framed::new(ours.unwrap().into()), theirs.unwrap().0)
 }
 
 async fn fill_at_rest(framed: &mut Framed) -> io::Result<usize> {
@@ -81,12 +81,7 @@ async fn a_pooled_connection_shows_data_and_its_end() {
 async fn a_full_socket_leaves_the_rest_for_the_next_flush() {
     let (mut framed, mut peer) = pair().await;
     framed.stream.try_flush().unwrap();
-    poll_fn(|cx| match &framed.stream {
-        Stream::Tcp(tcp) => tcp.poll_write_ready(cx),
-        _ => unreachable!("made from TCP"),
-    })
-    .await
-    .unwrap();
+    poll_fn(|cx| framed.stream.socket().poll_write_ready(cx)).await.unwrap();
     let sent = 16 << 20;
     framed.outbound.resize(sent, 1);
     assert!(!framed.try_flush_now().unwrap());

@@ -136,7 +136,7 @@ impl Proxy {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let context = Arc::clone(&context);
-                tokio::spawn(async move { welcome(admit(Stream::Tcp(socket), &context).await).await });
+                tokio::spawn(async move { welcome(admit(Stream::from(socket), &context).await).await });
             }
         });
         Self { address, certificate, task }
@@ -323,7 +323,7 @@ async fn a_unix_socket_needs_no_tls() {
     let config = Arc::new(config(AuthenticationMethod::Trust, Some(files)));
     let context = context(config);
     let (ours, mut client) = UnixStream::pair().unwrap();
-    let server = async { welcome(admit(Stream::Unix(ours), &context).await).await };
+    let server = async { welcome(admit(Stream::from(ours), &context).await).await };
     let conversation = async {
         client.write_all(SSL_REQUEST).await.unwrap();
         expect_bytes(&mut client, b"N").await;
@@ -421,7 +421,7 @@ async fn turned_away_clients_learn_why_and_cancels_still_pass() {
     let (ours, mut client) = UnixStream::pair().unwrap();
     client.write_all(&startup(3 << 16, "user ada database shop")).await.unwrap();
     let mut answer = Vec::new();
-    let server = admit_unless(Stream::Unix(ours), &context, full());
+    let server = admit_unless(Stream::from(ours), &context, full());
     let (arrival, _) = tokio::join!(server, async {
         client.read_to_end(&mut answer).await.unwrap();
         drop(client);
@@ -429,7 +429,7 @@ async fn turned_away_clients_learn_why_and_cancels_still_pass() {
     assert!(matches!(arrival, Arrival::Gone) && says(&answer, "C53300\0"));
     let (ours, mut client) = UnixStream::pair().unwrap();
     client.write_all(b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07key!").await.unwrap();
-    assert!(matches!(admit_unless(Stream::Unix(ours), &context, full()).await, Arrival::Cancel(_)));
+    assert!(matches!(admit_unless(Stream::from(ours), &context, full()).await, Arrival::Cancel(_)));
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn a_session_that_awaits_admission_stays_small() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let future = admit(Stream::Unix(ours), &context);
+        let future = admit(Stream::from(ours), &context);
         assert!(size_of_val(&future) < 512, "{}", size_of_val(&future));
     });
 }
@@ -460,7 +460,7 @@ async fn rules_know_unix_sockets() {
     let context = context(Arc::new(config));
     for (database, answer) in [("shop", &b"R\0\0\0\x08\0\0\0\0S"[..]), ("other", b"E")] {
         let (ours, mut client) = UnixStream::pair().unwrap();
-        let server = async { welcome(admit(Stream::Unix(ours), &context).await).await };
+        let server = async { welcome(admit(Stream::from(ours), &context).await).await };
         let conversation = async {
             client.write_all(&startup(3 << 16, &format!("user ada database {database}"))).await.unwrap();
             expect_bytes(&mut client, answer).await;
