@@ -115,12 +115,14 @@ pub struct NodeState {
     pub server_database: String,
     pub leased: usize,
     pub connections: usize,
-    /// Why the last connect failed; `None`: it is up, as far as anybody knows.
+    /// Why the last connect failed, or the last look; `None`: it is up, as far as anybody knows.
     pub failure: Option<String>,
-    /// How long ago that was.
+    /// How long ago that was; of looks, the first that failed.
     pub failed_for: Option<Duration>,
-    /// As of the last look, on databases with replicas.
+    /// As of the last look.
     pub timeline: Option<i32>,
+    /// The identifier of its cluster.
+    pub system: Option<i64>,
     pub lag_bytes: Option<u64>,
     pub lag: Option<Duration>,
     /// Of a replica: sync, async, quorum or potential.

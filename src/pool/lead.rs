@@ -236,6 +236,13 @@ impl Lead {
         is_new
     }
 
+    /// Another server is where the node that leads was: what is known of the one before doesn't hold for it.
+    pub fn renew(&self) {
+        self.state().position = None;
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.node().begin_era();
+    }
+
     /// Nobody leads, for this reason; `is_torn`: because several would. True: that is new.
     pub fn lose(&self, problem: &str, is_torn: bool) -> bool {
         let is_new = {

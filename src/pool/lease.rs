@@ -283,7 +283,7 @@ impl Inner {
         self.node.note_success();
         let Connected { framed, process_id, secret_key, parameters } = connected;
         let is_tls = framed.stream.is_tls();
-        let handle = if self.node.is_watched() { framed.stream.handle() } else { None };
+        let handle = if self.node.may_be_severed() { framed.stream.handle() } else { None };
         let key = Arc::new(BackendKey::new(&self.node, process_id, secret_key, &self.login.user, is_tls, handle));
         self.node.enrol(&key);
         Ok(Box::new(Backend {

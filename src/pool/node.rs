@@ -40,8 +40,10 @@ pub struct Node {
     /// As found; before anybody has looked, as configured.
     role: AtomicU8,
     pub config: NodeConfig,
-    /// Has the shard's nodes looked at, if it has several.
+    /// Has the shard's nodes looked at.
     watchers: Option<watch::Sender<()>>,
+    /// Another node of the shard may lead in its place.
+    has_peers: bool,
     /// What data connections are started with.
     pub options: Option<&'static str>,
     /// Limits connects under way at once.
@@ -62,6 +64,8 @@ pub struct Node {
     era: AtomicUsize,
     /// `None`: nobody has looked.
     standing: ArcSwapOption<Standing>,
+    /// Since when, and why, those who look find nobody there.
+    absence: ArcSwapOption<Failure>,
     /// Whether `standing` has a problem: asked for every read.
     unfit: AtomicBool,
     /// A replica has replayed at least this much of the primary's WAL.
@@ -80,10 +84,11 @@ pub struct Node {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     pub is_standby: bool,
+    /// The identifier of its cluster.
+    pub system: Option<i64>,
     pub timeline: i32,
-    /// Behind the primary; 0 for the primary itself.
-    pub lag_bytes: u64,
-    pub lag: Duration,
+    /// Behind the primary, where that is known; none for the primary itself.
+    pub lag: Option<(u64, Duration)>,
     /// Of a replica, as the primary has it: sync, async, quorum or potential.
     pub sync_state: Option<String>,
     /// Its replication slots, each with whether somebody uses it.
@@ -126,6 +131,7 @@ impl Node {
             role: AtomicU8::new(role as u8),
             config,
             watchers: None,
+            has_peers: false,
             options: None,
             connects: Semaphore::new(connects_max.max(1)),
             leased: AtomicUsize::new(0),
@@ -137,6 +143,7 @@ impl Node {
             servers: Mutex::new(Vec::new()),
             era: AtomicUsize::new(0),
             standing: ArcSwapOption::empty(),
+            absence: ArcSwapOption::empty(),
             unfit: AtomicBool::new(false),
             replayed: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
@@ -146,14 +153,15 @@ impl Node {
         }
     }
 
-    /// A node of a shard that has several: who leads is found by looking.
+    /// A node of a shard: what it is, and who leads where there are several, is found by looking.
     #[must_use]
-    pub fn watched_by(self, watchers: watch::Sender<()>) -> Self {
-        Self { watchers: Some(watchers), ..self }
+    pub fn watched_by(self, watchers: watch::Sender<()>, has_peers: bool) -> Self {
+        Self { watchers: Some(watchers), has_peers, ..self }
     }
 
-    pub fn is_watched(&self) -> bool {
-        self.watchers.is_some()
+    /// Its connections may have to be cut off, since another node leads.
+    pub fn may_be_severed(&self) -> bool {
+        self.has_peers
     }
 
     /// Something went wrong that a change of the primary would explain: the nodes are looked at now.
@@ -168,8 +176,10 @@ impl Node {
     }
 
     pub fn set_role(&self, role: NodeRole) {
-        self.role.store(role as u8, Ordering::Relaxed);
-        self.figures.note_role(role == NodeRole::Replica);
+        // What an only node is found to be stands while it stays in its part.
+        if self.role.swap(role as u8, Ordering::Relaxed) != role as u8 {
+            self.figures.note_role(role == NodeRole::Replica);
+        }
     }
 
     /// Host and port.
@@ -266,6 +276,23 @@ impl Node {
             self.returned.store(clock(Instant::now()), Ordering::Relaxed);
         }
         self.standing.store(Some(Arc::new(standing)));
+    }
+
+    /// Whoever looks at it finds nobody there, for this reason, or somebody again.
+    pub fn note_absence(&self, reason: Option<&str>) {
+        match reason {
+            None => self.absence.store(None),
+            Some(_) if self.absence.load().is_some() => {}
+            Some(reason) => {
+                self.absence.store(Some(Arc::new(Failure { at: Instant::now(), reason: reason.to_owned() })));
+            }
+        }
+    }
+
+    /// Since when, and why, it is down: a connect failed, or a look.
+    pub fn outage(&self) -> Option<(Instant, String)> {
+        let absence = || self.absence.load().as_ref().map(|absence| (absence.at, absence.reason.clone()));
+        self.failure().or_else(absence)
     }
 
     /// A replica that isn't to be read.

@@ -196,13 +196,13 @@ impl House for Premises {
         let mut nodes = Vec::new();
         for database in current.databases.all() {
             for node in database.nodes() {
-                let failure = node.failure();
+                let failure = node.outage();
                 let standing = node.standing();
                 let standing = standing.as_deref();
                 nodes.push(NodeState {
                     database: database.config.name.clone(),
                     shard: node.shard_name.clone(),
-                    role: node.role().name(),
+                    role: node.figures.role(),
                     host: node.config.host.clone(),
                     port: node.config.port,
                     server_database: node.config.database.clone(),
@@ -211,8 +211,9 @@ impl House for Premises {
                     failed_for: failure.as_ref().map(|(at, _)| at.elapsed()),
                     failure: failure.map(|(_, reason)| reason),
                     timeline: standing.map(|standing| standing.timeline),
-                    lag_bytes: standing.map(|standing| standing.lag_bytes),
-                    lag: standing.map(|standing| standing.lag),
+                    system: standing.and_then(|standing| standing.system),
+                    lag_bytes: standing.and_then(|standing| standing.lag).map(|(bytes, _)| bytes),
+                    lag: standing.and_then(|standing| standing.lag).map(|(_, time)| time),
                     sync_state: standing.and_then(|standing| standing.sync_state.clone()),
                     slots: standing.and_then(|standing| standing.slots.clone()),
                     problem: standing.and_then(|standing| standing.problem.clone()),
@@ -226,10 +227,13 @@ impl House for Premises {
         let current = self.current();
         let state = |database: &Database, lead: &Lead| {
             let (problem, is_torn) = lead.problem().unzip();
+            // An only node is sent what there is, whatever it was found to be.
+            let standing = lead.node().standing().filter(|standing| standing.is_standby);
+            let problem = problem.or_else(|| standing.as_ref()?.problem.clone());
             ShardState {
                 database: database.config.name.clone(),
                 shard: lead.node().shard_name.clone(),
-                primary: lead.at().map(|_| lead.node().address()),
+                primary: lead.at().filter(|_| standing.is_none()).map(|_| lead.node().address()),
                 problem,
                 is_torn: is_torn.unwrap_or(false),
                 waiting: lead.held(),

@@ -90,7 +90,7 @@ impl Database {
                     // Until its types were compared nothing of it is taken for known.
                     node.set_numbering(Some(Arc::default()));
                 }
-                Arc::new(if shard.replicas.is_empty() { node } else { node.watched_by(watchers.clone()) })
+                Arc::new(node.watched_by(watchers.clone(), !shard.replicas.is_empty()))
             });
             let terms = HoldTerms {
                 wait_max: config.replication.failover_wait_of(shard),

@@ -302,7 +302,7 @@ pub const HTTP_CONNECTIONS_MAX: usize = 64;
 /// How long an HTTP client may take for the head of its next request; between requests it may rest as long.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often nodes of databases with replicas are looked at: the resolution of `max_replica_lag`.
+/// How often nodes are looked at: the resolution of `max_replica_lag`.
 pub const NODE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The least time between two looks, however often one is wanted: a hundred connections that break at once want one.
@@ -320,7 +320,7 @@ pub const CATCH_UP_LOOK: Duration = Duration::from_millis(2);
 /// Over how long a node that was away is let back in, a tenth at a time.
 pub const RETURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Looks in a row that find nobody before a replica isn't read any more.
+/// Looks in a row that find nobody before a node counts as unfit: a replica isn't read then.
 pub const NODE_LOOKS_MISSED_MAX: u32 = 3;
 
 /// How often a statement that waits is planned anew, in a database whose tables change all the time.
@@ -341,6 +341,9 @@ pub const TOP_ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Statements that may be configured to wait for a primary, for each shard.
 pub const FAILOVER_QUEUE_MAX: usize = 100_000;
+
+/// Databases of a server that are tried for a look, where one after the other lets nobody in.
+pub const LOOK_DATABASES_MAX: usize = 3;
 
 /// How long one look may take, a connect included.
 pub const NODE_LOOK_TIMEOUT: Duration = Duration::from_secs(2);

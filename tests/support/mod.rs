@@ -10,6 +10,7 @@
 mod environments;
 mod programs;
 mod proxy;
+mod relay;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -19,6 +20,7 @@ use shardway::devcluster::{Cluster, ClusterBuilder, Installation};
 pub use environments::{NodeEnv, PythonEnv};
 pub use programs::provide;
 pub use proxy::{Proxy, free_port};
+pub use relay::Relay;
 
 /// The tables of the driver tests. `users` and `orders` are sharded by the user's id, `countries` is a reference
 /// table (so it has its rows on every server), `settings` is unsharded.

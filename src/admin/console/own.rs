@@ -89,6 +89,7 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
         ("slots", Text),
         ("checks", Int8),
         ("checks_failed", Int8),
+        ("system_identifier", Int8),
     ]);
     for node in house.nodes() {
         let address = format!("{}:{}", node.host, node.port);
@@ -118,7 +119,8 @@ pub(super) fn nodes(house: &dyn House) -> Answer {
             node.sync_state,
             node.slots,
             figures.total(NodeTotal::Checks),
-            figures.total(NodeTotal::ChecksFailed)
+            figures.total(NodeTotal::ChecksFailed),
+            node.system
         ]);
     }
     answer

@@ -141,7 +141,8 @@ fn databases(out: &mut Exposition, all: &[DatabaseState]) {
 
 fn nodes(out: &mut Exposition, all: &[NodeState]) {
     let address = |node: &NodeState| format!("{}:{}", node.host, node.port);
-    let mut family = out.gauge("shardway_node_up", "0 if the last connect failed.");
+    let mut family =
+        out.gauge("shardway_node_up", "0 if the last connect failed, or nobody was there when it was looked at.");
     for node in all {
         let labels =
             [("database", &*node.database), ("shard", &node.shard), ("role", node.role), ("node", &address(node))];

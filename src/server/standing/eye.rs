@@ -1,22 +1,47 @@
-//! Looks at one node over a connection of its own: at intervals, and at once when somebody wants it.
+//! Looks at one server over one connection, at intervals, and at once when somebody wants it. In: the nodes that are on it,
+//! of whichever databases. Out: what was seen, told to each of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::net::timer::{Instant, sleep, sleep_until, timeout};
+use crate::net::timer::{Instant, sleep_until, timeout};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::judge::{Details, Seen, Sight};
+use crate::config::NodeConfig;
 use crate::observe::NodeTotal;
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
-use crate::session::database::Database;
-use crate::types::limits::{NODE_LOOK_INTERVAL, NODE_LOOK_PAUSE, NODE_LOOK_TIMEOUT};
+use crate::session::gate::Gate;
+use crate::types::limits::{LOOK_DATABASES_MAX, NODE_LOOK_INTERVAL, NODE_LOOK_PAUSE, NODE_LOOK_TIMEOUT};
 
-/// A node and the connection that it is looked at by.
-pub(super) struct Eye {
+/// A node, and who is told what is seen of it.
+pub(super) struct Watched {
+    /// Among the nodes of its shard.
+    pub position: usize,
     pub node: Arc<Node>,
-    pub connected: Option<(tokio_postgres::Client, JoinHandle<Result<(), tokio_postgres::Error>>)>,
+    pub gate: Arc<Gate>,
+    pub tell: mpsc::UnboundedSender<(usize, Sight)>,
+}
+
+/// Shared by all who watch nodes on that server; see [`super::eyes`].
+pub(super) struct Eye {
+    login: Login,
+    watched: Mutex<Vec<Watched>>,
+    wanted: watch::Sender<()>,
+}
+
+struct Connected {
+    client: tokio_postgres::Client,
+    connection: JoinHandle<Result<(), tokio_postgres::Error>>,
+    look: tokio_postgres::Statement,
+    database: String,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
 }
 
 const LOOK: &str = "
@@ -34,94 +59,163 @@ const LOOK: &str = "
     FROM pg_catalog.pg_is_in_recovery() AS r, pg_catalog.pg_control_system() AS s";
 
 impl Eye {
-    /// Tells what it sees until nobody listens.
-    pub(super) async fn watch(
-        mut self,
-        (position, database): (usize, Arc<Database>),
-        mut wanted: watch::Receiver<()>,
-        tell: mpsc::UnboundedSender<(usize, Sight)>,
-    ) {
+    pub(super) fn new(login: Login) -> Self {
+        Self { login, watched: Mutex::default(), wanted: watch::Sender::new(()) }
+    }
+
+    fn watched(&self) -> std::sync::MutexGuard<'_, Vec<Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, watched: Watched) {
+        self.watched().push(watched);
+        self.want();
+    }
+
+    /// Now instead of at the next interval.
+    pub(super) fn want(&self) {
+        self.wanted.send_replace(());
+    }
+
+    /// False: nobody listens any more.
+    pub(super) fn is_watched(&self) -> bool {
+        let mut watched = self.watched();
+        watched.retain(|watched| !watched.tell.is_closed());
+        !watched.is_empty()
+    }
+
+    /// Tells what it sees as long as `goes_on`.
+    pub(super) async fn watch(&self, goes_on: impl Fn() -> bool) {
+        let mut wanted = self.wanted.subscribe();
+        let mut connected = None;
         loop {
             let began = Instant::now();
             wanted.mark_unchanged();
-            let sight = match database.control_login() {
-                Some(login) => self.look(&login).await,
-                None => Sight::Closed("no user may use the database".to_owned()),
-            };
-            if tell.send((position, sight)).is_err() {
+            if !goes_on() {
                 return;
             }
+            let since = std::time::Instant::now();
+            let is_new = connected.is_none();
+            let sight = match timeout(NODE_LOOK_TIMEOUT, self.look(&mut connected)).await {
+                Ok(sight) => sight,
+                Err(_) => Sight::Silent("no answer in time".to_owned()),
+            };
+            if sight.seen().is_none() {
+                connected = None;
+            }
+            self.tell(&sight, is_new.then_some(since));
+            // Between looks nobody is connected to a database that is paused: it may be about to be dropped, or its server
+            // waits for everybody to leave.
+            let is_paused = |at: &Connected| {
+                !self.places().iter().any(|(at_rest, place)| !at_rest && place.database == at.database)
+            };
+            connected = connected.filter(|connected| !is_paused(connected));
             tokio::select! {
                 () = sleep_until(began + NODE_LOOK_INTERVAL) => {}
-                // The shard is gone with its database.
-                changed = wanted.changed() => if changed.is_err() { sleep(NODE_LOOK_INTERVAL).await },
+                _ = wanted.changed() => {}
             }
             sleep_until(began + NODE_LOOK_PAUSE).await;
         }
     }
 
-    async fn look(&mut self, login: &Login) -> Sight {
-        let seen = timeout(NODE_LOOK_TIMEOUT, self.ask(login)).await;
-        let sight = match seen {
-            Ok(Ok(seen)) => {
-                self.node.figures.add(NodeTotal::Checks);
-                return Sight::Seen(seen);
+    fn tell(&self, sight: &Sight, connected_at: Option<std::time::Instant>) {
+        let figure = if sight.seen().is_some() { NodeTotal::Checks } else { NodeTotal::ChecksFailed };
+        for watched in self.watched().iter() {
+            watched.node.figures.add(figure);
+            if sight.seen().is_none() {
+                tracing::debug!(node = %watched.node.describe(), ?sight, "a node could not be looked at");
+            } else if let Some(since) = connected_at
+                && watched.node.failure().is_some_and(|(at, _)| at < since)
+            {
+                // It was away and is back, though no client has tried it since.
+                watched.node.note_success();
             }
-            Ok(Err(sight)) => sight,
-            Err(_) => Sight::Away("no answer in time".to_owned()),
-        };
-        self.node.figures.add(NodeTotal::ChecksFailed);
-        tracing::debug!(node = %self.node.describe(), ?sight, "a node could not be looked at");
-        if let Some((_, connection)) = self.connected.take() {
-            connection.abort();
+            let _ = watched.tell.send((watched.position, sight.clone()));
+        }
+    }
+
+    /// Where there is a database to look from, each once, and whether it is paused; those that aren't come first.
+    fn places(&self) -> Vec<(bool, NodeConfig)> {
+        let mut places: Vec<(bool, NodeConfig)> = Vec::new();
+        let watched = self.watched();
+        for watched in watched.iter() {
+            let place = &watched.node.config;
+            match places.iter_mut().find(|(_, known)| known.database == place.database) {
+                Some((is_paused, _)) => *is_paused |= watched.gate.is_paused(),
+                None => places.push((watched.gate.is_paused(), place.clone())),
+            }
+        }
+        places.sort_by_key(|(is_paused, _)| *is_paused);
+        places
+    }
+
+    async fn look(&self, connected: &mut Option<Connected>) -> Sight {
+        if let Some(open) = connected {
+            match ask(open).await {
+                // Whoever ended that connection may mean it alone.
+                Err(Sight::Away(_)) => *connected = None,
+                outcome => return outcome.map_or_else(|sight| sight, Sight::Seen),
+            }
+        }
+        let mut sight = Sight::Closed("no user may use the database".to_owned());
+        // One of its databases may be gone: the others say as much about the server.
+        for (_, place) in self.places().iter().take(LOOK_DATABASES_MAX) {
+            sight = match self.connect(place).await {
+                Ok(open) => {
+                    let asked = ask(connected.insert(open)).await;
+                    asked.map_or_else(|sight| sight, Sight::Seen)
+                }
+                Err(sight) => sight,
+            };
+            if !matches!(sight, Sight::Closed(_)) {
+                break;
+            }
         }
         sight
     }
 
-    async fn ask(&mut self, login: &Login) -> Result<Seen, Sight> {
-        let began = std::time::Instant::now();
-        let client = match &mut self.connected {
-            Some((client, _)) => client,
-            none => {
-                let connected = connect_control(&self.node.config, login).await.map_err(|error| {
-                    let refused = error
-                        .refusal()
-                        .is_some_and(|refused| !matches!(refused.sqlstate.get(..2), None | Some("53" | "57")));
-                    let text = error.to_string();
-                    if refused { Sight::Closed(text) } else { Sight::Away(text) }
-                })?;
-                // It was away and is back, though no client has tried it since.
-                if self.node.failure().is_some_and(|(at, _)| at < began) {
-                    self.node.note_success();
-                }
-                &mut none.insert(connected).0
+    async fn connect(&self, place: &NodeConfig) -> Result<Connected, Sight> {
+        let (client, connection) = connect_control(place, &self.login).await.map_err(|error| {
+            let text = error.to_string();
+            match error.refusal() {
+                Some(refused) => Sight::refused(&refused.sqlstate, text),
+                None => Sight::Away(text),
             }
-        };
-        let failed = |error: tokio_postgres::Error| match error.code() {
-            Some(code) if !matches!(code.code().get(..2), Some("53" | "57")) => Sight::Closed(error.to_string()),
-            _ => Sight::Away(error.to_string()),
-        };
-        let row = client.query_one(LOOK, &[]).await.map_err(failed)?;
-        let position: Option<i64> = row.try_get(3).map_err(failed)?;
-        Ok(Seen {
-            is_standby: row.try_get(0).map_err(failed)?,
-            system: row.try_get(1).map_err(failed)?,
-            timeline: row.try_get(2).map_err(failed)?,
-            position: position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0),
-            at: began,
-            details: Details {
-                streams: row.try_get(4).map_err(failed)?,
-                slots: row.try_get(5).map_err(failed)?,
-                name: row.try_get(6).map_err(failed)?,
-            },
-        })
+        })?;
+        let prepared = client.prepare(LOOK).await;
+        let database = place.database.clone();
+        match prepared {
+            Ok(look) => Ok(Connected { client, connection, look, database }),
+            Err(error) => {
+                connection.abort();
+                Err(failed(&error))
+            }
+        }
     }
 }
 
-impl Drop for Eye {
-    fn drop(&mut self) {
-        if let Some((_, connection)) = self.connected.take() {
-            connection.abort();
-        }
+fn failed(error: &tokio_postgres::Error) -> Sight {
+    match error.code() {
+        Some(code) => Sight::refused(code.code(), error.to_string()),
+        None => Sight::Away(error.to_string()),
     }
+}
+
+async fn ask(connected: &Connected) -> Result<Seen, Sight> {
+    let failed = |error: tokio_postgres::Error| failed(&error);
+    let at = std::time::Instant::now();
+    let row = connected.client.query_one(&connected.look, &[]).await.map_err(failed)?;
+    let position: Option<i64> = row.try_get(3).map_err(failed)?;
+    Ok(Seen {
+        is_standby: row.try_get(0).map_err(failed)?,
+        system: row.try_get(1).map_err(failed)?,
+        timeline: row.try_get(2).map_err(failed)?,
+        position: position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0),
+        at,
+        details: Details {
+            streams: row.try_get(4).map_err(failed)?,
+            slots: row.try_get(5).map_err(failed)?,
+            name: row.try_get(6).map_err(failed)?,
+        },
+    })
 }

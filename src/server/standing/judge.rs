@@ -11,8 +11,10 @@ pub(super) enum Sight {
     /// Nobody has looked.
     Unknown,
     Seen(Seen),
-    /// No connection, or no answer.
+    /// Nobody is there.
     Away(String),
+    /// No answer in time, or it has no connection left for whoever looks.
+    Silent(String),
     /// It is there, but doesn't let the control plane look.
     Closed(String),
 }
@@ -51,10 +53,25 @@ impl Details {
 }
 
 impl Sight {
+    /// The server has answered with that SQLSTATE.
+    pub(super) fn refused(sqlstate: &str, text: String) -> Self {
+        match sqlstate {
+            // It starts, or it stops.
+            "57P01" | "57P02" | "57P03" => Self::Away(text),
+            code if code.starts_with("53") || code == "57014" => Self::Silent(text),
+            _ => Self::Closed(text),
+        }
+    }
+
+    /// It could not be looked at, though it should have been.
+    pub(super) fn is_missed(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Silent(_))
+    }
+
     pub(super) fn seen(&self) -> Option<&Seen> {
         match self {
             Self::Seen(seen) => Some(seen),
-            Self::Unknown | Self::Away(_) | Self::Closed(_) => None,
+            Self::Unknown | Self::Away(_) | Self::Silent(_) | Self::Closed(_) => None,
         }
     }
 
@@ -144,7 +161,7 @@ pub(super) fn elect_named(
 fn without_primary(sights: &[Sight], leader: Option<usize>) -> Verdict {
     let of_leader = leader.and_then(|at| Some((at, sights.get(at)?)));
     match (of_leader, sights.first()) {
-        (Some((at, Sight::Away(_) | Sight::Closed(_) | Sight::Unknown)), _) => Verdict::Leads(at),
+        (Some((at, Sight::Away(_) | Sight::Silent(_) | Sight::Closed(_) | Sight::Unknown)), _) => Verdict::Leads(at),
         // What the file says has to do where nobody may look.
         (None, Some(Sight::Closed(_))) => Verdict::Leads(0),
         (None, _) if sights.contains(&Sight::Unknown) => Verdict::Wait,
@@ -152,11 +169,35 @@ fn without_primary(sights: &[Sight], leader: Option<usize>) -> Verdict {
             Verdict::Nobody("all of its servers are standbys".to_owned())
         }
         (Some(_), _) => Verdict::Nobody("the server that was its primary is another cluster's now".to_owned()),
-        (None, _) => match sights.iter().all(|sight| matches!(sight, Sight::Away(_))) {
+        (None, _) => match sights.iter().all(Sight::is_missed) {
             true => Verdict::Nobody("none of its servers can be reached".to_owned()),
             false => Verdict::Nobody("none of its servers that can be reached takes writes".to_owned()),
         },
     }
+}
+
+/// The same for a shard's only node: nobody can lead in its place, so it does, whatever it is, unless it is a standby and
+/// statements may wait for it to be promoted. Another server may have come to its address: its own word counts.
+pub(super) fn elect_only(sight: &Sight, term: Option<Term>, may_wait: bool) -> (Verdict, Option<Term>) {
+    let Sight::Seen(seen) = sight else { return (Verdict::Leads(0), term) };
+    let before = term.filter(|term| term.system == seen.system).map_or(0, |term| term.timeline);
+    let known = Some(Term { system: seen.system, timeline: seen.timeline.max(before) });
+    match seen.is_standby && may_wait {
+        true => (Verdict::Nobody("its only server is a standby".to_owned()), known),
+        false => (Verdict::Leads(0), known),
+    }
+}
+
+/// Why a shard's only node isn't fit for its part.
+pub(super) fn problem_of_only(seen: &Seen, term: Option<Term>) -> Option<String> {
+    if seen.is_standby {
+        return Some("it is a standby: nothing can be written".to_owned());
+    }
+    let newer = term.filter(|term| term.system == seen.system && term.timeline > seen.timeline)?;
+    Some(format!(
+        "it is on timeline {}, but the shard has been on timeline {}: it may be an old primary",
+        seen.timeline, newer.timeline
+    ))
 }
 
 /// Beyond what a replica isn't read.
@@ -177,9 +218,9 @@ pub(super) fn judge(
 ) -> Option<Standing> {
     let standing = |problem: Option<String>| Standing {
         is_standby: true,
+        system: None,
         timeline: 0,
-        lag_bytes: 0,
-        lag: Duration::ZERO,
+        lag: None,
         sync_state: None,
         slots: None,
         problem,
@@ -188,7 +229,7 @@ pub(super) fn judge(
         Sight::Seen(seen) => seen,
         Sight::Unknown => return None,
         // What can't be looked at may lag by anything. Without a limit its connections say whether it is there.
-        Sight::Away(_) | Sight::Closed(_) => {
+        Sight::Away(_) | Sight::Silent(_) | Sight::Closed(_) => {
             let text = "it can't be looked at, so nobody knows how far it is behind";
             let is_out = limits.lag.is_some() || limits.bytes.is_some() || limits.is_missing;
             return is_out.then(|| standing(Some(text.to_owned())));
@@ -216,154 +257,17 @@ pub(super) fn judge(
     let (is_standby, timeline) = (seen.is_standby, seen.timeline);
     let name = seen.details.name.as_deref();
     let sync_state = leader.zip(name).and_then(|(leader, name)| leader.details.sync_state_of(name));
-    Some(Standing { is_standby, timeline, lag_bytes, lag, sync_state, slots: seen.details.slots.clone(), problem })
+    let system = Some(seen.system);
+    Some(Standing {
+        is_standby,
+        system,
+        timeline,
+        lag: Some((lag_bytes, lag)),
+        sync_state,
+        slots: seen.details.slots.clone(),
+        problem,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn primary(timeline: i32) -> Sight {
-        Sight::Seen(Seen {
-            is_standby: false,
-            system: 1,
-            timeline,
-            position: 100,
-            at: Instant::now(),
-            details: Details::default(),
-        })
-    }
-
-    fn standby(timeline: i32) -> Sight {
-        Sight::Seen(Seen {
-            is_standby: true,
-            system: 1,
-            timeline,
-            position: 100,
-            at: Instant::now(),
-            details: Details::default(),
-        })
-    }
-
-    fn stranger(is_standby: bool) -> Sight {
-        Sight::Seen(Seen {
-            is_standby,
-            system: 2,
-            timeline: 9,
-            position: 100,
-            at: Instant::now(),
-            details: Details::default(),
-        })
-    }
-
-    fn away() -> Sight {
-        Sight::Away("gone".to_owned())
-    }
-
-    fn verdict(sights: &[Sight], leader: Option<usize>, timeline: Option<i32>) -> Verdict {
-        elect(sights, leader, timeline.map(|timeline| Term { system: 1, timeline })).0
-    }
-
-    #[test]
-    fn the_primary_is_found_wherever_it_is() {
-        assert_eq!(verdict(&[primary(1), standby(1)], None, None), Verdict::Leads(0));
-        assert_eq!(verdict(&[standby(2), primary(2)], None, None), Verdict::Leads(1));
-        assert_eq!(verdict(&[away(), primary(2)], Some(0), Some(1)), Verdict::Leads(1));
-        assert_eq!(elect(&[standby(1), primary(2)], None, None).1, Some(Term { system: 1, timeline: 2 }));
-    }
-
-    #[test]
-    fn nobody_leads_before_all_were_looked_at() {
-        assert_eq!(verdict(&[primary(1), Sight::Unknown], None, None), Verdict::Wait);
-        assert_eq!(verdict(&[Sight::Unknown, standby(1)], None, None), Verdict::Wait);
-        assert_eq!(verdict(&[primary(1), away()], None, None), Verdict::Leads(0));
-    }
-
-    #[test]
-    fn of_two_primaries_the_higher_timeline_leads() {
-        assert_eq!(verdict(&[primary(1), primary(2)], Some(0), Some(1)), Verdict::Leads(1));
-        assert_eq!(verdict(&[primary(1), primary(2)], Some(1), Some(2)), Verdict::Leads(1));
-        assert_eq!(verdict(&[primary(3), primary(2)], None, None), Verdict::Leads(0));
-        assert!(matches!(verdict(&[primary(2), primary(2)], Some(1), Some(2)), Verdict::Torn(_)));
-        assert!(matches!(verdict(&[primary(2), primary(2)], None, None), Verdict::Torn(_)));
-    }
-
-    #[test]
-    fn an_old_primary_is_not_followed_while_the_new_one_is_away() {
-        assert!(matches!(verdict(&[primary(1), away()], Some(1), Some(2)), Verdict::Nobody(_)));
-        // A standby knows as well that there was a newer one.
-        assert!(matches!(verdict(&[primary(1), away(), standby(2)], None, None), Verdict::Nobody(_)));
-    }
-
-    #[test]
-    fn servers_of_another_cluster_never_lead() {
-        assert_eq!(verdict(&[primary(1), stranger(false)], Some(0), Some(1)), Verdict::Leads(0));
-        assert_eq!(verdict(&[primary(1), stranger(true)], None, None), Verdict::Leads(0));
-        assert!(matches!(verdict(&[primary(1), stranger(false)], None, None), Verdict::Torn(_)));
-        assert!(matches!(verdict(&[stranger(false), standby(1)], Some(0), Some(1)), Verdict::Nobody(_)));
-    }
-
-    #[test]
-    fn one_that_is_away_leads_until_another_does() {
-        assert_eq!(verdict(&[away(), standby(1)], Some(0), Some(1)), Verdict::Leads(0));
-        assert!(matches!(verdict(&[standby(1), standby(1)], Some(0), Some(1)), Verdict::Nobody(_)));
-        assert!(matches!(verdict(&[away(), standby(1)], None, None), Verdict::Nobody(_)));
-        assert_eq!(verdict(&[Sight::Closed("no".to_owned()), standby(1)], None, None), Verdict::Leads(0));
-    }
-
-    #[test]
-    fn where_patroni_speaks_its_leader_leads_once_it_takes_writes() {
-        let term = Some(Term { system: 1, timeline: 2 });
-        let verdict = |sights: &[Sight], named, leader| elect_named(sights, named, leader, term).0;
-        assert_eq!(verdict(&[primary(2), primary(2)], Some(1), Some(0)), Verdict::Leads(1));
-        assert_eq!(verdict(&[primary(2), primary(3)], Some(0), Some(0)), Verdict::Leads(0));
-        assert!(matches!(verdict(&[primary(2), standby(2)], Some(1), Some(0)), Verdict::Nobody(_)));
-        assert!(matches!(verdict(&[primary(2), standby(2)], None, Some(0)), Verdict::Nobody(_)));
-        assert!(matches!(verdict(&[stranger(false), standby(2)], Some(0), Some(0)), Verdict::Nobody(_)));
-        assert_eq!(verdict(&[away(), standby(2)], Some(0), Some(0)), Verdict::Leads(0));
-        assert_eq!(verdict(&[Sight::Unknown, standby(2)], Some(0), None), Verdict::Wait);
-    }
-
-    #[test]
-    fn a_standby_is_found_among_those_that_stream() {
-        let streams = Some("a=sync\nb=c=async".to_owned());
-        let details = Details { streams, ..Details::default() };
-        assert_eq!(details.sync_state_of("a").as_deref(), Some("sync"));
-        assert_eq!(details.sync_state_of("b=c").as_deref(), Some("async"));
-        assert_eq!(details.sync_state_of("c"), None);
-    }
-
-    #[test]
-    fn a_replica_is_judged_by_what_it_is() {
-        let (none, second) = ((0, Duration::ZERO), Duration::from_secs(1));
-        let leader = Seen {
-            is_standby: false,
-            system: 1,
-            timeline: 1,
-            position: 100,
-            at: Instant::now(),
-            details: Details::default(),
-        };
-        let problem = |leader: Option<&Seen>, sight: Sight, lag, limit| {
-            judge(leader, &sight, lag, &Limits { lag: limit, ..Limits::default() })
-                .and_then(|standing| standing.problem)
-        };
-        let leads = Some(&leader);
-        assert_eq!(problem(leads, standby(1), (50, second), None), None);
-        assert_eq!(problem(leads, standby(1), none, Some(Duration::ZERO)), None);
-        let behind = problem(leads, standby(1), (50, second), Some(Duration::ZERO));
-        assert!(behind.is_some_and(|text| text.contains("behind")));
-        assert!(problem(leads, stranger(true), none, None).is_some_and(|text| text.contains("cluster")));
-        assert!(problem(leads, primary(1), none, None).is_some_and(|text| text.contains("standby")));
-        assert!(problem(leads, standby(0), none, None).is_some_and(|text| text.contains("timeline")));
-        assert!(problem(None, primary(1), none, None).is_some_and(|text| text.contains("standby")));
-        assert_eq!(problem(None, standby(1), none, None), None);
-        assert!(problem(leads, away(), none, Some(Duration::ZERO)).is_some());
-        let free = Limits::default();
-        assert!(judge(leads, &away(), none, &free).is_none());
-        assert!(judge(leads, &away(), none, &Limits { is_missing: true, ..free }).is_some());
-        let bytes = Limits { bytes: Some(49), ..free };
-        assert!(judge(leads, &standby(1), (50, second), &bytes).is_some_and(|standing| standing.problem.is_some()));
-        assert_eq!(judge(leads, &standby(1), (50, second), &free).map(|standing| standing.lag_bytes), Some(50));
-    }
-}
+mod tests;
