@@ -10,7 +10,7 @@ use crate::execute::Outcome;
 use crate::observe::{
     Call, Client, Entered, Kind, Observed, Phase, Pin, Refused, Slow, Strategy, Took, Total, clock, hot,
 };
-use crate::planning::{Plan, Template, Why, explain};
+use crate::planning::{Plan, Template, Why};
 use crate::pool::Lease;
 use crate::protocol::backend::Status;
 use crate::protocol::frontend::{Bind, BindValue};
@@ -189,12 +189,12 @@ impl Session {
     #[inline]
     pub(super) fn note_key(&self, plan: &Plan) {
         if let Plan::Single { why: Why::Key { column, value, .. }, .. } = plan
-            && hot::is_sampled()
             && self.observed.counts()
+            && hot::is_sampled()
         {
             let hashed = self.database.planner.map().is_some_and(|map| map.is_hashed(column));
             let bucket = if hashed { bucket(value) } else { None };
-            self.database.figures.hot.note(bucket, column, explain::show(value));
+            self.database.figures.hot.note(bucket, column, value);
         }
     }
 

@@ -8,6 +8,7 @@ use super::bouncer::time;
 use super::command::Shown;
 use crate::admin::House;
 use crate::observe::{DatabaseFigures, NodeTotal, Phase, Strategy};
+use crate::planning::show_key;
 
 fn millis(duration: Duration) -> String {
     format!("{:.3}", duration.as_secs_f64() * 1e3)
@@ -427,7 +428,7 @@ pub(super) fn hot(house: &dyn House) -> Answer {
             answer.rows.push(row);
         }
         for key in figures.hot.keys().into_iter().take(HOT_SHOWN) {
-            let name = format!("{} = {}", key.column, key.value);
+            let name = format!("{} = {}", key.column, show_key(&key.value));
             answer.rows.push(row![database.name.as_str(), "key", name, Cell::Null, key.count, share(key.count, all)]);
         }
     }

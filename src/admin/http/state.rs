@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::admin::House;
 use crate::admin::house::DatabaseState;
 use crate::observe::{BOUNDS_MICROS, DatabaseFigures, NodeTotal, Phase, Total};
+use crate::planning::show_key;
 
 /// Statements, keys and events of each kind that are shown.
 const SHOWN: usize = 20;
@@ -73,7 +74,7 @@ fn one_database(database: DatabaseState, figures: &DatabaseFigures) -> Value {
         .keys()
         .into_iter()
         .take(SHOWN)
-        .map(|key| json!({ "name": format!("{} = {}", key.column, key.value), "count": key.count }))
+        .map(|key| json!({ "name": format!("{} = {}", key.column, show_key(&key.value)), "count": key.count }))
         .collect();
     json!({
         "name": database.name,

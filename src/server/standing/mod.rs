@@ -231,7 +231,7 @@ impl Watch {
             self.standing_of_leader(node, sight, is_missing)
         } else {
             let config = &self.database.config;
-            let lag = sight.seen().map_or((0, Duration::ZERO), |seen| self.positions.lag(seen.position));
+            let lag = sight.seen().map_or((0, Duration::ZERO), |seen| self.positions.lag(seen.position, seen.at));
             let limits = Limits { lag: config.max_replica_lag, bytes: config.replication.lag_bytes_max, is_missing };
             judge(seen, sight, lag, &limits)
         };

@@ -35,14 +35,13 @@ impl Positions {
         self.samples.push_back(Sample { first: at, last: at, position });
     }
 
-    pub(super) fn last(&self) -> u64 {
-        self.samples.back().map_or(0, |sample| sample.position)
-    }
-
-    /// By how much, and since when, the primary has been further than that.
-    pub(super) fn lag(&self, position: u64) -> (u64, Duration) {
+    /// By how much, and since when, the primary had been further than where a replica was at `asked`: what it has replayed
+    /// since then isn't known.
+    pub(super) fn lag(&self, position: u64, asked: Instant) -> (u64, Duration) {
         let first = self.samples.iter().find(|sample| sample.position > position);
-        (self.last().saturating_sub(position), first.map_or(Duration::ZERO, |sample| sample.first.elapsed()))
+        let since = first.map_or(Duration::ZERO, |sample| asked.saturating_duration_since(sample.first));
+        let known = self.samples.iter().rev().find(|sample| sample.first <= asked);
+        (known.map_or(0, |sample| sample.position.saturating_sub(position)), since)
     }
 
     /// When the primary was last seen to be no further than that: what has it isn't older.
@@ -55,6 +54,20 @@ impl Positions {
 mod tests {
     use super::*;
 
+    /// Nodes aren't looked at all at the same moment.
+    #[test]
+    fn a_replica_lags_as_of_when_it_was_looked_at() {
+        let (mut positions, began) = (Positions::default(), Instant::now());
+        let at = |millis| began + Duration::from_millis(millis);
+        positions.note(at(0), 100);
+        positions.note(at(1_000), 200);
+        positions.note(at(2_000), 300);
+        assert_eq!(positions.lag(100, at(900)), (0, Duration::ZERO));
+        assert_eq!(positions.lag(100, at(1_900)), (100, Duration::from_millis(900)));
+        assert_eq!(positions.lag(200, at(1_900)), (0, Duration::ZERO));
+        assert_eq!(positions.lag(300, at(9_000)), (0, Duration::ZERO));
+    }
+
     #[test]
     fn old_positions_make_room_and_the_oldest_stays() {
         let mut positions = Positions::default();
@@ -63,8 +76,8 @@ mod tests {
         }
         assert_eq!(positions.samples.len(), WAL_SAMPLES_MAX);
         assert_eq!(positions.samples.front().map(|sample| sample.position), Some(1));
-        assert_eq!(positions.last(), 2 * WAL_SAMPLES_MAX as u64);
-        assert_eq!(positions.lag(u64::MAX), (0, Duration::ZERO));
+        assert_eq!(positions.lag(0, Instant::now()).0, 2 * WAL_SAMPLES_MAX as u64);
+        assert_eq!(positions.lag(u64::MAX, Instant::now()), (0, Duration::ZERO));
         assert!(positions.fresh_at(0).is_none());
         assert!(positions.fresh_at(1) < positions.fresh_at(u64::MAX));
     }
