@@ -1,5 +1,8 @@
 //! PostgreSQL's log (`stderr`, `csvlog` or `jsonlog`, whatever `log_line_prefix` is): the statements in it, with the
-//! values of their parameters where they were logged (`log_parameter_max_length`).
+//! values of their parameters where they were logged (`log_parameter_max_length`). Where only auto_explain logged, those that
+//! it explained.
+
+mod explained;
 
 use super::Sent;
 
@@ -8,20 +11,18 @@ pub(super) fn is_one(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     json_line(first).is_some()
         || record(text).is_some_and(|(fields, _)| is_csv(&fields))
-        || text
-            .lines()
-            .any(|line| message_of(line).is_some_and(|(level, text)| level == "LOG" && statement_in(text).is_some()))
+        || text.lines().any(|line| message_of(line).is_some_and(|(level, text)| level == "LOG" && is_told_in(text)))
 }
 
 /// # Errors
 /// Never so far: what isn't understood isn't a statement.
 pub(super) fn read(text: &str) -> Result<Vec<Sent>, String> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let mut all = Vec::new();
+    let mut all = Found::default();
     if json_line(first).is_some() {
         for (number, line) in (1..).zip(text.lines()) {
-            if let Some((message, detail)) = json_line(line) {
-                note(&mut all, number, &message, &detail);
+            if let Some([message, detail, context]) = json_line(line) {
+                all.note(number, &message, &detail, !context.is_empty());
             }
         }
     } else if record(text).is_some_and(|(fields, _)| is_csv(&fields)) {
@@ -30,7 +31,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Sent>, String> {
             let Some((fields, read)) = record(rest) else { break };
             let field = |at: usize| fields.get(at).map(String::as_str).unwrap_or_default();
             if field(11) == "LOG" {
-                note(&mut all, line, field(13), field(14));
+                all.note(line, field(13), field(14), !field(18).is_empty());
             }
             line += rest.bytes().take(read).filter(|byte| *byte == b'\n').count();
             rest = rest.get(read..).unwrap_or_default();
@@ -38,12 +39,45 @@ pub(super) fn read(text: &str) -> Result<Vec<Sent>, String> {
     } else {
         stderr(text, &mut all);
     }
-    Ok(all)
+    Ok(if all.sent.is_empty() { all.explained } else { all.sent })
+}
+
+/// What a log tells so far.
+#[derive(Default)]
+struct Found {
+    sent: Vec<Sent>,
+    /// By auto_explain: the same statements once more where they are logged as well.
+    explained: Vec<Sent>,
+}
+
+impl Found {
+    /// `is_within`: it is a part of what another statement does.
+    fn note(&mut self, line: usize, message: &str, detail: &str, is_within: bool) -> Told {
+        let sent = |sql: &str, parameters| Sent { sql: sql.to_owned(), line, parameters, calls: 1 };
+        if let Some(sql) = statement_in(message) {
+            self.sent.push(sent(sql, parameters_in(detail)));
+            Told::Sent
+        } else if let Some((sql, parameters)) = explained::statement_in(message).filter(|_| !is_within) {
+            self.explained.push(sent(&sql, parameters));
+            Told::Explained
+        } else {
+            Told::Nothing
+        }
+    }
+}
+
+/// What the last message was, which what comes behind it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Sent,
+    Explained,
 }
 
 /// Lines that begin with a tab go on with the message of the line before.
-fn stderr(text: &str, all: &mut Vec<Sent>) {
+fn stderr(text: &str, all: &mut Found) {
     let mut lines = (1..).zip(text.lines()).peekable();
+    let mut told = Told::Nothing;
     while let Some((number, line)) = lines.next() {
         let Some((level, message)) = message_of(line) else { continue };
         let mut message = message.to_owned();
@@ -52,13 +86,18 @@ fn stderr(text: &str, all: &mut Vec<Sent>) {
             message.push_str(more.strip_prefix('\t').unwrap_or(more));
         }
         match level {
-            "LOG" => note(all, number, &message, ""),
-            "DETAIL" => {
-                if let Some(last) = all.last_mut().filter(|last| last.parameters.is_none()) {
+            "DETAIL" if told == Told::Sent => {
+                if let Some(last) = all.sent.last_mut() {
                     last.parameters = parameters_in(&message);
                 }
             }
-            _ => {}
+            "CONTEXT" if told == Told::Explained => {
+                all.explained.pop();
+                told = Told::Nothing;
+            }
+            "LOG" => told = all.note(number, &message, "", false),
+            "DETAIL" | "HINT" | "CONTEXT" | "STATEMENT" => {}
+            _ => told = Told::Nothing,
         }
     }
 }
@@ -75,10 +114,9 @@ fn message_of(line: &str) -> Option<(&'static str, &str)> {
     Some((level, line.get(at + level.len() + 3..)?))
 }
 
-fn note(all: &mut Vec<Sent>, line: usize, message: &str, detail: &str) {
-    if let Some(sql) = statement_in(message) {
-        all.push(Sent { sql: sql.to_owned(), line, parameters: parameters_in(detail), calls: 1 });
-    }
+/// A line of `stderr`, without those that go on with it.
+fn is_told_in(message: &str) -> bool {
+    statement_in(message).is_some() || explained::begins(message)
 }
 
 /// `statement: ...` or `execute name: ...`, perhaps behind `duration: 1.234 ms  `. What was parsed or bound is told again
@@ -126,14 +164,14 @@ fn parameters_in(detail: &str) -> Option<Vec<Option<String>>> {
     Some(values)
 }
 
-/// Message and detail of a line of `jsonlog`.
-fn json_line(line: &str) -> Option<(String, String)> {
+/// Message, detail and context of a line of `jsonlog`.
+fn json_line(line: &str) -> Option<[String; 3]> {
     if !line.trim_start().starts_with('{') {
         return None;
     }
     let event: serde_json::Value = serde_json::from_str(line).ok()?;
     let text = |name: &str| event.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    event.get("error_severity").map(|_| (text("message"), text("detail")))
+    event.get("error_severity").map(|_| [text("message"), text("detail"), text("context")])
 }
 
 fn is_csv(fields: &[String]) -> bool {

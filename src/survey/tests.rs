@@ -95,6 +95,59 @@ fn statements_are_found_in_every_format_of_a_log() {
     assert_eq!(each, [(1, "SELECT \"a\",\n 1"), (3, "SELECT 2")]);
 }
 
+/// With log_min_duration_statement each step of the extended protocol is logged, with its values.
+#[test]
+fn values_belong_to_the_statement_that_they_are_logged_with() {
+    let log = "LOG:  duration: 0.2 ms  statement: SELECT name FROM users WHERE id = 5\n\
+        LOG:  duration: 0.1 ms  parse <unnamed>: SELECT $1::text\n\
+        LOG:  duration: 0.1 ms  bind <unnamed>: SELECT $1::text\n\
+        DETAIL:  parameters: $1 = 'a\n\tb'\n\
+        LOG:  duration: 0.1 ms  execute <unnamed>: SELECT $1::text\n\
+        DETAIL:  parameters: $1 = 'a\n\tb'\n\
+        LOG:  duration: 0.0 ms  plan:\n\tQuery Text: SELECT $1::text\n\tResult  (cost=0.00..0.01 rows=1 width=32)\n\
+        ERROR:  duplicate key value\n\
+        DETAIL:  parameters: $1 = 'no'\n";
+    let all = file::read(log).expect("a log");
+    let values: Vec<_> = all.iter().map(|sent| (sent.sql.as_str(), sent.parameters.clone())).collect();
+    let wanted = Some(vec![Some("a\nb".to_owned())]);
+    assert_eq!(values, [("SELECT name FROM users WHERE id = 5", None), ("SELECT $1::text", wanted)]);
+}
+
+/// Where nothing but auto_explain logs, its statements are those that there are; not those within functions.
+#[test]
+fn what_auto_explain_logs_is_read_where_nothing_else_is() {
+    let plan = "Index Scan using users_pkey on users  (cost=0.15..8.17 rows=1 width=32) (actual time=0.006..0.006 rows=1 loops=1)";
+    let text = format!(
+        "2026-01-01 10:00:00 UTC [1] LOG:  duration: 0.037 ms  plan:\n\tQuery Text: SELECT *\n\t  FROM users\n\t WHERE id = 3\n\
+         \t{plan}\n\t  Index Cond: (id = 3)\n\
+         2026-01-01 10:00:00 UTC [1] LOG:  duration: 0.011 ms  plan:\n\tQuery Text: SELECT 1 FROM users\n\t{plan}\n\
+         2026-01-01 10:00:00 UTC [1] CONTEXT:  SQL statement \"SELECT 1 FROM users\"\n\tPL/pgSQL function f() line 1 at PERFORM\n\
+         2026-01-01 10:00:00 UTC [1] LOG:  duration: 0.1 ms  plan:\n\tQuery Text: SELECT name FROM users WHERE id = $1\n\
+         \tQuery Parameters: $1 = '7'\n\t{plan}\n\
+         2026-01-01 10:00:00 UTC [1] LOG:  duration: 0.1 ms  plan:\n\t{{\n\t  \"Query Text\": \"SELECT \\\"id\\\"\\nFROM users\",\n\t  \"Plan\": {{}}\n\t}}\n"
+    );
+    let seven = Some(vec![Some("7".to_owned())]);
+    let expected = [
+        ("SELECT *\n  FROM users\n WHERE id = 3", 1, None),
+        ("SELECT name FROM users WHERE id = $1", 12, seven),
+        ("SELECT \"id\"\nFROM users", 16, None),
+    ];
+    let all = file::read(&text).expect("a log");
+    let each: Vec<_> = all.iter().map(|sent| (sent.sql.as_str(), sent.line, sent.parameters.clone())).collect();
+    assert_eq!(each, expected);
+    let both = text + "2026-01-01 10:00:00 UTC [1] LOG:  statement: SELECT 5\n";
+    assert_eq!(
+        file::read(&both).expect("a log").iter().map(|sent| sent.sql.as_str()).collect::<Vec<_>>(),
+        ["SELECT 5"]
+    );
+    let json = "{\"error_severity\":\"LOG\",\"message\":\"duration: 0.1 ms  plan:\\nQuery Text: SELECT 1;\\nResult  (cost=0.00..0.01 rows=1 width=4)\"}\n\
+        {\"error_severity\":\"LOG\",\"message\":\"duration: 0.1 ms  plan:\\nQuery Text: SELECT 2\\nResult  (cost=0.00..0.01 rows=1 width=4)\",\"context\":\"SQL function\"}\n";
+    assert_eq!(
+        file::read(json).expect("a log").iter().map(|sent| sent.sql.as_str()).collect::<Vec<_>>(),
+        ["SELECT 1;"]
+    );
+}
+
 #[test]
 fn each_shape_is_told_once_with_the_most_that_a_call_of_it_costs() {
     let survey = of_file(
