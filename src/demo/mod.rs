@@ -223,14 +223,19 @@ fn start_proxy(cluster: &Cluster, config: &Path) -> Result<Companion, Error> {
     Ok(cluster.spawn("shardway", Command::new(program).arg("--config").arg(config))?)
 }
 
-/// Tries to log in until it works.
+/// Tries to log in, and to read a table, until both work: on a slow machine it takes its time until the servers are known.
 async fn wait_for_proxy(proxy: &Companion, url: &str) -> Result<tokio_postgres::Client, Error> {
     let deadline = Instant::now() + PROXY_READY_WITHIN;
     loop {
         if let Some(status) = proxy.ended() {
             return Err(Error::ProxyEnded { status, log: proxy.log() });
         }
-        match load::connect(url).await {
+        let tried = async {
+            let client = load::connect(url).await?;
+            client.simple_query("SELECT id FROM users WHERE id = 1").await?;
+            Ok::<_, tokio_postgres::Error>(client)
+        };
+        match tried.await {
             Ok(client) => return Ok(client),
             Err(error) if Instant::now() > deadline => {
                 return Err(Error::ProxyNotReady { reason: said(&error), log: proxy.log() });
