@@ -160,9 +160,21 @@ fn a_paused_database_can_be_dropped() {
     becomes("nobody is there", || {
         in_postgres("SELECT count(*) FROM pg_stat_activity WHERE datname = 'passing'") == "0"
     });
-    in_postgres("CREATE DATABASE copied TEMPLATE passing");
-    in_postgres("DROP DATABASE copied");
-    in_postgres("DROP DATABASE passing");
+    // Those who look do so from another database, or, where they may not be there, leave this one.
+    in_postgres("CREATE DATABASE copied TEMPLATE passing; DROP DATABASE copied");
+    in_postgres("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; CREATE ROLE guest LOGIN PASSWORD 'guest'");
+    let text = config(pages, &[("passing", server, "passing", "")]);
+    let guest = text.replace("admin = true", "admin = true\nserver_user = \"guest\"\nserver_password = \"guest\"");
+    proxy.rewrite_config(&guest);
+    ops.rows("RELOAD");
+    ops.rows("RESUME passing");
+    let within = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'passing' AND usename = 'guest'";
+    becomes("the guest looks from its own database", || in_postgres(within) == "1");
+    assert_eq!(node(&mut ops, "passing", server.port(), ["state", "timeline"]), ["up", "1"]);
+    ops.rows("PAUSE passing");
+    becomes("nobody is there", || in_postgres(within) == "0");
+    in_postgres("CREATE DATABASE copied TEMPLATE passing; DROP DATABASE copied; DROP DATABASE passing");
+    in_postgres("GRANT CONNECT ON DATABASE postgres TO PUBLIC; DROP ROLE guest");
     ops.rows("RESUME passing");
 }
 

@@ -73,8 +73,11 @@ fn client(proxy: &Proxy) -> Client {
 
 /// Connections of a role of this test alone.
 fn connections(role: &str) -> usize {
-    let text =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}' AND backend_type = 'client backend'");
+    // But for the one by which the server is watched.
+    let text = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}' AND backend_type = 'client backend' \
+         AND application_name <> 'shardway'"
+    );
     let count = cluster().primary(0).sql(&text).expect("the server is up");
     count.trim().parse().expect("a number")
 }

@@ -1,6 +1,7 @@
 //! Looks at one server over one connection, at intervals, and at once when somebody wants it. In: the nodes that are on it,
 //! of whichever databases. Out: what was seen, told to each of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::net::timer::{Instant, sleep_until, timeout};
@@ -29,7 +30,13 @@ pub(super) struct Eye {
     login: Login,
     watched: Mutex<Vec<Watched>>,
     wanted: watch::Sender<()>,
+    /// [`MAINTENANCE`] lets nobody in who looks.
+    is_kept_out: AtomicBool,
 }
+
+/// Looks are from there where that is possible: every server has it, and no application's connections are counted there,
+/// nor is it dropped or copied.
+const MAINTENANCE: &str = "postgres";
 
 struct Connected {
     client: tokio_postgres::Client,
@@ -60,7 +67,7 @@ const LOOK: &str = "
 
 impl Eye {
     pub(super) fn new(login: Login) -> Self {
-        Self { login, watched: Mutex::default(), wanted: watch::Sender::new(()) }
+        Self { login, watched: Mutex::default(), wanted: watch::Sender::new(()), is_kept_out: AtomicBool::new(false) }
     }
 
     fn watched(&self) -> std::sync::MutexGuard<'_, Vec<Watched>> {
@@ -88,22 +95,28 @@ impl Eye {
     pub(super) async fn watch(&self, goes_on: impl Fn() -> bool) {
         let mut wanted = self.wanted.subscribe();
         let mut connected = None;
+        // One that takes long isn't begun anew: where everything is slow, nobody would ever be connected.
+        let mut under_way = None;
         loop {
             let began = Instant::now();
             wanted.mark_unchanged();
             if !goes_on() {
                 return;
             }
-            let since = std::time::Instant::now();
-            let is_new = connected.is_none();
-            let sight = match timeout(NODE_LOOK_TIMEOUT, self.look(&mut connected)).await {
-                Ok(sight) => sight,
-                Err(_) => Sight::Silent("no answer in time".to_owned()),
+            let look = under_way.get_or_insert_with(|| {
+                let is_new = connected.is_none();
+                (is_new.then(std::time::Instant::now), Box::pin(self.look(connected.take())))
+            });
+            let since = look.0;
+            let sight = match timeout(NODE_LOOK_TIMEOUT, look.1.as_mut()).await {
+                Ok((sight, open)) => {
+                    under_way = None;
+                    connected = open.filter(|_| sight.seen().is_some());
+                    sight
+                }
+                Err(_) => silent(),
             };
-            if sight.seen().is_none() {
-                connected = None;
-            }
-            self.tell(&sight, is_new.then_some(since));
+            self.tell(&sight, since);
             // Between looks nobody is connected to a database that is paused: it may be about to be dropped, or its server
             // waits for everybody to leave.
             let is_paused = |at: &Connected| {
@@ -134,7 +147,7 @@ impl Eye {
         }
     }
 
-    /// Where there is a database to look from, each once, and whether it is paused; those that aren't come first.
+    /// Databases to look from, each once, and whether it is paused; those that aren't come first.
     fn places(&self) -> Vec<(bool, NodeConfig)> {
         let mut places: Vec<(bool, NodeConfig)> = Vec::new();
         let watched = self.watched();
@@ -146,32 +159,40 @@ impl Eye {
             }
         }
         places.sort_by_key(|(is_paused, _)| *is_paused);
+        let is_own = places.iter().any(|(_, place)| place.database == MAINTENANCE);
+        if let Some((_, first)) = places.first()
+            && !is_own
+            && !self.is_kept_out.load(Ordering::Relaxed)
+        {
+            places.insert(0, (false, NodeConfig { database: MAINTENANCE.to_owned(), ..first.clone() }));
+        }
         places
     }
 
-    async fn look(&self, connected: &mut Option<Connected>) -> Sight {
+    /// With the connection, or the one that it opens.
+    async fn look(&self, connected: Option<Connected>) -> (Sight, Option<Connected>) {
         if let Some(open) = connected {
-            match ask(open).await {
+            match ask(&open).await {
                 // Whoever ended that connection may mean it alone.
-                Err(Sight::Away(_)) => *connected = None,
-                outcome => return outcome.map_or_else(|sight| sight, Sight::Seen),
+                Sight::Away(_) => {}
+                sight => return (sight, Some(open)),
             }
         }
         let mut sight = Sight::Closed("no user may use the database".to_owned());
         // One of its databases may be gone: the others say as much about the server.
         for (_, place) in self.places().iter().take(LOOK_DATABASES_MAX) {
             sight = match self.connect(place).await {
-                Ok(open) => {
-                    let asked = ask(connected.insert(open)).await;
-                    asked.map_or_else(|sight| sight, Sight::Seen)
+                Ok(open) => return (ask(&open).await, Some(open)),
+                Err(closed @ Sight::Closed(_)) => {
+                    if place.database == MAINTENANCE {
+                        self.is_kept_out.store(true, Ordering::Relaxed);
+                    }
+                    closed
                 }
-                Err(sight) => sight,
+                Err(sight) => return (sight, None),
             };
-            if !matches!(sight, Sight::Closed(_)) {
-                break;
-            }
         }
-        sight
+        (sight, None)
     }
 
     async fn connect(&self, place: &NodeConfig) -> Result<Connected, Sight> {
@@ -201,7 +222,19 @@ fn failed(error: &tokio_postgres::Error) -> Sight {
     }
 }
 
-async fn ask(connected: &Connected) -> Result<Seen, Sight> {
+fn silent() -> Sight {
+    Sight::Silent("no answer in time".to_owned())
+}
+
+async fn ask(connected: &Connected) -> Sight {
+    match timeout(NODE_LOOK_TIMEOUT, ask_for_all(connected)).await {
+        Ok(Ok(seen)) => Sight::Seen(seen),
+        Ok(Err(sight)) => sight,
+        Err(_) => silent(),
+    }
+}
+
+async fn ask_for_all(connected: &Connected) -> Result<Seen, Sight> {
     let failed = |error: tokio_postgres::Error| failed(&error);
     let at = std::time::Instant::now();
     let row = connected.client.query_one(&connected.look, &[]).await.map_err(failed)?;
