@@ -9,6 +9,8 @@ use crate::sql::{LexOptions, Lexed, TokenKind, Tokens, lex};
 /// # Errors
 /// When it is neither: a quote or a comment has no end, or a log holds no statement.
 pub fn read(text: &str) -> Result<Vec<Sent>, String> {
+    // Some editors begin a file so; psql doesn't send it either.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if log::is_one(text) {
         let all = log::read(text)?;
         if all.is_empty() {
@@ -50,6 +52,12 @@ fn plain(text: &str) -> Result<Vec<Sent>, String> {
     Ok(all)
 }
 
+/// What stands behind `\g` in psql's commands that send a statement.
+fn sends(rest: &str) -> bool {
+    let word = rest.split_whitespace().next().filter(|_| !rest.starts_with(' ')).unwrap_or_default();
+    ["", "x", "set", "exec", "desc"].contains(&word)
+}
+
 /// psql's own commands and the rows of `COPY ... FROM stdin` are no SQL; empty lines stand in their place.
 fn without_other_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -59,7 +67,14 @@ fn without_other_lines(text: &str) -> String {
         if in_rows || is_end || line.starts_with('\\') {
             in_rows = in_rows && !is_end;
         } else {
-            out.push_str(line);
+            match line.rsplit_once(" \\g") {
+                // \gset, \gx and their like send the statement. Within a string it is a part of that.
+                Some((sql, rest)) if sends(rest) && sql.matches('\'').count() % 2 == 0 => {
+                    out.push_str(sql);
+                    out.push(';');
+                }
+                _ => out.push_str(line),
+            }
             let lower = line.trim().to_ascii_lowercase();
             in_rows = lower.starts_with("copy ")
                 && lower.contains("from stdin")

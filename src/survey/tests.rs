@@ -54,6 +54,10 @@ fn sql_is_divided_as_psql_divides_it() {
             (9, "SELECT 2")
         ]
     );
+    let all =
+        file::read("\u{feff}SELECT 1 \\gset\nSELECT E'a \\gx'\n \\gx\nSELECT 2 \\g out.txt\n").expect("statements");
+    let each: Vec<&str> = all.iter().map(|sent| sent.sql.as_str()).collect();
+    assert_eq!(each, ["SELECT 1", "SELECT E'a \\gx'", "SELECT 2"]);
     assert_eq!(
         file::read("SELECT 1;\nSELECT 'x").unwrap_err(),
         "line 2: a quote or comment that begins here has no end"
