@@ -100,12 +100,6 @@ impl Session {
         self.changed_catalog = true;
         self.changed_within = true;
         self.database.statements.renew();
-        if made.if_absent && self.is_there(made, sql).await? {
-            // Any server says so.
-            let definition = made.definition(sql, &self.lex_options());
-            let answer = self.ask_one(self.database.config.home, &definition).await?;
-            return Ok(Told { tag: answer.tag.unwrap_or_default(), notices: answer.notices, ..Told::default() });
-        }
         let spliced = self.splice(sql, &transfer.gather);
         let query = String::from_utf8_lossy(&spliced.query).into_owned();
         let mut gathering = Gathering::new(&transfer.gather, pulls, spliced, (sql.clone(), Bytes::new()), template);
@@ -114,7 +108,11 @@ impl Session {
         let home = self.database.config.home;
         let created = self.create_made(made, home, sql).await;
         let copied = match created {
-            Ok(table) => {
+            Ok(Err(told)) => {
+                self.drop_scratch(gathered.scratch).await;
+                return Ok(told);
+            }
+            Ok(Ok(table)) => {
                 // Its rows are made first, so that what fails on them is told before any of them is sent.
                 let quote = crate::catalog::scratch::quote_name;
                 let names: Vec<String> = (1..=gathered.columns.len()).map(|at| format!("c{at}")).collect();
@@ -269,28 +267,26 @@ impl Session {
         }
     }
 
-    /// If something of that name is where the table would be made.
-    async fn is_there(&mut self, made: &Made, sql: &Bytes) -> Result<bool, Undone> {
-        let name = made.name(sql, &self.lex_options()).replace('\\', "\\\\").replace('\'', "''");
-        let schema = match (made.is_qualified, made.is_temporary) {
-            (true, _) => "",
-            (false, true) => "'pg_temp.' || ",
-            (false, false) => "pg_catalog.quote_ident(pg_catalog.current_schema()) || '.' || ",
-        };
-        let question = format!("SELECT pg_catalog.to_regclass({schema}E'{name}') IS NOT NULL");
-        let answer = self.ask_one(self.database.config.home, &question).await?;
-        Ok(answer.row(0).and_then(backend::first_text) == Some("t"))
-    }
-
-    /// Makes the table; gives its name as COPY is to know it.
-    async fn create_made(&mut self, made: &Made, home: ShardId, sql: &Bytes) -> Result<String, Undone> {
+    /// Makes the table; gives its name as COPY is to know it, or what is told where it was there before.
+    async fn create_made(&mut self, made: &Made, home: ShardId, sql: &Bytes) -> Result<Result<String, Told>, Undone> {
         let options = self.lex_options();
         let name = made.name(sql, &options);
         let (evade, restore) = self.evasion().unzip();
         if let Some(evade) = evade {
             self.ask_one(home, &evade).await?;
         }
-        self.ask_one(home, &made.definition(sql, &options)).await?;
+        let is_there = made.if_absent && {
+            let answer = self.ask_one(home, &made.existence(&name)).await?;
+            answer.row(0).and_then(backend::first_text) != Some("f")
+        };
+        let answer = self.ask_one(home, &made.definition(sql, &options)).await?;
+        if is_there {
+            if let Some(restore) = restore {
+                self.ask_one(home, &restore).await?;
+            }
+            let tag = answer.tag.unwrap_or_default();
+            return Ok(Err(Told { tag, notices: answer.notices, ..Told::default() }));
+        }
         let table = if made.is_qualified {
             name
         } else if made.is_temporary {
@@ -302,7 +298,7 @@ impl Session {
         if let Some(restore) = restore {
             self.ask_one(home, &restore).await?;
         }
-        Ok(table)
+        Ok(Ok(table))
     }
 
     /// Copies each row to its shard. `from`: what the scratch database copies; `into`: the table, perhaps with columns.

@@ -131,6 +131,17 @@ impl Made {
         bytes_of(sql, pieces, self.name.clone())
     }
 
+    /// Asks if something of that name is where the table would be made.
+    pub fn existence(&self, name: &str) -> String {
+        let schema = match (self.is_qualified, self.is_temporary) {
+            (true, _) => "",
+            (false, true) => "'pg_temp.' || ",
+            (false, false) => "pg_catalog.quote_ident(pg_catalog.current_schema()) || '.' || ",
+        };
+        let name = name.replace('\\', "\\\\").replace('\'', "''");
+        format!("SELECT pg_catalog.to_regclass({schema}E'{name}') IS NOT NULL")
+    }
+
     /// What makes the table without rows, on a server that has all tables.
     pub fn definition(&self, sql: &[u8], options: &LexOptions) -> String {
         let (pieces, span) = pieces(sql, options);

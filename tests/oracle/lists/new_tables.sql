@@ -140,3 +140,11 @@ DROP TABLE made
 SELECT count(*) FROM made
 DROP TABLE made
 DROP TABLE other.settings
+
+--! must
+--! script
+SET client_min_messages = warning
+CREATE TABLE IF NOT EXISTS made AS SELECT id, name FROM users
+CREATE TABLE IF NOT EXISTS made AS SELECT id, name FROM users
+SELECT count(*) FROM made
+DROP TABLE made
