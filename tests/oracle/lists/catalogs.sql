@@ -36,12 +36,15 @@ CREATE TABLE catalogued (id int)
 SELECT count(*), (SELECT count(*) FROM users) > 1 FROM pg_class WHERE relname = 'catalogued'
 ROLLBACK
 
+--! rows
 SELECT c.*, u.id FROM pg_class c, users u WHERE c.relname = 'users'
 
 SELECT c.relacl, u.id FROM pg_class c, users u WHERE c.relname = 'users'
 
+--! rows
 SELECT c.oid::regclass, u.id FROM pg_class c, users u WHERE c.relname = 'users'
 
+--! rows
 SELECT c FROM pg_namespace c, users u WHERE c.nspname = 'other'
 
 --! must
