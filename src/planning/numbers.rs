@@ -2,13 +2,12 @@
 //! run elsewhere than on the home shard. Out: nothing, or a refusal where such a number would be told, stored or
 //! computed with as a number: it would be another one than the home shard's. As names they are the same everywhere.
 
-use super::ddl::closing;
 use super::functions::CATALOG_TYPES;
 use super::plan::Refusal;
 use super::refusal;
 use super::scene::{Names, Scene};
 use super::tables::{self, Location};
-use super::text::Text;
+use super::text::{Pairs, Text};
 use crate::catalog::Column;
 use crate::sql::TokenKind;
 use crate::sql::statement::TableName;
@@ -80,8 +79,9 @@ pub fn judge(text: Text<'_>, scene: Option<&Scene>) -> Result<(), Refusal> {
     if let Some(table) = copied(text, scene) {
         return Err(refusal::object_number(&format!("COPY in binary of {table}'s OIDs")));
     }
+    let pairs = Pairs::of(text);
     for at in 0..text.pieces.len() {
-        if let Some(source) = source(text, at, scene)
+        if let Some(source) = source(text, at, &pairs, scene)
             && !stays_a_name(text, &source)
         {
             let name = text.name(at).unwrap_or_default();
@@ -93,17 +93,17 @@ pub fn judge(text: Text<'_>, scene: Option<&Scene>) -> Result<(), Refusal> {
 }
 
 /// What gives a number and is found at this token: where a name begins, or at `::`.
-fn source(text: Text<'_>, at: usize, scene: Option<&Scene>) -> Option<Source> {
+fn source(text: Text<'_>, at: usize, pairs: &Pairs, scene: Option<&Scene>) -> Option<Source> {
     let shown = |ty: &str| if TEXT_SEARCH.contains(&ty) { Shown::Configuration } else { Shown::Name };
     if text.bytes(at) == b"::" {
         let (ty, end) = named_type(text, at + 1)?;
-        return Some(Source { tokens: operand(text, at)..end, shown: shown(ty) });
+        return Some(Source { tokens: operand(text, at, pairs)..end, shown: shown(ty) });
     }
     let name = text.name(at)?;
     let qualified = at.checked_sub(1).is_some_and(|before| text.punct(before, b'.'));
     let start = if qualified { at.saturating_sub(2) } else { at };
     if text.punct(at + 1, b'(') {
-        let end = ddl_end(text, at + 1);
+        let end = (pairs.closing(at + 1) + 1).min(text.pieces.len());
         if name == "cast" {
             let (ty, behind) = named_type(text, (at + 2..end).rev().find(|token| text.is(*token, "as"))? + 1)?;
             return (behind + 1 == end).then_some(Source { tokens: at..end, shown: shown(ty) });
@@ -128,10 +128,6 @@ fn source(text: Text<'_>, at: usize, scene: Option<&Scene>) -> Option<Source> {
     is_column.then_some(Source { tokens: start..at + 1, shown: Shown::Name })
 }
 
-fn ddl_end(text: Text<'_>, open: usize) -> usize {
-    (closing(text, open) + 1).min(text.pieces.len())
-}
-
 /// A type of such numbers at this token, and the token behind it.
 fn named_type(text: Text<'_>, at: usize) -> Option<(&'static str, usize)> {
     let at = if text.is(at, "pg_catalog") && text.punct(at + 1, b'.') { at + 2 } else { at };
@@ -142,11 +138,10 @@ fn named_type(text: Text<'_>, at: usize) -> Option<(&'static str, usize)> {
 }
 
 /// Where the operand of this `::` begins, as far as it matters.
-fn operand(text: Text<'_>, cast: usize) -> usize {
+fn operand(text: Text<'_>, cast: usize, pairs: &Pairs) -> usize {
     let Some(last) = cast.checked_sub(1) else { return cast };
     if text.punct(last, b')') {
-        let opened = (0..last).rev().find(|open| text.punct(*open, b'(') && closing(text, *open) == last);
-        let Some(open) = opened else { return cast };
+        let Some(open) = pairs.opening(last) else { return cast };
         return match open.checked_sub(1) {
             Some(before) if text.name(before).is_some() => column_start(text, before),
             _ => open,
@@ -156,7 +151,7 @@ fn operand(text: Text<'_>, cast: usize) -> usize {
         let start = column_start(text, last);
         // `x::text::regtype`
         return match start.checked_sub(1) {
-            Some(before) if text.bytes(before) == b"::" => operand(text, before),
+            Some(before) if text.bytes(before) == b"::" => operand(text, before, pairs),
             _ => start,
         };
     }

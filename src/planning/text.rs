@@ -145,6 +145,36 @@ pub struct Text<'a> {
     pub pieces: &'a [Piece],
 }
 
+/// The parentheses of a text, each with its other one: for who asks at many places, where looking ahead from each would
+/// take the square of the text's length.
+pub struct Pairs(Vec<usize>);
+
+impl Pairs {
+    pub fn of(text: Text<'_>) -> Self {
+        let mut pairs = vec![usize::MAX; text.pieces.len()];
+        let mut open = Vec::new();
+        for at in 0..text.pieces.len() {
+            if text.punct(at, b'(') {
+                open.push(at);
+            } else if text.punct(at, b')')
+                && let Some(opened) = open.pop()
+            {
+                (pairs[opened], pairs[at]) = (at, opened);
+            }
+        }
+        Self(pairs)
+    }
+
+    /// As [`closing`](super::ddl::closing).
+    pub fn closing(&self, open: usize) -> usize {
+        self.0.get(open).copied().filter(|close| *close != usize::MAX).unwrap_or(self.0.len())
+    }
+
+    pub fn opening(&self, close: usize) -> Option<usize> {
+        self.0.get(close).copied().filter(|open| *open != usize::MAX)
+    }
+}
+
 impl<'a> Text<'a> {
     pub fn kind(&self, position: usize) -> Option<TokenKind> {
         self.pieces.get(position).map(|piece| piece.token.kind)
