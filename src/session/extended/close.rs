@@ -35,7 +35,11 @@ impl Session {
                         .and_then(|name| self.cursors.get(name))
                         .map(|cursor| Place::Shard(cursor.shard)),
                 };
-                let is_held = |shard: ShardId| self.transaction.held().iter().any(|held| held.shard == shard);
+                // A portal over a gather is on a connection apart, which others may share.
+                let is_held = |shard: ShardId| {
+                    self.transaction.held().iter().any(|held| held.shard == shard)
+                        || self.transaction.apart().iter().any(|apart| apart.has(shard))
+                };
                 match place {
                     Some(Place::Shard(shard)) if is_held(shard) => {
                         self.pass_message(place, len, Expect::Close { shown: true, evicted: None }).await?;
