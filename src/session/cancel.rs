@@ -69,6 +69,10 @@ impl Cancellable {
     pub fn add(&self, backend: &Backend) {
         backend.key.note_client(self.process_id.load(Ordering::Relaxed));
         let mut targets = self.targets.lock();
+        if self.ending() == Some(Ending::Killed) {
+            // [`Self::kill`] came too early to find it; it insists.
+            backend.key.set_ended();
+        }
         targets.backends.push(Arc::clone(&backend.key));
     }
 
