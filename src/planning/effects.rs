@@ -25,6 +25,7 @@ pub fn effects(text: Text<'_>, command: &Command, functions: &Functions<'_>) -> 
         ..Effects::default()
     };
     let is_ddl = matches!(command, Command::Ordinary(Verb::Ddl));
+    effects.ends_database = text.is_any(0, &["create", "alter", "drop"]) && text.is(1, "database");
     for called in text.calls() {
         match called.name.as_str() {
             "set_config" => match set_config(text, called.open) {

@@ -71,6 +71,8 @@ pub struct Effects {
     pub sets_sequence: bool,
     /// Contains currval or lastval: reads what the session's last use of a sequence has left on its connection.
     pub reads_sequence: bool,
+    /// DROP DATABASE and the like.
+    pub ends_database: bool,
     /// Defines what will read it.
     pub defines_reader: bool,
 }

@@ -26,6 +26,9 @@ impl Session {
             self.changed_within = true;
             // What this transaction prepares from now on is for the tables as it makes them.
             self.database.statements.renew();
+            if template.statements.iter().any(|one| one.effects.ends_database) {
+                self.database.shed_named(template.normalized());
+            }
         }
         if !self.database.is_single() && template.statements.iter().any(sets_sequences) {
             let database = std::sync::Arc::clone(&self.database);

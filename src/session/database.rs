@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::directory::Directory;
 use super::gate::Gate;
@@ -48,6 +48,8 @@ pub struct Database {
     pub recovery: tokio::sync::Notify,
     in_doubt: arc_swap::ArcSwap<Vec<InDoubt>>,
     pub waiters: Arc<super::waits::Waiters>,
+    /// All that are served beside it.
+    neighbours: arc_swap::ArcSwap<Vec<Weak<Database>>>,
     /// What is known of columns that are kept unique.
     pub claims: super::uniques::KnownClaims,
 }
@@ -122,6 +124,7 @@ impl Database {
             recovery: tokio::sync::Notify::new(),
             in_doubt: arc_swap::ArcSwap::default(),
             waiters: Arc::default(),
+            neighbours: arc_swap::ArcSwap::default(),
             claims: super::uniques::KnownClaims::default(),
         }
     }
@@ -248,6 +251,21 @@ impl Database {
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         for pools in users.values() {
             pools.each(NodePool::shed);
+        }
+    }
+
+    /// A database may be dropped, renamed or copied, which a server does only while nobody is connected to it: nobody is
+    /// for us in the pools of those that the statement may name, once its clients have left.
+    pub fn shed_named(&self, statement: &[u8]) {
+        let neighbours = self.neighbours.load();
+        for neighbour in neighbours.iter().filter_map(Weak::upgrade) {
+            let names = |node: &Arc<Node>| {
+                let name = node.config.database.as_bytes();
+                statement.windows(name.len().max(1)).any(|part| part.eq_ignore_ascii_case(name))
+            };
+            if neighbour.nodes().any(names) {
+                neighbour.reconnect();
+            }
         }
     }
 
@@ -410,7 +428,7 @@ pub struct Databases {
 impl Databases {
     /// Keeps each database of `before` whose nodes, tables, users and pool settings are the same.
     pub fn new(config: Arc<Config>, before: Option<&Databases>, observed: &Observed) -> Self {
-        let by_name = config
+        let by_name: HashMap<String, Arc<Database>> = config
             .databases
             .iter()
             .map(|(name, database)| {
@@ -430,6 +448,8 @@ impl Databases {
                 (name.clone(), database)
             })
             .collect();
+        let all: Arc<Vec<Weak<Database>>> = Arc::new(by_name.values().map(Arc::downgrade).collect());
+        by_name.values().for_each(|database| database.neighbours.store(Arc::clone(&all)));
         Self { config, by_name }
     }
 

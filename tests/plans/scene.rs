@@ -403,6 +403,7 @@ fn effects(effects: &Effects) -> String {
         (effects.unknown, "unknown"),
         (effects.uses_sequence, "uses a sequence"),
         (effects.reads_sequence, "asks for a sequence's last value"),
+        (effects.ends_database, "wants nobody in a database"),
         (effects.needs_primary, "needs the primary"),
     ];
     let mut found: Vec<String> = flags.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()).collect();

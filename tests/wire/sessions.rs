@@ -537,3 +537,22 @@ fn settings_of_the_proxys_own_end_with_what_they_were_set_in() {
         assert_eq!(sqlstate(&[refused]).as_deref(), Some(state), "{wrong}");
     }
 }
+
+#[test]
+fn idle_connections_of_a_pool_keep_no_database_from_being_dropped() {
+    let server = one().primary(0);
+    let other = |name: &str| {
+        format!("\n[database.{name}.shard.a]\nprimary = \"postgres://127.0.0.1:{}/{name}\"\n", server.port())
+    };
+    let proxy = proxy(one(), 2, &format!("{}{}", other("passing"), other("passed")));
+    let mut wire = ready(&proxy);
+    for change in ["CREATE DATABASE passing", "ALTER DATABASE passing RENAME TO passed", "DROP DATABASE passed"] {
+        let name = if change.ends_with("passed") && change.starts_with("DROP") { "passed" } else { "passing" };
+        if !change.starts_with("CREATE") {
+            let mut there = Wire::with(proxy.address(), &[("database", name)]).expect("it is served");
+            assert_eq!(there.value("SELECT current_database()"), name);
+            there.bye();
+        }
+        wire.run(change);
+    }
+}
