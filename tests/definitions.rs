@@ -308,6 +308,17 @@ fn roles_are_on_every_server() {
     assert_eq!(run(&mut client, "CREATE ROLE reader"), ["CREATE ROLE"]);
     run(&mut client, "CREATE USER writer PASSWORD 'secret' IN ROLE reader");
     assert_eq!(roles("rolname IN ('reader', 'writer')"), ["2"; 3]);
+    // One salt for all: what a client proves by one is good for the others.
+    let stored = || on_each("SELECT rolpassword FROM pg_authid WHERE rolname = 'writer'");
+    let first = stored();
+    assert!(first.iter().all(|hash| *hash == first[0] && hash.starts_with("SCRAM-SHA-256$4096:")), "{first:?}");
+    run(&mut client, "BEGIN");
+    run(&mut client, "ALTER ROLE writer ENCRYPTED PASSWORD 'other'");
+    run(&mut client, "COMMIT");
+    let second = stored();
+    assert!(second.iter().all(|hash| *hash == second[0]) && second[0] != first[0], "{second:?}");
+    run(&mut client, &format!("ALTER ROLE writer PASSWORD '{}'", first[0]));
+    assert_eq!(stored(), first);
     assert_eq!(fails(&mut client, "CREATE ROLE reader").0, "42710");
     run(&mut client, USERS);
     run(&mut client, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader");

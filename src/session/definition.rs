@@ -102,6 +102,11 @@ impl Session {
 
     async fn step(&mut self, step: &Step, command: &Command, sql: &str) -> Result<Stepped, SessionEnd> {
         let home = self.database.config.home;
+        let hashed = match step {
+            Step::Everywhere(..) => self.with_hashed_password(sql).await?,
+            _ => None,
+        };
+        let sql = hashed.as_deref().unwrap_or(sql);
         match (step, command) {
             (Step::Touched, Command::Transaction(command)) => self.transaction_step(command, sql).await,
             (Step::Touched, _) => Ok(Stepped::Done(None)),

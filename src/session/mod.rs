@@ -43,6 +43,7 @@ pub mod quick;
 pub mod recent;
 pub mod scratch;
 pub mod segment;
+pub mod role_password;
 pub mod sequences;
 pub mod several;
 pub mod simple;

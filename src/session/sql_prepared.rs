@@ -421,7 +421,7 @@ impl Session {
     }
 
     /// A connection on that shard at which nothing is awaited.
-    async fn hold(&mut self, shard: ShardId) -> Result<(), Failure> {
+    pub(super) async fn hold(&mut self, shard: ShardId) -> Result<(), Failure> {
         self.reach(shard, Access::Write).await?;
         let lease = self.transaction.lease_mut(shard).expect("reached above");
         if !self.expects.is_empty()
