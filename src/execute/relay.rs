@@ -266,6 +266,10 @@ impl Relay<'_> {
             tag::PARAMETER_DESCRIPTION if matches!(self.expects.front(), Some(Expect::DescribeStatement)) => {
                 self.outcome.described.push(backend::parameter_types(frame)?);
             }
+            tag::PARAMETER_DESCRIPTION if matches!(self.expects.front(), Some(Expect::DescribeAgain)) => {
+                self.hide(header.len);
+                return Ok(None);
+            }
             other => return self.reply(header, other).map(|()| None),
         }
         self.seen += header.len;
@@ -288,7 +292,7 @@ impl Relay<'_> {
             (Expect::Bind, tag::BIND_COMPLETE) => (true, true),
             (Expect::Close { shown, .. }, tag::CLOSE_COMPLETE) => (true, *shown),
             (Expect::DescribeStatement | Expect::DescribePortal, tag::ROW_DESCRIPTION | tag::NO_DATA) => (true, true),
-            (Expect::DescribeOwn, tag::ROW_DESCRIPTION | tag::NO_DATA) => (true, false),
+            (Expect::DescribeOwn | Expect::DescribeAgain, tag::ROW_DESCRIPTION | tag::NO_DATA) => (true, false),
             (Expect::Execute, tag::COMMAND_COMPLETE | tag::EMPTY_QUERY | tag::PORTAL_SUSPENDED) => {
                 self.outcome.completed += 1;
                 self.renumbered = None;
@@ -309,6 +313,10 @@ impl Relay<'_> {
         }
         if let (Expect::DescribeStatement, tag::ROW_DESCRIPTION | tag::NO_DATA) = (front, tag) {
             self.outcome.columns.push(numbering::column_types(tag, frame)?);
+            self.outcome.shapes.push(backend::shape(frame)?);
+        }
+        if let (Expect::DescribeAgain, tag::ROW_DESCRIPTION | tag::NO_DATA) = (front, tag) {
+            self.outcome.again = Some(backend::shape(frame)?);
         }
         let mut shown = shown && self.part.take(tag, frame)?;
         let mut replacement = if shown { self.part.replacement(tag, frame)? } else { None };

@@ -35,6 +35,8 @@ pub enum Expect {
     DescribePortal,
     /// The same, of the proxy's own: hidden.
     DescribeOwn,
+    /// As DescribeStatement, of the proxy's own: hidden, and kept as [`Outcome::again`].
+    DescribeAgain,
     /// Up to CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute,
     /// Everything up to ReadyForQuery.
@@ -64,6 +66,10 @@ pub struct Outcome {
     pub described: Vec<Box<[u32]>>,
     /// The types of the columns that go with them.
     pub columns: Vec<Box<[u32]>>,
+    /// What those are: see [`backend::shape`].
+    pub shapes: Vec<Box<[u8]>>,
+    /// The same, of DescribeAgain.
+    pub again: Option<Box<[u8]>>,
     /// ParameterStatus messages that the client was shown.
     pub parameters: Vec<(Box<str>, Box<str>)>,
     /// The Sync was sent to a server that was copying in, which ignores it: the client's next one counts.

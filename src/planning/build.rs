@@ -43,6 +43,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         occurrences: occurrences(&pieces, lexed.parameters),
         filling: None,
         asks_process: process::find(Text { sql, pieces: &pieces }).is_some(),
+        meets_prepared: false,
         stamps: None,
         map: Arc::clone(&scene.map),
         observed: std::sync::OnceLock::new(),
@@ -81,6 +82,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
             });
         }
         let effects = Effects { needs_primary: effects::needs_primary(text, scene, names), ..effects };
+        template.meets_prepared |= !several && meets_prepared(text, &command, &effects, lexed.statements.len() > 1);
         statements.push(StatementTemplate { access: effects::access(text, &command, scene, names), effects, command });
     }
     if several {
@@ -116,6 +118,18 @@ fn with_names(routed: Routed, text: Text<'_>, scene: &Scene) -> Routed {
     match numbers::judge(text, Some(scene)) {
         Ok(()) => routed,
         Err(refusal) => Routed { route: Route::Refused(refusal, Override::Shard), ..routed },
+    }
+}
+
+/// Whether only a server that has the statements of PREPARE itself can run this; functions may use them.
+fn meets_prepared(text: Text<'_>, command: &Command, effects: &Effects, is_among_others: bool) -> bool {
+    let executes = || (0..text.pieces.len()).any(|at| text.is(at, "execute"));
+    match command {
+        Command::Session(
+            SessionCommand::Prepare { .. } | SessionCommand::Execute { .. } | SessionCommand::Deallocate { .. },
+        ) => is_among_others,
+        Command::Ordinary(Verb::Ddl | Verb::Explain { .. }) if executes() => true,
+        _ => effects.unknown || looks_at_prepared(text),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Template {
     pub filling: Option<Filling>,
     /// It is about a process id that a client was told.
     pub asks_process: bool,
+    /// On one shard: it may meet statements of PREPARE where only a server can show them.
+    pub meets_prepared: bool,
     /// Where it asks for the time of its transaction.
     pub stamps: Option<Stamps>,
     pub(super) map: Arc<ShardMap>,

@@ -28,6 +28,8 @@ impl Statement {
 /// All statements that some client holds. Forgets a statement with the last client that held it.
 #[derive(Debug, Default)]
 pub struct Statements {
+    /// How often tables may have changed.
+    definitions: AtomicU64,
     known: Mutex<HashMap<(Bytes, Bytes), Weak<Statement>>>,
 }
 
@@ -54,9 +56,15 @@ impl Statements {
 }
 
 impl Statements {
+    /// Another number as soon as tables may have changed.
+    pub fn definitions(&self) -> u64 {
+        self.definitions.load(Ordering::Acquire)
+    }
+
     /// Tables may have changed: what is prepared from now on isn't shared with what was prepared before,
     /// whose result type the servers hold on to.
     pub fn renew(&self) {
+        self.definitions.fetch_add(1, Ordering::AcqRel);
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

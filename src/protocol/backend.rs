@@ -121,6 +121,24 @@ pub fn columns(frame: &[u8], mut each: impl FnMut(&[u8], u32, i16, i32, i16)) ->
     Ok(())
 }
 
+/// OIDs from here on differ from server to server.
+const FIRST_USER_OID: u32 = 16_384;
+
+/// What a RowDescription or NoData says of the columns, in few bytes: names, types and modifiers. Those of users' types
+/// are taken as equal.
+pub fn shape(frame: &[u8]) -> Result<Box<[u8]>, FrameError> {
+    let mut shape = Vec::new();
+    if frame.first() == Some(&tag::ROW_DESCRIPTION) {
+        columns(frame, |name, type_oid, _, modifier, _| {
+            shape.extend_from_slice(name);
+            shape.push(0);
+            shape.extend_from_slice(&type_oid.min(FIRST_USER_OID).to_be_bytes());
+            shape.extend_from_slice(&modifier.to_be_bytes());
+        })?;
+    }
+    Ok(shape.into())
+}
+
 /// Copies a RowDescription, its columns in these formats: none is text, one is for all, else one each.
 pub fn with_formats(out: &mut BytesMut, description: &[u8], formats: &[[u8; 2]]) -> Result<(), FrameError> {
     let mut fields = Fields::of(description)?;

@@ -124,6 +124,8 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         SessionCommand::DiscardSequences => push(Change::DiscardSequences),
         SessionCommand::Prepare { .. } => push(Change::SqlPrepare),
         SessionCommand::Deallocate { name: None } => push(Change::DeallocateAll),
+        // Where a server has it, it may have been the last one there.
+        SessionCommand::Deallocate { name: Some(_) } => push(Change::Unknown),
         SessionCommand::Declare { name, hold } => push(Change::Declare { name: name.clone(), hold: *hold }),
         SessionCommand::CloseCursor { name } => push(Change::CloseCursor(name.clone())),
         SessionCommand::Listen => push(Change::Listen),
@@ -133,7 +135,6 @@ fn of_command(text: &[u8], command: &Command, options: &LexOptions, push: &mut d
         | SessionCommand::ShowAll
         | SessionCommand::DiscardPlans
         | SessionCommand::Execute { .. }
-        | SessionCommand::Deallocate { .. }
         | SessionCommand::Fetch { .. }
         | SessionCommand::Unlisten { .. }
         | SessionCommand::Notify => {}

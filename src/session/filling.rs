@@ -144,6 +144,8 @@ impl Session {
             lexed,
             types: OnceLock::new(),
             columns: OnceLock::new(),
+            described: OnceLock::new(),
+            written: None,
             filled: Mutex::new(None),
             stamped: Mutex::new(None),
             merged: OnceLock::new(),

@@ -32,6 +32,10 @@ pub struct ClientStatement {
     pub types: OnceLock<Box<[u32]>>,
     /// The same for its columns.
     pub columns: OnceLock<Box<[u32]>>,
+    /// Its columns as the client was told, and by which definitions.
+    pub described: OnceLock<Arc<super::shape::Described>>,
+    /// The whole text of the PREPARE that made it.
+    pub written: Option<Bytes>,
     /// The same with a parameter for each id that the proxy serves, once it was bound.
     pub filled: Mutex<Option<Arc<ClientStatement>>>,
     /// With a parameter for the moment of the transaction.

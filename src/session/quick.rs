@@ -155,6 +155,7 @@ impl Session {
         let wanted = usize::from(statement.lexed.parameters).max(statement.declared.len() / 4);
         if statement.shared.is_none()
             || !self.is_current(statement)
+            || self.is_stale(statement)
             || bind.value_count() != wanted
             || wanted > QUICK_PARAMETERS_MAX
         {

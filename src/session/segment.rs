@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::effects::Change;
 use super::prepared::ClientStatement;
+use super::shape::Described;
 use super::turn::{Session, SessionEnd, violation};
 use super::undo::{Undo, Unplaced};
 use crate::execute::collect::{self, Asked, collect};
@@ -33,6 +34,10 @@ pub struct Segment {
     pub(super) executes: Vec<Vec<Change>>,
     /// The statements whose description is awaited, in order.
     pub(super) describes: Vec<Option<Arc<ClientStatement>>>,
+    /// How the statement is described now that the proxy has asked for.
+    pub(super) again: Option<Box<[u8]>>,
+    /// As of its beginning.
+    definitions: u64,
 }
 
 /// How a segment's messages are ended for now.
@@ -134,8 +139,15 @@ impl Session {
             lease.unanswered += 1;
         }
         self.state.start_implicit();
-        self.segment =
-            Some(Segment { shard, writes: false, only_looks: false, executes: Vec::new(), describes: Vec::new() });
+        self.segment = Some(Segment {
+            shard,
+            writes: false,
+            only_looks: false,
+            executes: Vec::new(),
+            describes: Vec::new(),
+            again: None,
+            definitions: self.database.statements.definitions(),
+        });
     }
 
     /// The segment is over. A shard that only looked at statements leaves the block again: where they will run isn't
@@ -296,9 +308,15 @@ impl Session {
                 if outcome.failed {
                     lease.unnamed = None;
                 }
-                let columns = outcome.columns.iter().map(Some).chain(std::iter::repeat(None));
+                segment.again = outcome.again.clone();
+                let columns = outcome.columns.iter().zip(&outcome.shapes).map(Some).chain(std::iter::repeat(None));
                 for ((statement, types), columns) in segment.describes.drain(..).zip(&outcome.described).zip(columns) {
                     let Some(statement) = statement else { continue };
+                    let shape = columns.filter(|_| !shard.is_scratch()).map(|(_, shape)| shape);
+                    if let Some(shape) = shape {
+                        let _ = statement.described.set(Described::new(segment.definitions, shape.clone()));
+                    }
+                    let columns = columns.map(|(types, _)| types);
                     // A second description says the same.
                     let _ = statement.types.set(types.clone());
                     if let Some(columns) = columns.filter(|_| !shard.is_scratch()) {

@@ -39,6 +39,8 @@ pub struct Session {
     pub(super) transaction: Transaction,
     pub(super) cancel: Arc<Cancellable>,
     pub(super) statements: HashMap<Box<[u8]>, Arc<ClientStatement>, RandomState>,
+    /// Names of those that PREPARE made, in their order; some may be gone.
+    pub(super) sql_prepared: Vec<Box<[u8]>>,
     pub(super) portals: HashMap<Box<[u8]>, Portal, RandomState>,
     /// Cursors of DECLARE, by the shard that has them.
     pub(super) cursors: HashMap<String, Cursor>,

@@ -137,6 +137,7 @@ pub async fn welcome(
         replaced: None,
         moved: None,
         unplaced: Vec::new(),
+        sql_prepared: Vec::new(),
         undo: Vec::new(),
         skipping: false,
         expects: VecDeque::new(),

@@ -166,7 +166,7 @@ fn what_pins_and_what_lets_go() {
         ),
         ("LISTEN x", "SELECT pg_listening_channels()", "UNLISTEN *"),
         ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT generate_series(1, 100); COMMIT", "FETCH 1 FROM c", "CLOSE ALL"),
-        ("PREPARE p AS SELECT 1", "EXECUTE p", "DISCARD ALL"),
+        ("PREPARE p AS SELECT 1; SELECT 1", "EXECUTE p", "DISCARD ALL"),
         ("CREATE TEMP TABLE mine (a int)", "SELECT count(*) FROM mine", "DISCARD ALL"),
     ] {
         a.run(pins);

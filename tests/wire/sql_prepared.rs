@@ -1,15 +1,79 @@
 //! PREPARE and EXECUTE as SQL beside the protocol's own prepared statements: one name space, the same messages.
 
-use super::client::{Frame, Wire};
+use super::client::{Frame, Wire, sqlstate, tags};
 use super::message::*;
-use super::world::{Comparison, one, proxy, two};
+use super::world::{Comparison, one, proxy, ready, two};
 
 #[test]
 fn on_one_shard() {
     let proxy = proxy(one(), 1, "");
     let mut all = Comparison::with(&proxy);
     conversations(&mut all);
+    only_on_one(&mut all);
     all.end();
+}
+
+#[test]
+fn nobody_is_pinned_by_them() {
+    let proxy = proxy(one(), 1, "");
+    let (mut a, mut b) = (ready(&proxy), ready(&proxy));
+    for (wire, value) in [(&mut a, 1), (&mut b, 2)] {
+        wire.run(&format!("PREPARE mine (int) AS SELECT {value} + $1"));
+    }
+    for _ in 0..3 {
+        assert_eq!(a.value("EXECUTE mine (10)"), "11");
+        assert_eq!(b.value("EXECUTE mine (10)"), "12");
+    }
+    assert_eq!(a.value("SELECT count(*) FROM pg_prepared_statements WHERE from_sql"), "1");
+    // A server has them now: the client keeps its connection until they are gone.
+    assert_eq!(a.value("EXECUTE mine (20)"), "21");
+    a.run("PREPARE other AS SELECT 5");
+    assert_eq!(a.value("EXECUTE other"), "5");
+    a.run("DEALLOCATE mine");
+    a.run("DEALLOCATE other");
+    assert_eq!(b.value("EXECUTE mine (20)"), "22");
+    b.run("DEALLOCATE mine");
+    assert_eq!(b.fails("EXECUTE mine (20)"), "26000");
+}
+
+#[test]
+fn columns_stay_as_they_were_told() {
+    let proxy = proxy(one(), 3, "");
+    let (mut a, mut b) = (ready(&proxy), ready(&proxy));
+    b.run("CREATE TABLE shaped (a int); INSERT INTO shaped VALUES (1)");
+    a.ask(&[parse("s", "SELECT * FROM shaped", &[]), describe_statement("s"), sync()].concat());
+    a.run("PREPARE t AS SELECT * FROM shaped");
+    let both = |a: &mut Wire| {
+        let bound = a.ask(&[bind("", "s", &[]), execute("", 0), sync()].concat());
+        [bound, a.query("EXECUTE t")].map(|frames| sqlstate(&frames).unwrap_or_else(|| tags(&frames)))
+    };
+    let fits = ["2DCZ", "TDCZ"];
+    assert_eq!(both(&mut a), fits);
+    let changes = [
+        ("ALTER TABLE shaped ADD COLUMN b text", ["0A000", "0A000"]),
+        ("ALTER TABLE shaped DROP COLUMN b", fits),
+        ("ALTER TABLE shaped RENAME COLUMN a TO c", ["0A000", "0A000"]),
+        ("ALTER TABLE shaped RENAME COLUMN c TO a; ALTER TABLE shaped ALTER COLUMN a SET DEFAULT 1", fits),
+        ("ALTER TABLE shaped ALTER COLUMN a TYPE bigint", ["0A000", "0A000"]),
+        ("ALTER TABLE shaped ALTER COLUMN a TYPE int", fits),
+        ("DROP TABLE shaped", ["42P01", "42P01"]),
+    ];
+    for (change, expected) in changes {
+        b.run(change);
+        // Whichever connection serves it.
+        let mut others: Vec<Wire> = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(both(&mut a), expected, "{change}, {} others", others.len());
+            if others.len() < 2 {
+                let mut other = ready(&proxy);
+                other.run("BEGIN; SELECT 1");
+                others.push(other);
+            }
+        }
+        for mut other in others {
+            other.run("COMMIT");
+        }
+    }
 }
 
 #[test]
@@ -181,10 +245,31 @@ fn conversations(all: &mut Comparison) {
         queries(
             w,
             &[
-                "PREPARE a (int) AS SELECT v FROM notes WHERE id = $1",
+                "PREPARE a (int) AS SELECT $1 + 1 AS v",
                 "EXPLAIN (COSTS off, FORMAT json) EXECUTE a (3)",
                 "EXPLAIN (COSTS off, FORMAT json) EXECUTE a (3.2)",
                 "EXPLAIN EXECUTE b (3)",
+            ],
+        )
+    });
+    all.same("one that fails has no description", |w| {
+        fill(w);
+        queries(
+            w,
+            &[
+                "PREPARE one (int) AS INSERT INTO notes VALUES ($1, 'a') RETURNING id, v",
+                "PREPARE few (bigint) AS INSERT INTO items VALUES ($1, 'a'), ($1 + 1, 'b') RETURNING id, v",
+                "EXECUTE one (1)",
+                "EXECUTE one (1)",
+                "EXECUTE few (6)",
+                "BEGIN",
+                "EXECUTE few (7)",
+                "EXECUTE few (8)",
+                "EXECUTE few (9)",
+                "ROLLBACK",
+                "PREPARE divided (int) AS SELECT 1 / $1",
+                "EXECUTE divided (0)",
+                "EXECUTE divided (1)",
             ],
         )
     });
@@ -202,6 +287,87 @@ fn conversations(all: &mut Comparison) {
                 "EXECUTE a",
                 "DISCARD ALL",
                 "EXECUTE a",
+            ],
+        )
+    });
+}
+
+/// What a server alone can do with them.
+fn only_on_one(all: &mut Comparison) {
+    let view =
+        "SELECT name, statement, parameter_types, from_sql FROM pg_prepared_statements WHERE from_sql ORDER BY name";
+    all.same("where a server has to have them", move |w| {
+        queries(
+            w,
+            &[
+                "PREPARE a (int) AS SELECT $1 + 1 AS v, $1 AS n",
+                "PREPARE \"B\" AS INSERT INTO notes VALUES ($1, $2)",
+                "EXECUTE a (1)",
+                "EXPLAIN (COSTS off) EXECUTE a (1)",
+                "EXECUTE \"B\" (1, 'one')",
+                view,
+                "CREATE TEMP TABLE made AS EXECUTE a (1)",
+                "SELECT * FROM made",
+                "DEALLOCATE a",
+                view,
+                "PREPARE c AS SELECT 3",
+                "PREPARE c AS SELECT 4",
+                "EXECUTE c",
+                "DROP TABLE made",
+                "DEALLOCATE ALL",
+                view,
+                "EXECUTE c",
+            ],
+        )
+    });
+    all.same("among other statements, and in a function", move |w| {
+        queries(
+            w,
+            &[
+                "PREPARE a AS SELECT 1 AS one",
+                "SELECT 2; EXECUTE a; EXECUTE nothing; SELECT 3",
+                "DEALLOCATE a",
+                "PREPARE a AS SELECT 1 AS one; EXECUTE a; DEALLOCATE a",
+                "EXECUTE a",
+                "PREPARE n AS INSERT INTO notes VALUES (1, 'n')",
+                "DO 'BEGIN EXECUTE ''EXECUTE n''; END'",
+                "SELECT * FROM notes",
+                "EXECUTE n",
+                "DISCARD ALL",
+                "EXECUTE n",
+            ],
+        )
+    });
+    all.same("of which one can't be prepared any more", move |w| {
+        queries(
+            w,
+            &[
+                "CREATE TABLE gone (a int)",
+                "PREPARE g AS SELECT * FROM gone",
+                "PREPARE h AS SELECT 1",
+                "DROP TABLE gone",
+                "BEGIN",
+                "EXECUTE h",
+                "EXECUTE g",
+                "EXECUTE h",
+                "ROLLBACK",
+                "EXECUTE g",
+                "EXECUTE h",
+                "DEALLOCATE g",
+                "DEALLOCATE h",
+            ],
+        )
+    });
+    all.same("in a pipeline", |w| {
+        each(
+            w,
+            &[
+                query("PREPARE a (int) AS INSERT INTO notes VALUES ($1, 'x')"),
+                [once("EXECUTE a (1)"), once("EXPLAIN (COSTS off) EXECUTE a (2)"), once("EXECUTE a (2)"), sync()]
+                    .concat(),
+                [once("PREPARE b AS SELECT 1"), once("EXECUTE a (3)"), once("EXECUTE b"), once("SELECT 1/0"), sync()]
+                    .concat(),
+                query("SELECT * FROM notes"),
             ],
         )
     });

@@ -47,6 +47,12 @@ impl Session {
         if !self.is_current(&statement) {
             statement = self.refresh(&statement).await?;
         }
+        if self.is_stale(&statement) {
+            Box::pin(self.look_at_shape(&statement)).await?;
+        }
+        if statement.template.meets_prepared && !self.sql_prepared.is_empty() {
+            Box::pin(self.hand_over_prepared(&statement.template)).await?;
+        }
         self.note_said(&statement.sql, &statement.lexed);
         if let [only] = &*statement.template.statements
             && let Some(call) = self.executed(&only.command, &statement.sql)

@@ -78,6 +78,10 @@ impl Session {
             self.await_frame(header).await?;
             if self.skipping && header.tag != tag::SYNC {
                 self.client.inbound.advance(header.len);
+                if self.client.held && header.tag == tag::FLUSH {
+                    // The messages are the proxy's own, and there are no more.
+                    return Ok(());
+                }
                 continue;
             }
             let ends = matches!(header.tag, tag::SYNC | tag::FLUSH);

@@ -127,6 +127,8 @@ impl Session {
             lexed: crate::sql::Lexed::default(),
             types: OnceLock::new(),
             columns: OnceLock::new(),
+            described: OnceLock::new(),
+            written: None,
             filled: std::sync::Mutex::new(None),
             stamped: std::sync::Mutex::new(None),
             merged: OnceLock::new(),

@@ -83,6 +83,16 @@ impl Session {
                 };
             }
         }
+        if let Ok(Planned { template, .. }) = &planned
+            && template.meets_prepared
+        {
+            let template = Arc::clone(template);
+            if !Box::pin(self.hand_over_for_query(&template)).await? {
+                self.client.inbound.advance(len);
+                self.settle().await;
+                return Ok(());
+            }
+        }
         crate::session::planner::put_scratch(lexed);
         match planned {
             Ok(planned) => self.run_query(planned, len).await?,

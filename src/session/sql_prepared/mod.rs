@@ -1,26 +1,32 @@
-//! PREPARE, EXECUTE and DEALLOCATE as SQL, on databases with several shards. In: such a statement. Out: a statement among
-//! the client's own, beside those of Parse, or the Bind of one. What a statement and its arguments mean is said by a
-//! server; where it runs is decided by its Bind, as for any other. On databases with one shard the server keeps them.
+//! PREPARE, EXECUTE and DEALLOCATE as SQL. In: such a statement. Out: a statement among the client's own, beside those of
+//! Parse, or the Bind of one. What a statement and its arguments mean is said by a server; where it runs is decided by
+//! its Bind, as for any other. On a database with one shard, what only a server can do with them (EXPLAIN EXECUTE, CREATE
+//! TABLE ... AS EXECUTE, pg_prepared_statements, functions that may use them, several statements in one Query) has them
+//! handed over first: from then on the client's connection has them, and the client keeps it.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
+mod hand_over;
+mod replies;
+
+use self::replies::{hide_protocol, leave_out_description};
 use super::prepared::ClientStatement;
 use super::segment::Failure;
+use super::shape::Described;
 use super::turn::{Session, SessionEnd};
 use crate::execute::own::{self, OwnError};
 use crate::execute::relay;
 use crate::planning::{Access, Hint, Plan};
 use crate::protocol::backend::{self, tag};
-use crate::protocol::frame;
 use crate::protocol::frontend::{Bind, encode};
 use crate::protocol::moved::Moved;
 use crate::sql::command::{SessionCommand, Verb};
 use crate::sql::lexer::literal_text;
 use crate::sql::prepared::{Executed, executed, prepared};
 use crate::sql::{Command, Lexed, Literal, LiteralKind, TokenKind, Tokens};
-use crate::types::limits::{CLIENT_STATEMENTS_MAX, FRAME_BYTES_MAX};
+use crate::types::limits::CLIENT_STATEMENTS_MAX;
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// The name of what evaluates arguments, on servers; closed at once.
@@ -60,9 +66,11 @@ impl Bound {
 }
 
 impl Session {
-    /// If the statement of this name is, or would be, the proxy's to keep. With one shard only those of Parse are.
+    /// If the statement of this name is, or would be, the proxy's to keep.
     pub(super) fn keeps(&self, name: &str) -> bool {
-        !self.database.is_single() || self.statements.contains_key(name.as_bytes())
+        self.database.config.shards.len() > 1
+            || !self.state.pins.sql_prepared
+            || self.statements.contains_key(name.as_bytes())
     }
 
     /// The EXECUTE in this text, also within EXPLAIN.
@@ -141,6 +149,7 @@ impl Session {
         encode::sync(&mut frames);
         self.client.inbound.replace_front(0, &frames);
         let turned = self.extended_turn().await;
+        leave_out_description(&mut self.client.outbound, shown);
         self.hint = session_hint;
         self.in_extended = false;
         self.statements.remove(EXPLAINED);
@@ -228,8 +237,29 @@ impl Session {
             let text = format!("prepared statement \"{}\" already exists", found.name);
             return Err(ClientError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, text).into());
         }
-        let inner = Bytes::copy_from_slice(sql.get(found.statement).unwrap_or_default());
-        self.keep_prepared(found.name.as_bytes(), inner, Bytes::from(types)).await
+        // Servers count positions in the whole text.
+        let before = String::from_utf8_lossy(sql.get(..found.statement.start).unwrap_or_default()).chars().count();
+        let mut inner = vec![b' '; before];
+        inner.extend_from_slice(sql.get(found.statement).unwrap_or_default());
+        let inner = Bytes::from(inner);
+        let types = Bytes::from(types);
+        let definitions = self.database.statements.definitions();
+        let lease = self.transaction.lease_mut(shard).expect("held just now");
+        let described = match own::describe(lease, &inner, &types).await {
+            Ok(answer) => answer.gives.map_or(Ok(Box::default()), |frame| backend::shape(&frame))?,
+            Err(error) => return Err(self.server_says(error, &Moved::default()).await),
+        };
+        let written = Some(Bytes::copy_from_slice(sql));
+        let known = OnceLock::from(Described::new(definitions, described));
+        self.keep_prepared(found.name.as_bytes(), inner, types, (known, written)).await?;
+        if self.database.config.shards.len() == 1 {
+            if self.sql_prepared.len() > 2 * self.statements.len() {
+                let statements = &self.statements;
+                self.sql_prepared.retain(|name| statements.contains_key(name));
+            }
+            self.sql_prepared.push(found.name.as_bytes().into());
+        }
+        Ok(())
     }
 
     /// A server says what is wrong with the text.
@@ -256,7 +286,13 @@ impl Session {
         Ok(())
     }
 
-    async fn keep_prepared(&mut self, name: &[u8], sql: Bytes, declared: Bytes) -> Result<(), Failure> {
+    async fn keep_prepared(
+        &mut self,
+        name: &[u8],
+        sql: Bytes,
+        declared: Bytes,
+        (described, written): (OnceLock<Arc<Described>>, Option<Bytes>),
+    ) -> Result<(), Failure> {
         let generation = self.generation();
         let mut lexed = Lexed::default();
         self.database.planner.lex(&sql, self.standard_conforming_strings, &mut lexed)?;
@@ -275,6 +311,8 @@ impl Session {
             lexed,
             types: OnceLock::new(),
             columns: OnceLock::new(),
+            described,
+            written,
             filled: Mutex::new(None),
             stamped: Mutex::new(None),
             merged: OnceLock::new(),
@@ -308,7 +346,7 @@ impl Session {
         let mut text = sql.get(call.before.clone()).unwrap_or_default().to_vec();
         text.extend_from_slice(&statement.sql);
         let declared: Vec<u8> = types.iter().flat_map(|oid| oid.to_be_bytes()).collect();
-        self.keep_prepared(EXPLAINED, Bytes::from(text), Bytes::from(declared)).await?;
+        self.keep_prepared(EXPLAINED, Bytes::from(text), Bytes::from(declared), (OnceLock::new(), None)).await?;
         Ok(Bound { statement: EXPLAINED.into(), values })
     }
 
@@ -451,18 +489,4 @@ impl Session {
 pub(super) fn missing(name: &str) -> ClientError {
     let text = format!("prepared statement \"{name}\" does not exist");
     ClientError::new(SqlState::INVALID_SQL_STATEMENT_NAME, text)
-}
-
-/// Takes out what a Query isn't answered with: BindComplete and NoData.
-fn hide_protocol(out: &mut BytesMut, from: usize) {
-    let told = out.split_off(from.min(out.len()));
-    let mut rest: &[u8] = &told;
-    while let Ok(Some(header)) = frame::peek(rest, FRAME_BYTES_MAX + 1) {
-        let Some((frame, behind)) = rest.split_at_checked(header.len) else { break };
-        if !matches!(header.tag, tag::BIND_COMPLETE | tag::NO_DATA) {
-            out.extend_from_slice(frame);
-        }
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
 }
