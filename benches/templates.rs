@@ -68,6 +68,7 @@ fn scene() -> Scene {
         catalog: Some(Arc::new(Catalog::new(vec![orders, accounts], Vec::new()))),
         safe_functions: Arc::new(BTreeSet::new()),
         views: Arc::default(),
+        missed: Arc::default(),
     }
 }
 

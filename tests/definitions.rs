@@ -6,6 +6,8 @@ use shardway::devcluster::Cluster;
 use support::{Proxy, Shards};
 use wire::{Client, Event, texts};
 
+#[path = "definitions/placing.rs"]
+mod placing;
 mod support;
 #[allow(dead_code)]
 #[path = "oracle/wire.rs"]
@@ -32,18 +34,21 @@ fn cluster() -> &'static Cluster {
 
 fn proxy() -> &'static Proxy {
     static PROXY: OnceLock<Proxy> = OnceLock::new();
-    PROXY.get_or_init(|| {
-        let (user, password, database) = (cluster().user(), cluster().password(), cluster().database());
-        let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\n\n\
+    PROXY.get_or_init(|| Proxy::start(cluster(), &config("")))
+}
+
+/// `more` belongs to the database's section.
+fn config(more: &str) -> String {
+    let (user, password, database) = (cluster().user(), cluster().password(), cluster().database());
+    let mut text = format!(
+        "[server]\nlisten = \"127.0.0.1:{{port}}\"\nauthentication = \"trust\"\n\n\
              [[user]]\nname = \"{user}\"\npassword = \"{password}\"\n\n{}",
-            cluster().database_toml(database)
-        );
-        for (table, place) in TABLES {
-            text += &format!("\n[database.{database}.table.{table}]\n{place}\n");
-        }
-        Proxy::start(cluster(), &text)
-    })
+        cluster().database_toml(database).replacen("]\n", &format!("]\n{more}\n"), 1)
+    );
+    for (table, place) in TABLES {
+        text += &format!("\n[database.{database}.table.{table}]\n{place}\n");
+    }
+    text
 }
 
 /// One test at a time: they make and drop the same tables.

@@ -92,6 +92,7 @@ fn door_config(authentication: AuthenticationMethod, tls: Option<ServerTlsConfig
         shards: Vec::new(),
         tables: Vec::new(),
         reads: ReadPolicy::Primary,
+        new_tables: None,
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,

@@ -14,6 +14,7 @@ mod queries;
 
 use cells::Cells as Row;
 pub use cells::{Cells, Malformed};
+pub(super) use queries::{HIDE_NAMES, SHOW_NAMES};
 
 /// A catalog query that failed.
 #[derive(Debug, thiserror::Error)]
@@ -241,6 +242,7 @@ fn relation(row: &Row) -> Result<Option<(Oid, Relation)>, Malformed> {
     relation.trigger_functions =
         schemas.into_iter().zip(names).map(|(schema, name)| QualifiedName::new(schema, name)).collect();
     relation.unlogged = row.try_get(11)?;
+    relation.placement = row.try_get(14)?;
     Ok(Some((row.try_get(0)?, relation)))
 }
 

@@ -11,6 +11,7 @@ mod load;
 pub mod numbers;
 pub mod record;
 pub mod scratch;
+pub mod table;
 #[cfg(test)]
 mod tests;
 
@@ -79,6 +80,8 @@ pub struct Relation {
     pub indexes: Vec<String>,
     /// Sequences: the table whose column owns it.
     pub owned_by: Option<QualifiedName>,
+    /// Its comment, if that says how the table is placed.
+    pub placement: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -335,6 +338,7 @@ impl Relation {
             foreign_keys: Vec::new(),
             indexes: Vec::new(),
             owned_by: None,
+            placement: None,
         }
     }
 

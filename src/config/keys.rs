@@ -115,6 +115,7 @@ pub(super) const DATABASE: SectionKind = SectionKind {
     keys: &[
         key("home", "home = \"a\""),
         key("reads", "reads = \"primary\""),
+        key("new_tables", "new_tables = \"key=user_id colocate=users\""),
         key("safe_functions", "safe_functions = [\"public.slugify\"]"),
         key("buckets", "buckets = { a = [\"0-2047\"], b = [\"2048-4095\"] }"),
         key("pool_size", "pool_size = 20"),

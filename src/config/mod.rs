@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::types::{KeyType, ShardId};
 
+pub mod declared;
 mod defaults;
 mod hba;
 mod keys;
@@ -161,6 +162,8 @@ pub struct DatabaseConfig {
     /// In the file's order; the position is the [`ShardId`].
     pub shards: Vec<ShardConfig>,
     pub tables: Vec<TableConfig>,
+    /// How tables are placed that the file doesn't name, if they have such a column when they are made.
+    pub new_tables: Option<declared::Declared>,
     pub reads: ReadPolicy,
     /// User-defined functions that read no table, by name or schema.name.
     pub safe_functions: Vec<String>,

@@ -111,6 +111,7 @@ pub(super) struct RawDatabase<'t> {
     pub(super) name: Placed<String>,
     pub(super) home: Text,
     pub(super) reads: Text,
+    pub(super) new_tables: Text,
     pub(super) safe_functions: Vec<Placed<String>>,
     pub(super) buckets: Option<Placed<Vec<RawBuckets>>>,
     pub(super) pool_size: Number,
@@ -285,6 +286,7 @@ fn database<'t>(name: Placed<String>, table: &'t DeTable<'t>, notes: &mut Notes<
     RawDatabase {
         home: section.string("home", notes),
         reads: section.string("reads", notes),
+        new_tables: section.string("new_tables", notes),
         safe_functions: section.strings("safe_functions", true, notes).map(Spanned::into_inner).unwrap_or_default(),
         buckets: buckets(&section, notes),
         pool_size: section.integer("pool_size", notes),

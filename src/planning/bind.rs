@@ -394,6 +394,11 @@ impl Binding<'_> {
     fn definition(&self, plan: impl Fn(&Routed) -> Result<Plan, Refusal>) -> Result<Plan, Refusal> {
         let mut steps = Vec::with_capacity(self.template.routes.len());
         for (routed, statement) in self.template.routes.iter().zip(&self.template.statements) {
+            let places = matches!(steps.last(), Some(Step::Everywhere(Way::Placing | Way::Ruled, _)));
+            if places && !matches!(statement.command, Command::Transaction(_) | Command::Empty) {
+                // It was planned for where the table was before.
+                return Err(refusal::batch("can't go on behind a statement that places a new table"));
+            }
             steps.push(match (plan(routed)?, &statement.command) {
                 (Plan::Definition(definition), _) => match &definition.steps[..] {
                     [Step::Everywhere(Way::Apart, _)] => {

@@ -32,6 +32,7 @@ const WRAPPERS_MAX: usize = 4;
 pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Template {
     let options = LexOptions { standard_conforming_strings: names.standard_conforming_strings };
     let pieces = pieces(sql, &options);
+    let scene = &scene.looking();
     let functions = scene.functions();
     let several = scene.map.shard_count() > 1;
     let mut template = Template {
@@ -42,6 +43,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         batch: None,
         occurrences: occurrences(&pieces, lexed.parameters),
         filling: None,
+        misses: false,
         asks_process: process::find(Text { sql, pieces: &pieces }).is_some(),
         meets_prepared: false,
         stamps: None,
@@ -107,6 +109,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
     template.statements = statements.into_boxed_slice();
     template.routes = routes.into_boxed_slice();
     template.shaping = shaping.into_boxed_slice();
+    template.misses = several && scene.missed.load(std::sync::atomic::Ordering::Relaxed);
     template
 }
 
@@ -177,6 +180,10 @@ fn occurrences(pieces: &[Piece], parameters: u16) -> Box<[u32]> {
 fn shaping_literals(text: Text<'_>, command: &Command) -> Vec<(usize, Box<[u8]>)> {
     let literal = |piece: &Piece| Some((piece.literal?, text.sql.get(piece.token.span.clone())?.into()));
     let mut all: Vec<_> = ordinals(text).into_iter().filter_map(literal).collect();
+    if text.is(0, "comment") && text.is(2, "table") {
+        // It may place the table.
+        all.extend(text.pieces.iter().filter_map(literal));
+    }
     if matches!(command, Command::Ordinary(Verb::Explain { .. })) && text.punct(1, b'(') {
         let options = text.range(1..ddl::closing(text, 1));
         all.extend(options.pieces.iter().filter_map(literal));

@@ -143,7 +143,7 @@ pub(super) fn route(text: Text<'_>, direction: CopyDirection, scene: &Scene, nam
     let Some((table, behind)) = ddl::table_name(text, at) else {
         return build::refused(refusal::not_parsed());
     };
-    let found = tables::find(scene, names, &table);
+    let found = tables::find_needed(scene, names, &table);
     if let Some(refusal) = found.refusal {
         return build::refused(refusal);
     }

@@ -76,6 +76,7 @@ fn scene(
         catalog: catalog.map(Arc::new),
         safe_functions: Arc::new(safe),
         views: Arc::default(),
+        missed: Arc::default(),
     })
 }
 
@@ -165,6 +166,8 @@ pub fn plan(plan: &Plan, map: &ShardMap) -> String {
                     let how = match way {
                         Way::Apart => "every shard, one after the other",
                         Way::Servers => "every server as one",
+                        Way::Ruled => "every shard as one, placed as the rule for new tables says",
+                        Way::Placing => "every shard as one, where the table is made",
                         Way::Bodies => "every shard as one, the function's body as it is",
                         Way::Together | Way::Table | Way::InBlock | Way::AtHome => "every shard as one",
                     };

@@ -9,6 +9,7 @@ pub mod cache;
 pub mod called;
 pub mod copy;
 mod ddl;
+pub mod declared;
 mod definitions;
 mod effects;
 mod evaluate;

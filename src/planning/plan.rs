@@ -122,6 +122,10 @@ pub enum Way {
     Servers,
     /// As [`Way::Together`], but only in a block of the client's: LOCK.
     InBlock,
+    /// CREATE TABLE of a table that the configuration's rule places: with the comment that says so.
+    Ruled,
+    /// A comment that places a new table of the home shard: it is made on the others first.
+    Placing,
     /// One shard after the other, outside of a transaction.
     Apart,
 }

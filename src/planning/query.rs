@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ddl::Suspects;
+use super::ddl::{self, Suspects};
 use super::functions::Class;
 use super::gather;
 use super::keys::{Keys, Locations};
@@ -66,6 +66,7 @@ pub fn route_as_one(text: Text<'_>, scene: &Scene, names: &Names) -> Routed {
 fn routed(text: Text<'_>, scene: &Scene, names: &Names, as_one: bool) -> Routed {
     let Ok(mut statement) = parse::parse(text.sql, text.pieces) else {
         if Suspects::new(scene, names).provably_home(text) {
+            look_for_names(text, scene, names);
             return Routed::new(Route::Home, Vec::new());
         }
         let gathered = gather::route_unparsed(text, scene, names);
@@ -176,9 +177,19 @@ pub fn gathered(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Gathered
     Ok(Gathered { gather: gather::plan(text, &statement, &keys, &locations, scene)?, uses })
 }
 
+/// Of a statement that isn't parsed: what stands where a table does must be known.
+fn look_for_names(text: Text<'_>, scene: &Scene, names: &Names) {
+    const BEFORE: &[&str] = &["from", "join", "into", "update", "only", "table", "using"];
+    for at in (1..text.pieces.len()).filter(|at| text.is_any(at - 1, BEFORE) && !text.is_any(*at, BEFORE)) {
+        if let Some((table, _)) = ddl::table_name(text, at) {
+            tables::find_needed(scene, names, &table);
+        }
+    }
+}
+
 fn locations(statement: &Statement, scene: &Scene, names: &Names) -> Locations {
     let locate = |source: &Source| match source {
-        Source::Table(table) => Some(tables::find(scene, names, table)),
+        Source::Table(table) => Some(tables::find_needed(scene, names, table)),
         Source::Common(_) | Source::Derived(_) | Source::Function => None,
     };
     statement

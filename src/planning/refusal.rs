@@ -322,11 +322,43 @@ pub fn key_followed(table: &str, child: &str) -> Refusal {
     )
 }
 
-pub fn placement_in_comment() -> Refusal {
+pub fn comment_unread() -> Refusal {
     Refusal::new(
-        "a table's placement can't be set by a comment",
-        "The configuration alone says which tables are sharded, so that every Shardway places their rows alike",
-        "Put the table into the configuration, reload it, and create the table then.",
+        "a table's comment in this notation is not supported on several shards",
+        "What it says isn't known here, and a comment may place a table",
+        "Write it as a plain string: COMMENT ON TABLE t IS 'text'.",
+    )
+}
+
+pub fn comment_misread(part: &str) -> Refusal {
+    Refusal::new(
+        format!("\"{part}\" in a comment that places a table is not understood"),
+        "A comment that begins with shardway: says where the table's rows are",
+        "Write 'shardway: key=column', 'shardway: key=column colocate=table' or 'shardway: reference', and other text behind a semicolon.",
+    )
+}
+
+pub fn comment_places(table: &str) -> Refusal {
+    Refusal::new(
+        format!("the comment on {table} says where its rows are, and can't be changed or taken away"),
+        "Its rows would be looked for elsewhere",
+        "Keep what it begins with, and write other text behind a semicolon: 'shardway: key=column; text'.",
+    )
+}
+
+pub fn placed_already(table: &str) -> Refusal {
+    Refusal::new(
+        format!("{table} is placed by the configuration, or isn't a table"),
+        "A comment places new tables that the configuration doesn't name",
+        "Leave out shardway: from the comment.",
+    )
+}
+
+pub fn colocated_with_nothing(schema: &str, name: &str) -> Refusal {
+    Refusal::new(
+        format!("there is no sharded table {schema}.{name} to colocate a table with"),
+        "Colocated tables have the same key and placement",
+        "Name a sharded table, with its schema unless that is public, or leave colocate out.",
     )
 }
 

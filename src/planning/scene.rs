@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -23,9 +24,16 @@ pub struct Scene {
     pub safe_functions: Arc<BTreeSet<String>>,
     /// Views that statements have named so far.
     pub views: Arc<LookedAt>,
+    /// Set where a statement names a relation that isn't known: see [`Scene::looking`].
+    pub missed: Arc<AtomicBool>,
 }
 
 impl Scene {
+    /// The same for one statement, which then says what it has missed.
+    pub fn looking(&self) -> Self {
+        Self { missed: Arc::default(), ..self.clone() }
+    }
+
     pub fn functions(&self) -> Functions<'_> {
         Functions { bodies: true, catalog: self.catalog.as_deref(), safe: &self.safe_functions }
     }

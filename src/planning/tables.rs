@@ -75,6 +75,19 @@ pub fn find(scene: &Scene, names: &Names, table: &TableName) -> Found {
     found
 }
 
+/// As [`find`], for a statement that needs the table; whether it is known is noted in the scene.
+pub fn find_needed(scene: &Scene, names: &Names, table: &TableName) -> Found {
+    let found = find(scene, names, table);
+    let is_there = |catalog: &crate::catalog::Catalog| catalog.relation(&found.schema, &found.name).is_some();
+    let is_known = !matches!(found.location, Location::Home)
+        || found.schema.starts_with("pg_temp")
+        || scene.catalog.as_deref().is_none_or(is_there);
+    if !is_known {
+        scene.missed.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+    found
+}
+
 /// As [`find`], for a name in a view that is within so many others.
 pub fn find_within(scene: &Scene, names: &Names, table: &TableName, depth: usize) -> Found {
     match table.schema.as_deref() {

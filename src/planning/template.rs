@@ -32,6 +32,8 @@ pub struct Template {
     /// What has to be put into the text first: this template then only says so, and the text with its values is
     /// planned by one of its own.
     pub filling: Option<Filling>,
+    /// It names a relation that the catalog doesn't have: somebody may have made it since.
+    pub misses: bool,
     /// It is about a process id that a client was told.
     pub asks_process: bool,
     /// On one shard: it may meet statements of PREPARE where only a server can show them.

@@ -36,7 +36,13 @@ fn scene() -> Scene {
     let loaded = Config::from_toml(CONFIG, &|_| None).expect("a valid configuration");
     let database = loaded.config.databases.get("shop").expect("the database");
     let map = ShardMap::new(database, &|_, _, _| Some(KeyType::Int8)).expect("a shard map");
-    Scene { map: Arc::new(map), catalog: None, safe_functions: Arc::default(), views: Arc::default() }
+    Scene {
+        map: Arc::new(map),
+        catalog: None,
+        safe_functions: Arc::default(),
+        views: Arc::default(),
+        missed: Arc::default(),
+    }
 }
 
 fn names() -> Names {

@@ -2,7 +2,7 @@
 //! can't be parsed.
 
 use crate::sql::parse::Piece;
-use crate::sql::{TokenKind, fold_identifier};
+use crate::sql::{Literal, TokenKind, fold_identifier, literal_text};
 
 /// Words before a parenthesis that call no function: syntax, and types with a length.
 const SYNTAX: &[&str] = &[
@@ -182,6 +182,13 @@ impl<'a> Text<'a> {
 
     pub fn bytes(&self, position: usize) -> &'a [u8] {
         self.pieces.get(position).and_then(|piece| self.sql.get(piece.token.span.clone())).unwrap_or_default()
+    }
+
+    /// The value of a string at this position; `None` for anything else, and where it isn't known.
+    pub fn literal(&self, position: usize) -> Option<std::borrow::Cow<'a, str>> {
+        let Some(TokenKind::Literal(kind)) = self.kind(position) else { return None };
+        let span = self.pieces.get(position)?.token.span.clone();
+        literal_text(self.sql, &Literal { span, kind })
     }
 
     /// If the token is this keyword.

@@ -11,6 +11,7 @@ use super::key::KeyError;
 use super::placement::{NoPlace, Placement};
 use super::unique::Unique;
 use crate::config::DatabaseConfig;
+use crate::config::declared::Declared;
 use crate::types::{KeyType, KeyValue, ShardId};
 
 mod build;
@@ -27,6 +28,8 @@ pub struct ShardMap {
     /// Where claims are: by the hash of the first column's value.
     hash: Arc<Placement>,
     version: u64,
+    /// The column that shards a new table which has it, unless the configuration names the table.
+    new_tables: Option<Declared>,
 }
 
 /// By schema and name.
@@ -102,7 +105,15 @@ impl ShardMap {
         let (tables, hash) = build::tables(database, key_types)?;
         let uniques = super::unique::of(database);
         let shards = database.shards.iter().map(|shard| shard.name.clone()).collect();
-        let mut map = Self { home: database.home, shards, tables, uniques, hash, version: 0 };
+        let mut map = Self {
+            home: database.home,
+            shards,
+            tables,
+            uniques,
+            hash,
+            version: 0,
+            new_tables: database.new_tables.clone(),
+        };
         map.version = map.fingerprint();
         Ok(map)
     }
@@ -133,6 +144,11 @@ impl ShardMap {
     /// How a table is placed; `None`: it lives on the home shard.
     pub fn table(&self, schema: &str, name: &str) -> Option<&TableRoute> {
         self.tables.get(schema)?.get(name)
+    }
+
+    /// How new tables are placed that the configuration doesn't name, if they have such a column.
+    pub fn new_tables(&self) -> Option<&Declared> {
+        self.new_tables.as_ref()
     }
 
     /// Whether the key of that name, `table.key` or `schema.table.key`, is placed by its hash.

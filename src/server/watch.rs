@@ -86,6 +86,7 @@ impl Watch {
     async fn look(&mut self, current: &Current) {
         let Some(login) = control_login(current, &self.database.config.name) else { return };
         let definitions_seen = self.database.planner.definitions_seen();
+        let number = self.database.planner.begin_look();
         let mut answers = self.ask_all(&login).await;
         let Some(catalog) = self.catalog(&mut answers).await else { return };
         for answer in &answers {
@@ -99,6 +100,7 @@ impl Watch {
         }
         self.compare_numbers(&answers);
         self.database.planner.adopt_catalog(catalog.clone(), definitions_seen);
+        self.database.planner.end_look(number);
         for answer in answers.iter().filter(|answer| answer.node.role() == NodeRole::Primary) {
             let configured = self.database.planner.record_for(&catalog, &answer.node.shard_name);
             let (Some(recorded), Some(configured)) = (&answer.recorded, configured) else { continue };

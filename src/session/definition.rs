@@ -22,7 +22,7 @@ use crate::sql::{Command, LexOptions, Lexed, Token};
 use crate::types::{ClientError, ShardId, SqlState};
 
 /// What came of one step.
-enum Stepped {
+pub(super) enum Stepped {
     /// Done, with this tag: the client hasn't seen it yet.
     Done(Option<String>),
     /// The client was told an error.
@@ -122,6 +122,8 @@ impl Session {
             (Step::Everywhere(Way::InBlock, _), _) if !self.transaction.in_block() && !self.transaction.is_spread() => {
                 self.on_first(home, sql).await
             }
+            (Step::Everywhere(Way::Placing, _), _) => self.place_table(sql).await,
+            (Step::Everywhere(Way::Ruled, _), _) => self.create_ruled(sql).await,
             (Step::Everywhere(Way::AtHome, _), _) => self.spread_over(&[home], Way::AtHome, sql, sql).await,
             (Step::Everywhere(way, absent), _) => {
                 let shards = self.home_first();
@@ -132,7 +134,7 @@ impl Session {
     }
 
     /// All shards. The home shard's locks are taken first, so that two such transactions wait for each other there.
-    fn home_first(&self) -> Vec<ShardId> {
+    pub(super) fn home_first(&self) -> Vec<ShardId> {
         let home = self.database.config.home;
         let others = self.database.primaries().map(|node| node.shard).filter(|shard| *shard != home);
         std::iter::once(home).chain(others).collect()
@@ -311,9 +313,11 @@ impl Session {
     }
 
     /// What the other shards are told before and behind a statement.
-    fn around(&self, way: Way) -> (Option<String>, Option<String>) {
+    pub(super) fn around(&self, way: Way) -> (Option<String>, Option<String>) {
         match way {
-            Way::Together | Way::Servers | Way::AtHome | Way::InBlock | Way::Apart => (None, None),
+            Way::Together | Way::Servers | Way::AtHome | Way::InBlock | Way::Placing | Way::Ruled | Way::Apart => {
+                (None, None)
+            }
             Way::Table => (None, Some(self.fence_sql())),
             Way::Bodies => {
                 let value = match self.state.settings().get("check_function_bodies") {
@@ -331,9 +335,9 @@ impl Session {
     /// the home shard's, and whoever passes by Shardway gets an error and not an id that is there already.
     fn fence_sql(&self) -> String {
         let quote = |name: &str| format!("E'{}'", name.replace('\'', "''").replace('\\', "\\\\"));
-        let tables = self.database.config.tables.iter();
+        let Some(map) = self.map_now() else { return "SELECT".to_owned() };
         let names: Vec<String> =
-            tables.map(|table| format!("({}, {})", quote(&table.schema), quote(&table.name))).collect();
+            map.tables().map(|(schema, name, _)| format!("({}, {})", quote(schema), quote(name))).collect();
         // By the catalogs alone: looking a name up needs rights to its schema. Those of others were left so by others.
         format!(
             "SELECT pg_catalog.count(pg_catalog.setval(s.seqrelid::pg_catalog.regclass,
@@ -350,7 +354,7 @@ impl Session {
     }
 
     /// The client sees all of this shard's answer but the tag.
-    async fn on_first(&mut self, shard: ShardId, sql: &str) -> Result<Stepped, SessionEnd> {
+    pub(super) async fn on_first(&mut self, shard: ShardId, sql: &str) -> Result<Stepped, SessionEnd> {
         if let Err(error) = self.reach(shard, Access::Write).await {
             self.expects.clear();
             self.refuse(&error).await;
@@ -380,7 +384,7 @@ impl Session {
     }
 
     /// All at once. False: one of them failed, and the client was told.
-    async fn on_others(&mut self, shards: &[ShardId], sql: &str, tag: Option<&str>) -> bool {
+    pub(super) async fn on_others(&mut self, shards: &[ShardId], sql: &str, tag: Option<&str>) -> bool {
         let texts = shards.iter().map(|&shard| (shard, sql.to_owned())).collect();
         let mut failed = false;
         for (shard, answer) in self.try_each(texts).await {

@@ -36,6 +36,7 @@ mod objections;
 mod own;
 mod own_settings;
 mod parts;
+mod placing;
 pub mod planner;
 pub mod prepared;
 mod process;

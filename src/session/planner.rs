@@ -18,6 +18,7 @@ use crate::catalog::Catalog;
 use crate::catalog::record::Record;
 use crate::config::DatabaseConfig;
 use crate::observe::DatabaseFigures;
+use crate::planning::declared::with_declared;
 use crate::planning::{Plan, Scene, StatementTemplate, Template, TemplateCache, record_of};
 use crate::routing::ShardMap;
 use crate::sql::Lexed;
@@ -48,6 +49,9 @@ pub struct Planner {
     definitions: AtomicU64,
     wanted: Notify,
     refreshed: Notify,
+    /// Looks at the servers' catalogs: how many were begun, and the number of the last one that came to an end.
+    looks: AtomicU64,
+    looked: AtomicU64,
     /// Why nothing is planned at all: the file would place rows differently from the servers' record.
     refused: ArcSwapOption<ClientError>,
     /// Statements that come before the servers were asked wait for it, but not for long.
@@ -79,6 +83,8 @@ impl Planner {
             definitions: AtomicU64::new(0),
             wanted: Notify::new(),
             refreshed: Notify::new(),
+            looks: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             refused: ArcSwapOption::empty(),
             created: Instant::now(),
         };
@@ -88,13 +94,18 @@ impl Planner {
         planner
     }
 
-    /// What is to be placed: nothing on an only shard, so that its tables need not fit the file.
-    fn placed(&self) -> DatabaseConfig {
+    /// What is to be placed, by the file and by the tables' own comments: nothing on an only shard, so that its tables need
+    /// not fit the file.
+    fn placed(&self, catalog: Option<&Catalog>) -> DatabaseConfig {
         let mut config = DatabaseConfig::clone(&self.config);
         if self.is_single() {
             config.tables.clear();
+            return config;
         }
-        config
+        match catalog {
+            Some(catalog) => with_declared(config, catalog),
+            None => config,
+        }
     }
 
     fn is_single(&self) -> bool {
@@ -102,7 +113,7 @@ impl Planner {
     }
 
     fn enter_without_catalog(&self) {
-        match ShardMap::new(&self.placed(), &|_, _, _| None) {
+        match ShardMap::new(&self.placed(None), &|_, _, _| None) {
             Ok(map) => self.enter(map, None),
             Err(mistakes) => tracing::error!(database = %self.config.name, ?mistakes, "no shard map"),
         }
@@ -114,8 +125,13 @@ impl Planner {
             tracing::info!(database = %self.config.name, version = format!("{version:016x}"), "the shard map is known");
         }
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
-        let scene =
-            Scene { map: Arc::new(map), catalog, safe_functions: Arc::new(safe_functions), views: Arc::default() };
+        let scene = Scene {
+            map: Arc::new(map),
+            catalog,
+            safe_functions: Arc::new(safe_functions),
+            views: Arc::default(),
+            missed: Arc::default(),
+        };
         self.current.store(Some(Arc::new(Current { scene, templates: TemplateCache::default() })));
         self.generation.store(NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
@@ -127,6 +143,36 @@ impl Planner {
     /// To be asked before a catalog is read, and given back with it.
     pub fn definitions_seen(&self) -> u64 {
         self.definitions.load(Ordering::Acquire)
+    }
+
+    /// A look at the catalogs begins; its number.
+    pub fn begin_look(&self) -> u64 {
+        self.looks.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// It has ended, and what it found was taken over.
+    pub fn end_look(&self, number: u64) {
+        self.looked.store(number, Ordering::Release);
+        self.refreshed.notify_waiters();
+    }
+
+    /// Waits, within bounds, for a look that begins from now on: a statement names what isn't known, which another
+    /// Shardway, or whoever is connected to the servers, may have made just now.
+    pub async fn look_now(&self) {
+        let begun = self.looks.load(Ordering::Acquire);
+        let looked = async {
+            loop {
+                let refreshed = self.refreshed.notified();
+                if self.looked.load(Ordering::Acquire) > begun {
+                    return;
+                }
+                self.wanted.notify_one();
+                refreshed.await;
+            }
+        };
+        if crate::net::timer::timeout(CATALOG_WAIT_MAX, looked).await.is_err() {
+            tracing::warn!(database = %self.config.name, "planning names that no catalog has without a look for them");
+        }
     }
 
     /// Takes over what a server's catalog says. Templates are built anew only if it says something new.
@@ -156,7 +202,7 @@ impl Planner {
             return;
         }
         let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
-        match ShardMap::new(&self.placed(), &key_type) {
+        match ShardMap::new(&self.placed(Some(&catalog)), &key_type) {
             Ok(map) => self.enter(map, Some(Arc::new(catalog))),
             Err(mistakes) => tracing::error!(
                 database = %self.config.name, ?mistakes,
@@ -225,7 +271,9 @@ impl Planner {
     /// that nothing is planned either.
     pub fn record_for(&self, catalog: &Catalog, shard: &str) -> Option<Record> {
         let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
-        ShardMap::new(&self.config, &key_type).ok().map(|map| record_of(&map, shard))
+        ShardMap::new(&with_declared(DatabaseConfig::clone(&self.config), catalog), &key_type)
+            .ok()
+            .map(|map| record_of(&map, shard))
     }
 
     /// Nothing more is to be learned of the servers for now.
@@ -315,13 +363,14 @@ impl Planner {
     /// What a transaction sees that has changed definitions: a scene of its own. `None` if the file doesn't fit it.
     pub fn within(&self, catalog: Catalog) -> Option<Within> {
         let key_type = |schema: &str, table: &str, column: &str| catalog.key_type(schema, table, column);
-        let map = ShardMap::new(&self.placed(), &key_type).ok()?;
+        let map = ShardMap::new(&self.placed(Some(&catalog)), &key_type).ok()?;
         let safe_functions: BTreeSet<String> = self.config.safe_functions.iter().cloned().collect();
         let scene = Scene {
             map: Arc::new(map),
             catalog: Some(Arc::new(catalog)),
             safe_functions: Arc::new(safe_functions),
             views: Arc::default(),
+            missed: Arc::default(),
         };
         Some(Within {
             current: Arc::new(Current { scene, templates: TemplateCache::default() }),
@@ -389,6 +438,20 @@ impl Planner {
         Ok(template)
     }
 
+    /// As [`Planner::build`], in a transaction's own scene.
+    ///
+    /// # Errors
+    /// As [`Planner::build`].
+    pub async fn build_within(
+        &self,
+        within: &Within,
+        sql: Bytes,
+        lexed: Lexed,
+        names: Arc<KeyedNames>,
+    ) -> Result<Arc<Template>, ClientError> {
+        self.build_in(Arc::clone(&within.current), sql, lexed, names).await
+    }
+
     pub fn watches_sequences(&self) -> bool {
         self.watches_sequences.load(Ordering::Acquire)
     }
@@ -403,4 +466,10 @@ impl Planner {
 pub struct Within {
     current: Arc<Current>,
     generation: u64,
+}
+
+impl Within {
+    pub fn scene(&self) -> &Scene {
+        &self.current.scene
+    }
 }

@@ -324,6 +324,7 @@ pub fn scene(case: &Case) -> Scene {
         catalog: case.catalog.then(|| Arc::new(catalog())),
         safe_functions: Arc::new(BTreeSet::from(["declared_safe".to_owned()])),
         views: Arc::default(),
+        missed: Arc::default(),
     }
 }
 

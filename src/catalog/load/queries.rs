@@ -3,7 +3,7 @@
 
 /// oid, schema, name, kind, row security, rules, triggers, BEFORE row triggers (bits ROW = 1 and
 /// BEFORE = 2 of pg_trigger.tgtype; Shardway's own triggers are left out), extension, functions of the triggers as schema and name, unlogged, the type of its
-/// rows and that of arrays of them.
+/// rows and that of arrays of them, and its comment if that places it.
 pub(super) const RELATIONS: &str = r"
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
        EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
@@ -21,7 +21,10 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurit
        ARRAY(SELECT p.proname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname !~ '^shardway_uq_' ORDER BY t.oid),
        c.relpersistence = 'u', c.reltype,
-       COALESCE((SELECT t.typarray FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), 0)
+       COALESCE((SELECT t.typarray FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), 0),
+       (SELECT d.description FROM pg_catalog.pg_description d
+        WHERE d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objoid = c.oid AND d.objsubid = 0
+          AND d.description LIKE 'shardway:%')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -90,9 +93,9 @@ WHERE r.rulename = '_RETURN' AND d.refobjid <> r.ev_class";
 
 /// Has the definitions of views printed with the schemas of all that they name, whatever search_path is; that is
 /// kept, within the transaction, and put back.
-pub(super) const HIDE_NAMES: &str = "SELECT pg_catalog.set_config('shardway.search_path', pg_catalog.current_setting('search_path'), true), \
+pub(in crate::catalog) const HIDE_NAMES: &str = "SELECT pg_catalog.set_config('shardway.search_path', pg_catalog.current_setting('search_path'), true), \
      pg_catalog.set_config('search_path', 'pg_catalog', true)";
-pub(super) const SHOW_NAMES: &str =
+pub(in crate::catalog) const SHOW_NAMES: &str =
     "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('shardway.search_path'), true)";
 
 /// View, definition.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::node::node;
 use super::values::{choice, count, duration, limits, name_fits};
 use super::{auth, buckets, tables};
+use crate::config::declared::{self, Declared};
 use crate::config::defaults::{
     AUTO_SETUP, COMMIT_TIMEOUT, FAILOVER_QUEUE, FAILOVER_WAIT, LAG_BYTES_ADVISED, PATRONI_INTERVAL, RECOVERY_INTERVAL,
 };
@@ -17,6 +18,7 @@ use crate::config::{
     Balance, DatabaseConfig, NodeConfig, NodePreference, ReadPolicy, ReplicationConfig, ShardConfig, Surroundings,
     UserConfig,
 };
+use crate::config::{TableConfig, TableKind};
 use crate::types::ShardId;
 use crate::types::limits::{FAILOVER_QUEUE_MAX, GATHER_BYTES_MAX, GATHER_ROWS_MAX, POOL_SIZE_MAX, SHARDS_MAX};
 
@@ -96,11 +98,13 @@ fn database(
     let names = ShardNames(raw.shards.iter().map(|shard| shard.name.get_ref().as_str()).collect());
     let reads = reads(raw, notes);
     let shards = raw.shards.iter().map(|raw_shard| shard(raw_shard, name, surroundings, found, notes)).collect();
+    let tables = tables::tables(&raw.tables, &names, notes);
     DatabaseConfig {
         name: name.clone(),
         home: raw.home.as_ref().and_then(|home| names.find(home, notes)).unwrap_or(ShardId::new(0)),
         shards,
-        tables: tables::tables(&raw.tables, &names, notes),
+        new_tables: new_tables(raw, &tables, notes),
+        tables,
         reads,
         safe_functions: safe_functions(raw, notes),
         buckets: raw.buckets.as_ref().and_then(|raw| buckets::buckets(raw, &names, notes)),
@@ -163,6 +167,26 @@ fn reads(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> ReadPolicy {
         }
     }
     policy
+}
+
+/// The rule for tables that the file doesn't name.
+fn new_tables(raw: &RawDatabase<'_>, tables: &[TableConfig], notes: &mut Notes<'_>) -> Option<Declared> {
+    let written = raw.new_tables.as_ref()?;
+    let remedy = "write new_tables = \"key=user_id\" or new_tables = \"key=user_id colocate=users\"";
+    let Some(Ok(Declared::Sharded { key, colocate })) =
+        declared::read(&format!("{}{}", declared::PREFIX, written.get_ref()))
+    else {
+        notes.mistake(&written.span(), format!("{:?} says no placement", written.get_ref()), remedy);
+        return None;
+    };
+    if let Some((schema, name)) = &colocate {
+        let is_sharded = |table: &TableConfig| matches!(table.kind, TableKind::Sharded { .. });
+        if !tables.iter().any(|table| is_sharded(table) && table.schema == *schema && table.name == *name) {
+            let what = format!("there is no sharded table \"{schema}.{name}\" to colocate new tables with");
+            notes.mistake(&written.span(), what, "name a sharded table of this file");
+        }
+    }
+    Some(Declared::Sharded { key, colocate })
 }
 
 fn safe_functions(raw: &RawDatabase<'_>, notes: &mut Notes<'_>) -> Vec<String> {

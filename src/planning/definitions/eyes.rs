@@ -66,7 +66,7 @@ impl<'a> Eyes<'a> {
 
     /// An existing table, view or sequence.
     pub fn table(&self, name: &TableName) -> Table {
-        let found = tables::find(self.scene, self.names, name);
+        let found = tables::find_needed(self.scene, self.names, name);
         let place = match found.location {
             Location::Sharded(sharded) => Place::Sharded(sharded),
             Location::Reference => Place::Reference,

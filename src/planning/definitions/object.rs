@@ -1,6 +1,7 @@
 //! CREATE, DROP, COMMENT and GRANT of objects, by their kind.
 
 use super::super::ddl;
+use super::super::declared::{self, Declared};
 use super::super::functions::Class;
 use super::super::plan::{Refusal, Way};
 use super::super::refusal;
@@ -9,6 +10,7 @@ use super::eyes::{Eyes, Table, apart_if};
 use super::maintenance::in_way;
 use super::{Definition, Verdict, table};
 use crate::catalog::RelationKind;
+use crate::routing::TableRoute;
 use crate::sql::statement::TableName;
 
 /// What every shard has, whatever tables there are; each by the words behind CREATE, ALTER and DROP.
@@ -270,10 +272,8 @@ pub fn comment(eyes: &Eyes<'_>) -> Verdict {
         return None;
     }
     if text.is_any(2, &["table", "view"]) {
-        // Whoever writes that means more than a comment.
-        let is_placement = text.bytes(eyes.end().saturating_sub(1)).trim_ascii_start().starts_with(b"'shardway:");
-        if is_placement && text.is(2, "table") {
-            return super::refused(refusal::placement_in_comment());
+        if text.is(2, "table") {
+            return comment_on_table(eyes);
         }
         return on_table(eyes, 3);
     }
@@ -300,6 +300,34 @@ pub fn comment(eyes: &Eyes<'_>) -> Verdict {
         return super::servers();
     }
     if is_global(text, 2) { super::everywhere() } else { None }
+}
+
+/// A comment may place a new table, and what says where a table's rows are stays.
+fn comment_on_table(eyes: &Eyes<'_>) -> Verdict {
+    let text = eyes.text;
+    let (name, behind) = ddl::table_name(text, 3)?;
+    let table = eyes.table(&name);
+    let placement = eyes.relation(&table).and_then(|relation| relation.placement.as_deref());
+    let read = match text.literal(behind + 1) {
+        _ if text.is(behind + 1, "null") => None,
+        Some(comment) => declared::read(&comment),
+        None => return super::refused(refusal::comment_unread()),
+    };
+    match (placement.and_then(declared::read), read) {
+        (None, None) => on_table(eyes, 3),
+        (Some(Ok(was)), Some(Ok(is))) if was == is => super::everywhere(),
+        (Some(_), _) => super::refused(refusal::comment_places(&table.display)),
+        (None, Some(Err(part))) => super::refused(refusal::comment_misread(&part)),
+        (None, Some(Ok(_))) if !table.place.is_home() || eyes.is_view(&table) => {
+            super::refused(refusal::placed_already(&table.display))
+        }
+        (None, Some(Ok(Declared::Sharded { colocate: Some((schema, name)), .. })))
+            if !matches!(eyes.scene.map.table(&schema, &name), Some(TableRoute::Sharded(_))) =>
+        {
+            super::refused(refusal::colocated_with_nothing(&schema, &name))
+        }
+        (None, Some(Ok(_))) => Some(Ok(Definition::Everywhere(Way::Placing))),
+    }
 }
 
 /// Privileges on tables are where the tables are; all others are everywhere, but for those of roles and databases,

@@ -1,6 +1,7 @@
 //! CREATE TABLE and CREATE INDEX.
 
 use super::super::ddl;
+use super::super::declared::Declared;
 use super::super::plan::{Refusal, Way};
 use super::super::refusal;
 use super::constraint::{Defined, Element};
@@ -39,6 +40,12 @@ pub fn create_table(eyes: &Eyes<'_>, at: usize) -> Verdict {
     if let Some(refusal) = inherited(eyes, open, &table) {
         return super::refused(refusal);
     }
+    if is_ruled(eyes, &table, &elements)
+        && !text.is(behind, "partition")
+        && Eyes::find(text, open, "inherits").is_none()
+    {
+        return Some(Ok(Definition::Everywhere(Way::Ruled)));
+    }
     // A query can't stand in a table's definition, so that what it calls is all that could read others.
     if let Some(refusal) = eyes.unsafe_call(text.from(behind)) {
         return super::refused(refusal);
@@ -52,6 +59,13 @@ pub fn create_table(eyes: &Eyes<'_>, at: usize) -> Verdict {
         // Migrations may add the key by an ALTER TABLE of its own (Django's do); a table without it takes no rows.
         _ => Some(Ok(Definition::Everywhere(Way::Table))),
     }
+}
+
+/// Whether the configuration's rule for new tables places it.
+fn is_ruled(eyes: &Eyes<'_>, table: &Table, elements: &[Element]) -> bool {
+    let Some(Declared::Sharded { key, .. }) = eyes.scene.map.new_tables() else { return false };
+    let has_key = elements.iter().any(|element| element.column.as_ref() == Some(key));
+    has_key && table.place.is_home() && !eyes.exists(table)
 }
 
 /// `INHERITS (parents)`: a table by itself, whose rows those who ask a parent see as well.

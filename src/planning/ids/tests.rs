@@ -61,6 +61,7 @@ fn scene() -> Scene {
         catalog: Some(Arc::new(Catalog::new(relations, Vec::new()))),
         safe_functions: Arc::new(BTreeSet::new()),
         views: Arc::default(),
+        missed: Arc::default(),
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn database(shards: usize, tables: Vec<TableConfig>) -> DatabaseConfi
         shards: names.iter().take(shards).map(shard).collect(),
         tables,
         reads: ReadPolicy::Primary,
+        new_tables: None,
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::catalog::Cells;
 use crate::execute::own;
 use crate::planning::Template;
+use crate::routing::ShardMap;
 use crate::session::turn::Session;
 use crate::sql::Lexed;
 use crate::sql::lexer::LexOptions;
@@ -58,7 +59,10 @@ impl Session {
     pub(in crate::session) fn find_template(&self, sql: &[u8], lexed: &Lexed) -> Option<Arc<Template>> {
         match &self.within {
             Some(within) => within.current.templates.get(sql, lexed, self.names.key),
-            None => self.database.planner.find(sql, lexed, &self.names),
+            None => {
+                let found = self.database.planner.find(sql, lexed, &self.names);
+                found.filter(|template| !template.misses || self.state.pins.temporary_objects)
+            }
         }
     }
 
@@ -74,7 +78,27 @@ impl Session {
         let (database, names) = (Arc::clone(&self.database), Arc::clone(&self.names));
         match self.within.clone() {
             Some(within) => database.planner.build_in(within.current, sql, lexed, names).await,
-            None => database.planner.build(sql, lexed, names).await,
+            None => {
+                let template = database.planner.build(sql.clone(), lexed.clone(), Arc::clone(&names)).await?;
+                // Temporary tables are in no catalog that is read.
+                if !template.misses || self.state.pins.temporary_objects {
+                    return Ok(template);
+                }
+                let generation = database.planner.generation();
+                database.planner.look_now().await;
+                if database.planner.generation() == generation {
+                    return Ok(template);
+                }
+                database.planner.build(sql, lexed, names).await
+            }
+        }
+    }
+
+    /// Where tables are, as the session's next statement sees it.
+    pub(in crate::session) fn map_now(&self) -> Option<Arc<ShardMap>> {
+        match &self.within {
+            Some(within) => Some(Arc::clone(&within.current.scene.map)),
+            None => self.database.planner.map(),
         }
     }
 
@@ -90,11 +114,17 @@ impl Session {
         }
         let home = self.database.config.home;
         let is_at_rest = self.expects.is_empty() && self.segment.is_none() && self.scattering.is_none();
-        let Some(lease) = self.transaction.lease_mut(home).filter(|lease| lease.is_at_rest()) else { return };
-        if !is_at_rest {
+        if !is_at_rest || !self.transaction.lease_mut(home).is_some_and(|lease| lease.is_at_rest()) {
             return;
         }
         self.changed_within = false;
+        self.ask_within().await;
+    }
+
+    /// Takes over the definitions as the client's own connection to the home shard, which is held and at rest, sees them.
+    pub(in crate::session) async fn ask_within(&mut self) {
+        let home = self.database.config.home;
+        let Some(lease) = self.transaction.lease_mut(home) else { return };
         let question = format!("{};{}", crate::catalog::question(), crate::catalog::numbers::QUESTION);
         match own::ask(lease, &question).await {
             Ok(mut answers) => {

@@ -36,6 +36,7 @@ fn database(name: &str) -> (String, DatabaseConfig) {
         shards: Vec::new(),
         tables: Vec::new(),
         reads: ReadPolicy::Primary,
+        new_tables: None,
         safe_functions: Vec::new(),
         buckets: None,
         pool_size: 20,
