@@ -171,7 +171,7 @@ fn a_crowd_on_replicas_that_lag_sees_no_error() {
         let began = Instant::now();
         while rounds < 4 || conflicts(&cluster) < before + 10 {
             assert!(
-                began.elapsed() < Duration::from_secs(60),
+                began.elapsed() < Duration::from_secs(180),
                 "{rounds} rounds, {} conflicts",
                 conflicts(&cluster) - before
             );

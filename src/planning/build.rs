@@ -16,6 +16,7 @@ use super::query;
 use super::refusal;
 use super::route::{Override, Route, Routed, Spread};
 use super::scene::{Names, Scene};
+use super::sizes;
 use super::stamps::Stamps;
 use super::tables;
 use super::template::{Effects, StatementTemplate, Template};
@@ -46,6 +47,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
         misses: false,
         asks_process: process::find(Text { sql, pieces: &pieces }).is_some(),
         meets_prepared: false,
+        lists_prepared: false,
         stamps: None,
         map: Arc::clone(&scene.map),
         observed: std::sync::OnceLock::new(),
@@ -66,6 +68,12 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
                 None => route(text, &command, scene, names, WRAPPERS_MAX),
             };
             let routed = with_names(routed, text, scene);
+            let routed = match sizes::judge(text, scene, names) {
+                Err(why) if !matches!(routed.route, Route::Refused(..)) => {
+                    Routed { route: Route::Refused(why, Override::Shard), ..routed }
+                }
+                _ => routed,
+            };
             let routed = if looks_at_prepared(text) { refused(refusal::prepared_statements_view()) } else { routed };
             let routed = match &command {
                 Command::Session(
@@ -84,6 +92,7 @@ pub fn build(sql: &[u8], lexed: &Lexed, scene: &Scene, names: &Names) -> Templat
             });
         }
         let effects = Effects { needs_primary: effects::needs_primary(text, scene, names), ..effects };
+        template.lists_prepared |= !several && looks_at_prepared(text);
         template.meets_prepared |= !several && meets_prepared(text, &command, &effects, lexed.statements.len() > 1);
         statements.push(StatementTemplate { access: effects::access(text, &command, scene, names), effects, command });
     }
@@ -180,6 +189,7 @@ fn occurrences(pieces: &[Piece], parameters: u16) -> Box<[u32]> {
 fn shaping_literals(text: Text<'_>, command: &Command) -> Vec<(usize, Box<[u8]>)> {
     let literal = |piece: &Piece| Some((piece.literal?, text.sql.get(piece.token.span.clone())?.into()));
     let mut all: Vec<_> = ordinals(text).into_iter().filter_map(literal).collect();
+    all.extend(sizes::named(text).filter_map(|(_, piece)| literal(piece)));
     if text.is(0, "comment") && text.is(2, "table") {
         // It may place the table.
         all.extend(text.pieces.iter().filter_map(literal));

@@ -122,6 +122,14 @@ pub fn object_number(what: &str) -> Refusal {
     )
 }
 
+pub fn size(function: &str, table: &str) -> Refusal {
+    Refusal::new(
+        format!("{function}() of the sharded table {table} is not supported"),
+        "Each shard knows the size of its own part only",
+        "Ask each shard, with a comment /* shardway: shard=NAME */ in front, and add the sizes up.",
+    )
+}
+
 pub fn copies_of_others(table: &str, other: &str) -> Refusal {
     Refusal::new(
         format!("table {table} is a reference table: it can't be written from {other}, which isn't one"),

@@ -38,6 +38,8 @@ pub struct Template {
     pub asks_process: bool,
     /// On one shard: it may meet statements of PREPARE where only a server can show them.
     pub meets_prepared: bool,
+    /// It names the list of the statements that its connection has prepared.
+    pub lists_prepared: bool,
     /// Where it asks for the time of its transaction.
     pub stamps: Option<Stamps>,
     pub(super) map: Arc<ShardMap>,

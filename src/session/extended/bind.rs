@@ -50,7 +50,7 @@ impl Session {
         if self.is_stale(&statement) {
             Box::pin(self.look_at_shape(&statement)).await?;
         }
-        if statement.template.meets_prepared && !self.sql_prepared.is_empty() {
+        if statement.template.meets_prepared {
             Box::pin(self.hand_over_prepared(&statement.template)).await?;
         }
         self.note_said(&statement.sql, &statement.lexed);

@@ -13,7 +13,8 @@ use crate::session::turn::{Session, SessionEnd};
 impl Session {
     /// Gives the client's connection the statements of PREPARE, if what runs next may need them there.
     pub(in crate::session) async fn hand_over_prepared(&mut self, template: &Template) -> Result<(), Failure> {
-        if !template.meets_prepared || self.sql_prepared.is_empty() || self.transaction.is_failed() {
+        let lists = template.lists_prepared && !self.state.pins.sql_prepared;
+        if !template.meets_prepared || self.sql_prepared.is_empty() && !lists || self.transaction.is_failed() {
             return Ok(());
         }
         let names = std::mem::take(&mut self.sql_prepared);
@@ -22,12 +23,23 @@ impl Session {
             .filter_map(|name| Some((self.statements.get(&name)?.written.clone()?, name)))
             .map(|(text, name)| (name, text))
             .collect();
-        if texts.is_empty() {
+        if texts.is_empty() && !lists {
             return Ok(());
         }
         self.leave_segment().await?;
         let shard = self.database.config.home;
         self.hold(shard).await?;
+        if !self.state.pins.sql_prepared {
+            // What the pool has prepared there is nobody's to see.
+            let lease = self.transaction.lease_mut(shard).expect("held just now");
+            if let Err(error) = own::run(lease, "DEALLOCATE ALL").await {
+                return Err(self.server_says(error, &Moved::default()).await);
+            }
+            lease.prepared.forget_all();
+        }
+        if texts.is_empty() {
+            return Ok(());
+        }
         for (name, text) in texts {
             let lease = self.transaction.lease_mut(shard).expect("held just now");
             match own::ask_after(lease, &text, "").await {

@@ -75,7 +75,6 @@ MERGE INTO products p USING users u ON p.id = u.id WHEN MATCHED THEN UPDATE SET 
 SELECT * FROM products ORDER BY id
 
 --! script
-TRUNCATE orders
 TRUNCATE orders CASCADE
 SELECT count(*) FROM order_items
 SELECT count(*) FROM orders
@@ -167,7 +166,6 @@ DELETE FROM active_users WHERE age > 1000
 SELECT id, age FROM users ORDER BY id
 
 --! script
-UPDATE accounts SET region = (SELECT code FROM countries ORDER BY code LIMIT 1) WHERE id = 1
 UPDATE accounts SET region = 'uk', balance = balance + (SELECT count(*) FROM users) WHERE region = 'us' RETURNING region, id, balance
 UPDATE scores SET user_id = (SELECT max(id) FROM users) WHERE user_id = 1
 UPDATE scores SET user_id = o.id + 300 FROM orders o WHERE o.user_id = scores.user_id AND o.id = scores.id
