@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 
 use super::LoadError;
+use crate::sql::quote_identifier;
 
 mod queries;
 
@@ -43,10 +44,6 @@ fn prefix(source: &str) -> String {
     format!("shardway_scratch_{source}_")
 }
 
-pub fn quote_name(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// Makes the empty database, alike in encoding and collation. False: it is there already. Databases that it
 /// takes the place of are dropped, unless they are still used.
 ///
@@ -59,7 +56,7 @@ pub async fn create_database(source: &Client, name: &str) -> Result<bool, tokio_
     }
     let row = source.query_one(queries::CREATE_OPTIONS, &[]).await?;
     let options: String = row.try_get(0)?;
-    source.batch_execute(&format!("CREATE DATABASE {} TEMPLATE template0 {options}", quote_name(name))).await?;
+    source.batch_execute(&format!("CREATE DATABASE {} TEMPLATE template0 {options}", quote_identifier(name))).await?;
     Ok(true)
 }
 
@@ -75,7 +72,8 @@ pub async fn drop_others(source: &Client, source_name: &str, name: &str) {
     let Ok(rows) = source.query(others, &[&stem, &name]).await else { return };
     for row in rows {
         if let Ok(other) = row.try_get::<_, String>(0)
-            && let Err(error) = source.batch_execute(&format!("DROP DATABASE IF EXISTS {}", quote_name(&other))).await
+            && let Err(error) =
+                source.batch_execute(&format!("DROP DATABASE IF EXISTS {}", quote_identifier(&other))).await
         {
             tracing::debug!(%error, other, "a scratch database of other definitions is kept");
         }
@@ -106,7 +104,7 @@ pub async fn copy(source: &Client, target: &Client, target_name: &str) -> Result
     for row in source.query(queries::SETTINGS, &[]).await.map_err(fail("settings"))? {
         let (role, setting): (Option<String>, String) =
             (row.try_get(0).map_err(fail("settings"))?, row.try_get(1).map_err(fail("settings"))?);
-        let name = quote_name(target_name);
+        let name = quote_identifier(target_name);
         waiting.push(match role {
             None => format!("ALTER DATABASE {name} {setting}"),
             Some(role) => format!("ALTER ROLE {role} IN DATABASE {name} {setting}"),

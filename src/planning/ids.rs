@@ -13,6 +13,7 @@ use super::tables::{self, Found, Location};
 use super::text::Text;
 use crate::catalog::{Column, QualifiedName, Relation, RelationKind};
 use crate::protocol::moved::Moved;
+use crate::sql::quote_identifier;
 use crate::sql::statement::TableName;
 use crate::sql::{LexOptions, Tokens};
 use listed::Listed;
@@ -337,7 +338,7 @@ impl Insert {
             let mut text = String::new();
             for (position, column) in left_out.iter().enumerate() {
                 let comma = if listed.is_empty() && position == 0 { "" } else { ", " };
-                let _ = write!(text, "{comma}{}", quoted(&column.name));
+                let _ = write!(text, "{comma}{}", quote_identifier(&column.name));
             }
             if !text.is_empty() {
                 filling.put(*close, vec![Part::Text(text)]);
@@ -380,7 +381,7 @@ impl Insert {
         if self.columns.is_some() || columns.is_empty() {
             return None;
         }
-        let list: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+        let list: Vec<String> = columns.iter().map(|column| quote_identifier(&column.name)).collect();
         let overriding = !self.overrides && columns.iter().any(|column| column.identity_always);
         let clause = if overriding { " OVERRIDING SYSTEM VALUE" } else { "" };
         let mut parts = Vec::new();
@@ -460,10 +461,6 @@ fn sequence_named(written: &str, scene: &Scene, names: &Names) -> Option<Qualifi
 /// As a server counts them that is told UTF-8.
 fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::planning::{Claimed, Parameters, Plan, RowsByShard, Template};
 use crate::protocol::backend;
 use crate::routing::{ShardMap, TableRoute, Unique, key};
 use crate::sql::Lexed;
-use crate::transaction::claims::{IS_THERE, TAKE, array, quote};
+use crate::sql::quote_identifier;
+use crate::transaction::claims::{IS_THERE, TAKE, array};
 use crate::types::limits::LAST_WORDS_WAIT;
 use crate::types::{ClientError, KeyType, KeyValue, ShardId, SqlState};
 
@@ -144,7 +145,7 @@ impl Session {
             .map(|(shard, changes)| {
                 let lists = [&changes.removed, &changes.moved, &changes.added];
                 let arguments: Vec<String> = lists.iter().map(|list| arrays(unique, list)).collect();
-                let function = quote(&format!("{}_apply", unique.claims));
+                let function = quote_identifier(&format!("{}_apply", unique.claims));
                 Part::whole(*shard, format!("SELECT shardway.{function}({})", arguments.join(", ")).into())
             })
             .collect();
@@ -300,7 +301,7 @@ impl Session {
         for &shard in &shards {
             self.freshness.note_write(shard);
         }
-        let function = quote(&format!("{}_reserve", unique.claims));
+        let function = quote_identifier(&format!("{}_reserve", unique.claims));
         let part = |(shard, list): (&ShardId, &Vec<(Vec<String>, String)>)| {
             Part::whole(*shard, format!("SELECT * FROM shardway.{function}({})", arrays(unique, list)).into())
         };
@@ -378,7 +379,7 @@ impl Session {
         let shard = map.shard_of_claim(first).map_err(|_| broken("a value has no place"))?;
         let arguments: Vec<String> =
             values.iter().map(|value| array(std::iter::once(text_of(value).as_str()))).collect();
-        let function = quote(&format!("{}_find", unique.claims));
+        let function = quote_identifier(&format!("{}_find", unique.claims));
         let sql = format!("SELECT owner_key FROM shardway.{function}({})", arguments.join(", "));
         let answer = self.ask_one(shard, &sql).await?;
         let Some(text) = answer.row(0).and_then(backend::first_text) else { return Ok(None) };

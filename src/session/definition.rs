@@ -18,6 +18,7 @@ use crate::protocol::backend::{self, Status};
 use crate::protocol::frontend::encode;
 use crate::protocol::moved;
 use crate::sql::command::TransactionCommand;
+use crate::sql::quote_identifier;
 use crate::sql::{Command, LexOptions, Lexed, Token};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -284,7 +285,7 @@ impl Session {
         if !path.iter().any(|schema| schema == OWN) {
             return None;
         }
-        let quote = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+        let quote = |name: &String| quote_identifier(name);
         let without = path.iter().filter(|schema| *schema != OWN).map(quote).collect::<Vec<_>>().join(", ");
         let current = match self.state.search_path() {
             None => self.greeting.search_path.clone(),

@@ -1,7 +1,7 @@
 //! Ids are put into a client's INSERT before it is planned: what follows sees a statement that leaves nothing to a
 //! sequence. In: a frame whose template has a filling. Out: the frame in its place that is planned and sent.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
@@ -138,18 +138,8 @@ impl Session {
             shared: Some(self.database.statements.intern(&sql, &declared)),
             sql,
             declared,
-            template,
-            generation: statement.generation,
-            names: Arc::clone(&statement.names),
             lexed,
-            types: OnceLock::new(),
-            columns: OnceLock::new(),
-            described: OnceLock::new(),
-            written: None,
-            filled: Mutex::new(None),
-            stamped: Mutex::new(None),
-            merged: OnceLock::new(),
-            ordinary: OnceLock::new(),
+            ..ClientStatement::unknown(template, statement.generation, Arc::clone(&statement.names))
         })
     }
 }

@@ -18,6 +18,7 @@ use crate::execute::own::{self, OwnError};
 use crate::planning::{Access, Filling};
 use crate::pool::Node;
 use crate::pool::connect::{Login, connect_control};
+use crate::sql::quote_identifier;
 use crate::types::limits::{HOLD_RETRY, ID_BLOCK_BUSY, ID_BLOCK_KEPT, ID_BLOCK_MAX, IDS_OF_STATEMENT_MAX};
 use crate::types::{ClientError, SqlState};
 
@@ -166,8 +167,8 @@ impl Ids {
 /// As many calls of nextval as values: increment, cache, bounds and cycle are the sequence's own. What is fetched in
 /// stock is at most a hundredth of what the sequence has left.
 fn fetch_sql(sequence: &QualifiedName, needed: usize, wanted: usize) -> String {
-    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let name = format!("{}.{}", quote(&sequence.schema), quote(&sequence.name)).replace('\'', "''");
+    let name =
+        format!("{}.{}", quote_identifier(&sequence.schema), quote_identifier(&sequence.name)).replace('\'', "''");
     // Backslashes mean themselves, whatever standard_conforming_strings is here.
     let literal = if name.contains('\\') { format!("E'{}'", name.replace('\\', "\\\\")) } else { format!("'{name}'") };
     format!(

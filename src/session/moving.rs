@@ -21,13 +21,14 @@ use crate::planning::oid;
 use crate::planning::refusal;
 use crate::planning::show_key as show;
 use crate::planning::writes::Moment;
-use crate::planning::writes::moves::{Moves, Set, quoted};
+use crate::planning::writes::moves::{Moves, Set};
 use crate::planning::writes::splice::{Bit, Spliced, assembled, tokens_of};
 use crate::planning::{Plan, Template};
 use crate::protocol::backend;
 use crate::protocol::numbering::FIRST_USER_OID;
 use crate::routing::{NoPlace, key};
 use crate::sql::Token;
+use crate::sql::quote_identifier;
 use crate::types::limits::{LAST_WORDS_WAIT, MOVED_PARAMETERS_MAX};
 use crate::types::{ClientError, KeyType, KeyValue, ShardId, SqlState};
 
@@ -96,7 +97,7 @@ impl Written<'_> {
     fn select(&self) -> Spliced {
         let moves = self.moves;
         let qualifier = || Bit::Client(moves.qualifier.clone());
-        let names: Vec<String> = moves.columns.iter().map(|name| format!(".{}, ", quoted(name))).collect();
+        let names: Vec<String> = moves.columns.iter().map(|name| format!(".{}, ", quote_identifier(name))).collect();
         let mut bits = vec![Bit::Own("SELECT ")];
         for name in &names {
             bits.extend([qualifier(), Bit::Own(name)]);
@@ -306,7 +307,7 @@ fn insertion(
 ) -> Result<(Vec<Owned>, Vec<(u32, Option<Bytes>)>), ClientError> {
     let moves = written.moves;
     let text = |text: &str| Owned::Text(text.to_owned());
-    let columns: Vec<String> = moves.columns.iter().map(|name| quoted(name)).collect();
+    let columns: Vec<String> = moves.columns.iter().map(|name| quote_identifier(name)).collect();
     let mut bits = vec![Owned::Text(format!("INSERT INTO {}", moves.name))];
     if moves.qualifier.end == moves.table.end && moves.qualifier.start != moves.table.start {
         bits.extend([text(" AS "), Owned::Client(moves.qualifier.clone())]);

@@ -15,6 +15,7 @@ use crate::execute::own::{self, OwnError, TextRow};
 use crate::planning::declared::{self, Declared};
 use crate::planning::{Plan, Step, Way};
 use crate::routing::{ShardMap, TableRoute};
+use crate::sql::quote_identifier;
 use crate::sql::{Lexed, Literal, TokenKind, Tokens, literal_text};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -44,15 +45,8 @@ impl Session {
             return Ok(Stepped::Failed);
         }
         let Stepped::Done(tag) = self.on_first(home, sql).await? else { return Ok(Stepped::Failed) };
-        match Box::pin(self.place_elsewhere(home, others, sql)).await {
-            Ok(()) => Ok(Stepped::Done(tag)),
-            Err(Unplaced::Told) => Ok(Stepped::Failed),
-            Err(Unplaced::Refused(error)) => {
-                self.expects.clear();
-                self.refuse(&error).await;
-                Ok(Stepped::Failed)
-            }
-        }
+        let placed = Box::pin(self.place_elsewhere(home, others, sql)).await;
+        Ok(self.told(placed, tag).await)
     }
 
     /// CREATE TABLE of a table that the rule for new tables places: made at home, commented on, and made elsewhere.
@@ -75,15 +69,21 @@ impl Session {
         if !self.on_others(&[home], &comment, Some("COMMENT")).await {
             return Ok(Stepped::Failed);
         }
-        match Box::pin(self.place_elsewhere(home, others, &comment)).await {
-            Ok(()) => Ok(Stepped::Done(tag)),
-            Err(Unplaced::Told) => Ok(Stepped::Failed),
+        let placed = Box::pin(self.place_elsewhere(home, others, &comment)).await;
+        Ok(self.told(placed, tag).await)
+    }
+
+    /// What came of it, once the client has been told why if it has failed.
+    async fn told(&mut self, placed: Result<(), Unplaced>, tag: Option<String>) -> Stepped {
+        match placed {
+            Ok(()) => return Stepped::Done(tag),
+            Err(Unplaced::Told) => {}
             Err(Unplaced::Refused(error)) => {
                 self.expects.clear();
                 self.refuse(&error).await;
-                Ok(Stepped::Failed)
             }
         }
+        Stepped::Failed
     }
 
     /// The name behind CREATE TABLE, as it is written.
@@ -114,8 +114,7 @@ impl Session {
             return Err(refused("the table can't be looked at", "Try again, or place it by the configuration."));
         };
         check_route(&within.scene().map, (&schema, &name), &declared)?;
-        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let full = format!("{}.{}", quote(&schema), quote(&name));
+        let full = format!("{}.{}", quote_identifier(&schema), quote_identifier(&name));
         for shard in others {
             let mut ready = self.reach(*shard, crate::planning::Access::Write).await;
             if ready.is_ok() {

@@ -46,6 +46,30 @@ pub struct ClientStatement {
     pub ordinary: OnceLock<bool>,
 }
 
+impl ClientStatement {
+    /// Of no text yet, and nothing asked about it: what the places where statements are made have in common.
+    pub(super) fn unknown(template: Arc<Template>, generation: u64, names: Arc<super::planner::KeyedNames>) -> Self {
+        Self {
+            name: Box::default(),
+            sql: Bytes::new(),
+            declared: Bytes::new(),
+            shared: None,
+            template,
+            generation,
+            names,
+            lexed: Lexed::default(),
+            types: OnceLock::new(),
+            columns: OnceLock::new(),
+            described: OnceLock::new(),
+            written: None,
+            filled: Mutex::new(None),
+            stamped: Mutex::new(None),
+            merged: OnceLock::new(),
+            ordinary: OnceLock::new(),
+        }
+    }
+}
+
 /// A statement that was made of a client's.
 #[derive(Debug)]
 pub struct Derived {

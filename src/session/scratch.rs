@@ -134,7 +134,7 @@ pub async fn make(
     source.execute(lock, &[&name]).await.map_err(described)?;
     let marked = "SELECT pg_catalog.shobj_description(oid, 'pg_database') IS NOT NULL FROM pg_catalog.pg_database WHERE datname = $1";
     let complete = source.query_opt(marked, &[&name]).await.map_err(described)?.map(|row| row.get::<_, bool>(0));
-    let quoted = scratch::quote_name(&name);
+    let quoted = crate::sql::quote_identifier(&name);
     if !may_create && complete != Some(true) {
         return Err(format!("there is no database {name}, and auto_setup is off"));
     }

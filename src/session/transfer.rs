@@ -69,7 +69,7 @@ impl Session {
             self.drop_scratch(scratch).await;
             return Err(undone);
         }
-        let quote = crate::catalog::scratch::quote_name;
+        let quote = crate::sql::quote_identifier;
         let columns: Vec<String> = transfer.copied().map(quote).collect();
         let columns = columns.join(", ");
         let table = format!("{}.{} ({columns})", quote(&transfer.schema), quote(&transfer.name));
@@ -114,7 +114,7 @@ impl Session {
             }
             Ok(Ok(table)) => {
                 // Its rows are made first, so that what fails on them is told before any of them is sent.
-                let quote = crate::catalog::scratch::quote_name;
+                let quote = crate::sql::quote_identifier;
                 let names: Vec<String> = (1..=gathered.columns.len()).map(|at| format!("c{at}")).collect();
                 let names = if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
                 let rows = format!("pg_temp.{}", quote(TARGET));
@@ -140,7 +140,7 @@ impl Session {
 
     /// The temporary table that takes the rows.
     async fn target_of(&mut self, transfer: &Transfer) -> Result<String, Undone> {
-        let quote = crate::catalog::scratch::quote_name;
+        let quote = crate::sql::quote_identifier;
         let first = transfer.target.shards.first().copied().unwrap_or(self.database.config.home);
         let moment = if transfer.fills.is_empty() { None } else { Some(self.moment(first).await?) };
         let mut sql = String::new();
@@ -224,7 +224,7 @@ impl Session {
         if transfer.served.is_empty() {
             return Ok(());
         }
-        let quote = crate::catalog::scratch::quote_name;
+        let quote = crate::sql::quote_identifier;
         let table = format!("pg_temp.{}", quote(TARGET));
         let count =
             self.ask_scratch(scratch, &format!("SELECT pg_catalog.count(*)::pg_catalog.text FROM {table}")).await?;

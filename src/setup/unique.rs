@@ -16,6 +16,7 @@ use crate::config::{Config, DatabaseConfig};
 use crate::pool::connect::connect_control;
 use crate::routing::{ShardMap, Unique};
 use crate::session::database::{control_user, login_of};
+use crate::sql::quote_identifier;
 use crate::transaction::records::describe;
 use crate::types::{KeyType, ShardId};
 
@@ -157,10 +158,10 @@ async fn execute(client: &Client, sql: &str) -> Result<(), String> {
 
 /// `"a"::text, "b"::text, "id"::text`, and that none of the columns is NULL.
 fn selected(unique: &Unique) -> (String, String) {
-    use crate::transaction::claims::quote;
     let columns = unique.columns.iter().chain([&unique.key]);
-    let list: Vec<String> = columns.map(|column| format!("{}::text", quote(column))).collect();
-    let whole: Vec<String> = unique.columns.iter().map(|column| format!("{} IS NOT NULL", quote(column))).collect();
+    let list: Vec<String> = columns.map(|column| format!("{}::text", quote_identifier(column))).collect();
+    let whole: Vec<String> =
+        unique.columns.iter().map(|column| format!("{} IS NOT NULL", quote_identifier(column))).collect();
     (list.join(", "), whole.join(" AND "))
 }
 

@@ -22,7 +22,7 @@ mod tests;
 mod tokens;
 mod writer;
 
-pub use decode::{fold_identifier, literal_text, unicode_identifier};
+pub use decode::{fold_identifier, literal_text, quote_identifier, unicode_identifier};
 pub use known::Known;
 pub use readable::readable;
 pub use tokens::{Token, TokenKind, Tokens};

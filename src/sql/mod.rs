@@ -14,5 +14,5 @@ pub mod statement;
 pub use command::{Command, recognise};
 pub use lexer::{
     LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, fold_identifier, lex, literal_text,
-    readable,
+    quote_identifier, readable,
 };

@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 
 use super::records::{SCHEMA, describe};
 use crate::routing::Unique;
+use crate::sql::quote_identifier;
 
 /// What a data connection is started with, by which the triggers know it.
 pub const MARK: &str = "-c shardway.proxy=on";
@@ -93,10 +94,6 @@ pub struct State {
     pub complete: bool,
 }
 
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if text.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
@@ -109,11 +106,11 @@ pub fn array<'a>(values: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn table_of(unique: &Unique) -> String {
-    format!("{}.{}", quote(&unique.schema), quote(&unique.table))
+    format!("{}.{}", quote_identifier(&unique.schema), quote_identifier(&unique.table))
 }
 
 fn claims_of(unique: &Unique) -> String {
-    format!("shardway.{}", quote(&unique.claims))
+    format!("shardway.{}", quote_identifier(&unique.claims))
 }
 
 /// # Errors
@@ -125,7 +122,7 @@ pub async fn state(client: &Client, unique: &Unique) -> Result<State, Unready> {
          (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 \
          AND t.tgfoid = pg_catalog.to_regproc($3) AND t.tgenabled <> 'D') = 4";
-    let function = format!("shardway.{}", quote(&format!("{}_note", unique.claims)));
+    let function = format!("shardway.{}", quote_identifier(&format!("{}_note", unique.claims)));
     let row = client.query_one(there, &[&unique.schema, &unique.table, &function]).await?;
     let (has_claims, table, attached): (bool, u32, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     if table == 0 {
@@ -187,9 +184,9 @@ pub async fn create(client: &Client, unique: &Unique, logins: &[String]) -> Resu
 /// The server's, as when the login doesn't own the table.
 pub async fn attach(client: &Client, unique: &Unique) -> Result<(), Unready> {
     let (table, claims) = (table_of(unique), &unique.claims);
-    let function = format!("shardway.{}", quote(&format!("{claims}_note")));
+    let function = format!("shardway.{}", quote_identifier(&format!("{claims}_note")));
     // A trigger's name starts with what the catalog leaves out, and is the claims' otherwise.
-    let trigger = |ending: &str| quote(&format!("shardway_{claims}_{ending}"));
+    let trigger = |ending: &str| quote_identifier(&format!("shardway_{claims}_{ending}"));
     let kinds = [
         ("i", "AFTER INSERT", "REFERENCING NEW TABLE AS new_rows"),
         ("u", "AFTER UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
@@ -257,9 +254,9 @@ impl Texts<'_> {
 
     fn objects(&self) -> String {
         let claims = claims_of(self.unique);
-        let (table, key) = (table_of(self.unique), quote(&self.key.0));
-        let names = self.list(|_, name, _| quote(name), ", ");
-        let index = quote(&self.unique.index());
+        let (table, key) = (table_of(self.unique), quote_identifier(&self.key.0));
+        let names = self.list(|_, name, _| quote_identifier(name), ", ");
+        let index = quote_identifier(&self.unique.index());
         let mut sql = format!(
             "CREATE TABLE IF NOT EXISTS {claims} AS SELECT {names}, {key} FROM {table} WITH NO DATA;\
              CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {claims} ({names});"
@@ -272,7 +269,7 @@ impl Texts<'_> {
     }
 
     fn function(&self, ending: &str, arguments: &str, returns: &str, body: &str) -> String {
-        let name = quote(&format!("{}_{ending}", self.unique.claims));
+        let name = quote_identifier(&format!("{}_{ending}", self.unique.claims));
         format!(
             "CREATE OR REPLACE FUNCTION shardway.{name}({arguments}) RETURNS {returns} LANGUAGE plpgsql VOLATILE \
              SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $shardway$\n#variable_conflict use_column\n{body}$shardway$;"
@@ -280,10 +277,10 @@ impl Texts<'_> {
     }
 
     fn note(&self, table: &str, key: &str) -> String {
-        let names = self.list(|_, name, _| quote(name), ", ");
-        let texts = self.list(|_, name, _| format!("{}::text", quote(name)), ", ");
+        let names = self.list(|_, name, _| quote_identifier(name), ", ");
+        let texts = self.list(|_, name, _| format!("{}::text", quote_identifier(name)), ", ");
         let places = self.list(|at, _, _| format!("v{at}"), ", ");
-        let whole = self.list(|_, name, _| format!("{} IS NOT NULL", quote(name)), " AND ");
+        let whole = self.list(|_, name, _| format!("{} IS NOT NULL", quote_identifier(name)), " AND ");
         let claims = literal(&self.unique.claims);
         let insert = |op: &str, from: &str| {
             format!(
@@ -303,7 +300,7 @@ impl Texts<'_> {
             insert("+", &differing("new_rows", "old_rows")),
             insert("-", table),
         );
-        let name = quote(&format!("{}_note", self.unique.claims));
+        let name = quote_identifier(&format!("{}_note", self.unique.claims));
         format!(
             "CREATE OR REPLACE FUNCTION shardway.{name}() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER \
              SET search_path = pg_catalog, pg_temp AS $shardway$\n#variable_conflict use_column\n{body}$shardway$;"
@@ -322,7 +319,7 @@ impl Texts<'_> {
             let places = self.list(|at, _, _| format!("c{at}"), ", ");
             format!("unnest({arrays}, {kind}k) AS v({places}, k)")
         };
-        let same = self.list(|at, name, kind| format!("t.{} = v.c{at}::{kind}", quote(name)), " AND ");
+        let same = self.list(|at, name, kind| format!("t.{} = v.c{at}::{kind}", quote_identifier(name)), " AND ");
         let values = self.list(|at, _, kind| format!("v.c{at}::{kind}"), ", ");
         let key_type = &self.key.1;
         let body = format!(
@@ -342,7 +339,8 @@ impl Texts<'_> {
     /// that is given with it.
     fn reserve(&self, claims: &str, names: &str, key: &str) -> String {
         let arguments = self.list(|at, _, _| format!("shw_a{at} text[]"), ", ");
-        let same = self.list(|at, name, kind| format!("t.{} = shw_a{at}[shw_i]::{kind}", quote(name)), " AND ");
+        let same =
+            self.list(|at, name, kind| format!("t.{} = shw_a{at}[shw_i]::{kind}", quote_identifier(name)), " AND ");
         let values = self.list(|at, _, kind| format!("shw_a{at}[shw_i]::{kind}"), ", ");
         let key_type = &self.key.1;
         let body = format!(
@@ -367,7 +365,7 @@ impl Texts<'_> {
         let arguments = self.list(|at, _, _| format!("shw_a{at} text[]"), ", ");
         let arrays = self.list(|at, _, _| format!("shw_a{at}"), ", ");
         let places = self.list(|at, _, _| format!("c{at}"), ", ");
-        let same = self.list(|at, name, kind| format!("t.{} = v.c{at}::{kind}", quote(name)), " AND ");
+        let same = self.list(|at, name, kind| format!("t.{} = v.c{at}::{kind}", quote_identifier(name)), " AND ");
         let body = format!(
             "BEGIN\nPERFORM shardway.only_logins();\nRETURN QUERY SELECT v.n::int, t.{key}::text \
              FROM unnest({arrays}) WITH ORDINALITY AS v({places}, n) JOIN {claims} t ON {same};\nEND "

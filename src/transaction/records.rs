@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::gid::Gid;
+use crate::sql::quote_identifier;
 
 /// The schema and who may call what is in it. Under a lock, since two proxies may come to it at once.
 pub(super) const SCHEMA: &str = r#"
@@ -270,7 +271,7 @@ pub async fn finish(
             None => owner_of(client, &name).await?,
         };
         if let Some(owner) = owner {
-            client.batch_execute(&format!("SET ROLE \"{}\"", owner.replace('"', "\"\""))).await?;
+            client.batch_execute(&format!("SET ROLE {}", quote_identifier(&owner))).await?;
             outcome = client.batch_execute(&sql).await;
             client.batch_execute("RESET ROLE").await?;
         }

@@ -169,7 +169,7 @@ impl Condition {
 
 impl Tested {
     fn name(&self) -> String {
-        crate::catalog::scratch::quote_name(&self.column)
+        crate::sql::quote_identifier(&self.column)
     }
 
     fn one_of(&self, values: &[KeyValue]) -> Option<String> {

@@ -79,7 +79,7 @@ pub(super) fn renamed(
         let mut relations = statement.scopes.iter().flat_map(|scope| &scope.relations);
         let has_alias = text.is(at + 3, "as")
             || next.is_some_and(|next| relations.any(|relation| relation.alias.as_deref() == Some(&*next)));
-        let quote = crate::catalog::scratch::quote_name;
+        let quote = crate::sql::quote_identifier;
         let alias = if has_alias { String::new() } else { format!(" AS {}", quote(&name)) };
         renamed.push((at..at + 3, format!("pg_temp.{}{alias}", quote(&table.made))));
     }

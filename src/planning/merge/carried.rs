@@ -11,7 +11,6 @@ use std::sync::Arc;
 use super::build::build_grouped;
 use super::{Merge, column};
 use crate::catalog::Relation;
-use crate::catalog::scratch::quote_name;
 use crate::planning::evaluate::Call;
 use crate::planning::gather::{self, Conditions};
 use crate::planning::keys::{Keys, Locations};
@@ -19,6 +18,7 @@ use crate::planning::scene::{Names, Scene};
 use crate::planning::tables::{Found, Location};
 use crate::planning::text::Text;
 use crate::sql::TokenKind;
+use crate::sql::quote_identifier;
 use crate::sql::statement::{Source, Statement};
 
 /// One table of a statement is carried to the others.
@@ -95,7 +95,7 @@ fn carrying(
     let (columns, types) = columns(text, statement, known)?;
     let tokens = written(text, statement, place.relation, &body)?;
     let relation = statement.scopes.get(place.scope)?.relations.get(place.relation)?;
-    let alias = if relation.alias.is_some() { String::new() } else { format!(" AS {}", quote_name(&found.name)) };
+    let alias = if relation.alias.is_some() { String::new() } else { format!(" AS {}", quote_identifier(&found.name)) };
     let stand_in = format!("{}{alias}", stand_in(&columns, parameters(text)));
     let at = merge.base + tokens.start..merge.base + tokens.end;
     merge.shard = merge.shard.replacing(&at, &stand_in)?;
@@ -130,8 +130,8 @@ fn columns(text: Text<'_>, statement: &Statement, known: &Relation) -> Option<(V
 }
 
 fn select(columns: &[gather::Column], found: &Found) -> String {
-    let names: Vec<String> = columns.iter().map(|column| quote_name(&column.name)).collect();
-    format!("SELECT {} FROM {}.{}", names.join(", "), quote_name(&found.schema), quote_name(&found.name))
+    let names: Vec<String> = columns.iter().map(|column| quote_identifier(&column.name)).collect();
+    format!("SELECT {} FROM {}.{}", names.join(", "), quote_identifier(&found.schema), quote_identifier(&found.name))
 }
 
 /// What stands in the table's place: the arrays side by side.
@@ -140,7 +140,7 @@ fn stand_in(columns: &[gather::Column], parameters: usize) -> String {
     for (position, one) in columns.iter().enumerate() {
         let name = column(position + 1);
         let collate = one.collation.as_ref().map(|collation| format!(" COLLATE {collation}")).unwrap_or_default();
-        outputs.push(format!("shardway_arrays.{name}{collate} AS {}", quote_name(&one.name)));
+        outputs.push(format!("shardway_arrays.{name}{collate} AS {}", quote_identifier(&one.name)));
         arrays.push(format!("pg_catalog.unnest(${}::{}[])", parameters + position + 1, unlimited(&one.type_name)));
         names.push(name);
     }

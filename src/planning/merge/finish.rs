@@ -177,7 +177,7 @@ fn element(fact: &Fact) -> &str {
 }
 
 fn quoted(name: &[u8]) -> String {
-    format!("\"{}\"", String::from_utf8_lossy(name).replace('"', "\"\""))
+    crate::sql::quote_identifier(&String::from_utf8_lossy(name))
 }
 
 struct Write<'a> {

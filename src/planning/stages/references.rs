@@ -115,7 +115,7 @@ fn table_step(text: Text<'_>, units: &[Unit], read: &Read<'_>, scene: &Scene) ->
         return None;
     }
     let columns = gather::columns_of(text.range(unit.tokens.clone()), &unit.statement, known);
-    let quote = crate::catalog::scratch::quote_name;
+    let quote = crate::sql::quote_identifier;
     let list: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
     if list.is_empty() {
         return None;

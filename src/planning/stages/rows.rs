@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::{Form, Place};
+use crate::sql::quote_identifier;
 use crate::sql::{Token, TokenKind};
 
 /// The tokens of a part, with the rows of earlier steps in their places, outer ones first.
@@ -47,7 +48,7 @@ fn write(place: &Place, query: &[u8], out: &mut Vec<u8>) {
             out.push(b')');
             if let Some(name) = alias {
                 out.extend_from_slice(b" AS ");
-                out.extend_from_slice(quoted(name).as_bytes());
+                out.extend_from_slice(quote_identifier(name).as_bytes());
             }
         }
     }
@@ -69,7 +70,9 @@ pub fn rows_sql<'a>(columns: impl Iterator<Item = (&'a str, &'a str, Option<&'a 
     for (position, (name, type_name, collation, values)) in columns.enumerate() {
         let (comma, number) = (if position > 0 { ", " } else { "" }, position + 1);
         let collation = collation.map(|name| format!(" COLLATE {name}")).unwrap_or_default();
-        list.extend_from_slice(format!("{comma}c{number}::{type_name}{collation} AS {}", quoted(name)).as_bytes());
+        list.extend_from_slice(
+            format!("{comma}c{number}::{type_name}{collation} AS {}", quote_identifier(name)).as_bytes(),
+        );
         arrays.extend_from_slice(comma.as_bytes());
         arrays.extend_from_slice(b"E'{");
         arrays.extend_from_slice(&values);
@@ -142,8 +145,4 @@ pub fn with_parameters(sql: &[u8], tokens: &[Token], values: &[String]) -> Vec<u
     }
     out.extend_from_slice(sql.get(from..).unwrap_or_default());
     out
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

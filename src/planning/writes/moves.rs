@@ -12,6 +12,7 @@ use crate::planning::refusal;
 use crate::planning::text::Text;
 use crate::routing::Sharded;
 use crate::sql::TokenKind;
+use crate::sql::quote_identifier;
 use crate::sql::statement::{Assignment, Operand, Write};
 
 /// An UPDATE that sets the shard key. Ranges are positions of tokens.
@@ -156,8 +157,9 @@ fn followers(table: &Target<'_>, relation: &Relation) -> Vec<Follower> {
     for child in table.scene.catalog.iter().flat_map(|catalog| catalog.relations()) {
         for key in child.foreign_keys.iter().filter(|key| key.cascades && key.references == name) {
             let pairs = key.columns.iter().zip(&key.referenced_columns);
-            let on: Vec<String> =
-                pairs.map(|(one, other)| format!("c.{} = p.{}", quoted(one), quoted(other))).collect();
+            let on: Vec<String> = pairs
+                .map(|(one, other)| format!("c.{} = p.{}", quote_identifier(one), quote_identifier(other)))
+                .collect();
             let child_name = child.qualified_name();
             followers.push(Follower {
                 display: crate::planning::tables::display(&child_name.schema, &child_name.name),
@@ -289,12 +291,8 @@ impl Clauses {
     }
 }
 
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn qualified(name: &QualifiedName) -> String {
-    format!("{}.{}", quoted(&name.schema), quoted(&name.name))
+    format!("{}.{}", quote_identifier(&name.schema), quote_identifier(&name.name))
 }
 
 /// If an assignment leaves the key as it is: `SET key = key`.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::moment::{Moment, MomentCall};
 use super::rows::{Fill, Returns, RowsLayout};
+use crate::sql::quote_identifier;
 use crate::sql::{LexOptions, Token, TokenKind, Tokens};
 
 /// A statement for one shard.
@@ -102,7 +103,7 @@ pub fn with_rows(
             writer.copy(layout.head.start..end);
             for fill in &added {
                 writer.out.push(b',');
-                quote(&fill.column, &mut writer.out);
+                writer.out.extend_from_slice(quote_identifier(&fill.column).as_bytes());
             }
             writer.copy(end..layout.head.end);
         }
@@ -112,7 +113,7 @@ pub fn with_rows(
             let names = layout.all_columns.iter().chain(added.iter().map(|fill| &fill.column));
             for (position, name) in names.enumerate() {
                 writer.out.extend_from_slice(if position == 0 { b" (" } else { b"," });
-                quote(name, &mut writer.out);
+                writer.out.extend_from_slice(quote_identifier(name).as_bytes());
             }
             writer.out.extend_from_slice(b") ");
             writer.copy(layout.values..layout.head.end);
@@ -129,16 +130,10 @@ pub fn with_rows(
     if layout.returns == Returns::Some {
         // Text is the same in both formats.
         writer.out.extend_from_slice(b", ");
-        quote(&layout.key.0, &mut writer.out);
+        writer.out.extend_from_slice(quote_identifier(&layout.key.0).as_bytes());
         writer.out.extend_from_slice(b"::pg_catalog.text");
     }
     writer.end()
-}
-
-fn quote(name: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend(name.bytes().flat_map(|byte| if byte == b'"' { vec![b'"', b'"'] } else { vec![byte] }));
-    out.push(b'"');
 }
 
 struct Writer<'a> {

@@ -1,7 +1,7 @@
 //! Parse: in, a message; out, a statement of the client's under its name, with its template. Where it runs
 //! isn't known yet: Parses wait until a Bind or a Describe places them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -66,18 +66,8 @@ impl Session {
             sql,
             declared,
             shared,
-            template,
-            generation,
-            names: Arc::clone(self.names()),
             lexed,
-            types: OnceLock::new(),
-            columns: OnceLock::new(),
-            described: OnceLock::new(),
-            written: None,
-            filled: std::sync::Mutex::new(None),
-            stamped: std::sync::Mutex::new(None),
-            merged: OnceLock::new(),
-            ordinary: OnceLock::new(),
+            ..ClientStatement::unknown(template, generation, Arc::clone(self.names()))
         });
         let previous = self.statements.insert(name, Arc::clone(&statement));
         self.unplaced.push(Unplaced { statement, previous });
@@ -108,18 +98,12 @@ impl Session {
             sql: old.sql.clone(),
             declared: old.declared.clone(),
             shared: old.shared.clone(),
-            template,
-            generation,
-            names,
             lexed: old.lexed.clone(),
             types: old.types.clone(),
             columns: old.columns.clone(),
             described: old.described.clone(),
             written: old.written.clone(),
-            filled: std::sync::Mutex::new(None),
-            stamped: std::sync::Mutex::new(None),
-            merged: OnceLock::new(),
-            ordinary: OnceLock::new(),
+            ..ClientStatement::unknown(template, generation, names)
         });
         self.statements.insert(old.name.clone(), Arc::clone(&fresh));
         for waiting in &mut self.unplaced {

@@ -1,7 +1,6 @@
 //! Cursors over gathers: each is on the scratch connection that holds its rows. In, what became of a cursor or of its
 //! transaction; out, scratch connections that are kept, emptied or given back.
 
-use super::sql::quote;
 use crate::execute::own;
 use crate::execute::own::OwnError;
 use crate::planning::Template;
@@ -11,6 +10,7 @@ use crate::session::prepared::Place;
 use crate::session::turn::Session;
 use crate::sql::Command;
 use crate::sql::command::SessionCommand;
+use crate::sql::quote_identifier;
 use crate::transaction::{Apart, Keeps};
 use crate::types::{ClientError, ShardId, SqlState};
 
@@ -199,7 +199,7 @@ async fn unwind(apart: &mut Apart, gone: &[ShardId]) -> bool {
         apart.layers.clear();
     } else if apart.lease.status == Status::Idle {
         for layer in apart.layers.iter().filter(|layer| layer.is_committed && gone.contains(&layer.number)) {
-            let close = layer.cursor.as_deref().map(|name| format!("CLOSE {}", quote(name)));
+            let close = layer.cursor.as_deref().map(|name| format!("CLOSE {}", quote_identifier(name)));
             if let Some(close) = close
                 && let Err(OwnError::Lost(_)) = own::run(&mut apart.lease, &close).await
             {

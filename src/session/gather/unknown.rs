@@ -1,13 +1,13 @@
 //! Tables that a gather reads and no catalog has: temporary ones of the client's, and those that were made a moment ago. In:
 //! the gather. Out: the same with their columns, of which the client's own connection to the home shard is asked.
 
-use super::sql::quote;
 use super::{Failure, Gathering, Session};
 use crate::planning::Access;
 use crate::planning::gather::{Column, Table};
 use crate::planning::refusal;
 use crate::protocol::backend;
 use crate::session::parts::Undone;
+use crate::sql::quote_identifier;
 use crate::types::{ClientError, SqlState};
 
 /// As PostgreSQL calls the schema of a session's own.
@@ -90,8 +90,8 @@ fn literal(text: &str) -> String {
 /// they read isn't known.
 fn question(table: &Table) -> String {
     let regclass = |schema: &str| {
-        let schema = if schema.is_empty() { String::new() } else { format!("{}.", quote(schema)) };
-        format!("pg_catalog.to_regclass({})", literal(&format!("{schema}{}", quote(&table.name))))
+        let schema = if schema.is_empty() { String::new() } else { format!("{}.", quote_identifier(schema)) };
+        format!("pg_catalog.to_regclass({})", literal(&format!("{schema}{}", quote_identifier(&table.name))))
     };
     let (kinds, named, temporary) = if table.is_system() {
         let names: Vec<String> = table.named.iter().map(|name| literal(name)).collect();

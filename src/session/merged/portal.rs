@@ -1,7 +1,7 @@
 //! The extended protocol: portals whose rows are merged, with and without row limits.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
@@ -121,18 +121,11 @@ impl Session {
             sql: shared.as_ref().map_or(sql, |shared| shared.sql.clone()),
             declared,
             shared,
-            template: Arc::clone(&statement.template),
-            generation: statement.generation,
-            names: Arc::clone(&statement.names),
-            lexed: crate::sql::Lexed::default(),
-            types: OnceLock::new(),
-            columns: OnceLock::new(),
-            described: OnceLock::new(),
-            written: None,
-            filled: std::sync::Mutex::new(None),
-            stamped: std::sync::Mutex::new(None),
-            merged: OnceLock::new(),
-            ordinary: OnceLock::new(),
+            ..ClientStatement::unknown(
+                Arc::clone(&statement.template),
+                statement.generation,
+                Arc::clone(&statement.names),
+            )
         };
         let derived =
             Arc::new(Derived { statement: Arc::new(made), remap: super::remap(spliced, statement.sql.clone()) });

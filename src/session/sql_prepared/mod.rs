@@ -4,7 +4,7 @@
 //! TABLE ... AS EXECUTE, pg_prepared_statements, functions that may use them, several statements in one Query) has them
 //! handed over first: from then on the client's connection has them, and the client keeps it.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
@@ -305,18 +305,10 @@ impl Session {
             shared: Some(self.database.statements.intern(&sql, &declared)),
             sql,
             declared,
-            template,
-            generation,
-            names: Arc::clone(self.names()),
             lexed,
-            types: OnceLock::new(),
-            columns: OnceLock::new(),
             described,
             written,
-            filled: Mutex::new(None),
-            stamped: Mutex::new(None),
-            merged: OnceLock::new(),
-            ordinary: OnceLock::new(),
+            ..ClientStatement::unknown(template, generation, Arc::clone(self.names()))
         };
         self.statements.insert(name.into(), Arc::new(statement));
         Ok(())

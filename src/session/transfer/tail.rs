@@ -88,7 +88,7 @@ impl Session {
             )
             .into());
         }
-        let quote = crate::catalog::scratch::quote_name;
+        let quote = crate::sql::quote_identifier;
         let columns: Vec<String> = transfer.listed.iter().map(|name| quote(name)).collect();
         let table = quote(crate::planning::transfer::TARGET);
         let question = format!("SELECT {} FROM pg_temp.{table} ORDER BY ctid", columns.join(", "));

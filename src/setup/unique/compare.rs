@@ -8,7 +8,8 @@ use tokio_postgres::Client;
 
 use super::{Entry, Place, entries, execute, selected, shown};
 use crate::routing::Unique;
-use crate::transaction::claims::{literal, quote};
+use crate::sql::quote_identifier;
+use crate::transaction::claims::literal;
 use crate::transaction::records::describe;
 use crate::types::KeyType;
 use crate::types::limits::{BACKFILL_ROWS, CLAIMS_DIFFERENCES_MAX, CLAIMS_RECHECK, CLAIMS_RECHECKS};
@@ -65,7 +66,8 @@ pub(super) async fn compare(place: &Place<'_>, unique: &Unique) -> Result<Vec<St
     }
     let types = place.types(unique)?;
     let (mut rows, mut claims) = (Vec::new(), Vec::new());
-    let (table, name) = (format!("{}.{}", quote(&unique.schema), quote(&unique.table)), claims_of(unique));
+    let (table, name) =
+        (format!("{}.{}", quote_identifier(&unique.schema), quote_identifier(&unique.table)), claims_of(unique));
     for shard in 0..place.clients.len() {
         rows.push(Sorted::open(place.another(shard).await?, "shardway_rows", &table, unique).await?);
         claims.push(Sorted::open(place.another(shard).await?, "shardway_claims", &name, unique).await?);
@@ -94,7 +96,7 @@ pub(super) async fn compare(place: &Place<'_>, unique: &Unique) -> Result<Vec<St
 }
 
 fn claims_of(unique: &Unique) -> String {
-    format!("shardway.{}", quote(&unique.claims))
+    format!("shardway.{}", quote_identifier(&unique.claims))
 }
 
 /// What all servers have of the least values that are left.
@@ -173,9 +175,9 @@ async fn held(place: &Place<'_>, unique: &Unique, values: &[String]) -> Result<H
         .columns
         .iter()
         .zip(values)
-        .map(|(column, value)| format!("{} = {}::{}", quote(column), literal(value), type_of(column)))
+        .map(|(column, value)| format!("{} = {}::{}", quote_identifier(column), literal(value), type_of(column)))
         .collect();
-    let table = format!("{}.{}", quote(&unique.schema), quote(&unique.table));
+    let table = format!("{}.{}", quote_identifier(&unique.schema), quote_identifier(&unique.table));
     let mut found = Held::default();
     for (shard, client) in place.clients.iter().enumerate() {
         for (from, into) in [(&table, &mut found.rows), (&claims_of(unique), &mut found.claims)] {

@@ -9,7 +9,8 @@ use tokio_postgres::error::SqlState;
 use super::{Entry, Place, entries, execute, selected, shown};
 use crate::routing::Unique;
 use crate::session::uniques;
-use crate::transaction::claims::{self, array, quote};
+use crate::sql::quote_identifier;
+use crate::transaction::claims::{self, array};
 use crate::transaction::records::describe;
 use crate::types::limits::{BACKFILL_RETRIES_MAX, BACKFILL_RETRY, BACKFILL_ROWS};
 
@@ -63,7 +64,7 @@ async fn fill_from(
 ) -> Result<usize, String> {
     let snapshot = place.another(shard).await?;
     let (list, whole) = selected(unique);
-    let table = format!("{}.{}", quote(&unique.schema), quote(&unique.table));
+    let table = format!("{}.{}", quote_identifier(&unique.schema), quote_identifier(&unique.table));
     execute(
         &snapshot,
         &format!(
@@ -161,10 +162,10 @@ fn arrays(unique: &Unique, batch: &[Entry]) -> String {
 
 /// The rows that are still there, which stay so until the transaction ends.
 fn lock(place: &Place<'_>, unique: &Unique, batch: &[Entry]) -> String {
-    let table = format!("{}.{}", quote(&unique.schema), quote(&unique.table));
+    let table = format!("{}.{}", quote_identifier(&unique.schema), quote_identifier(&unique.table));
     let columns: Vec<&String> = unique.columns.iter().chain([&unique.key]).collect();
     let places: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
-    let list: Vec<String> = columns.iter().map(|column| format!("t.{}::text", quote(column))).collect();
+    let list: Vec<String> = columns.iter().map(|column| format!("t.{}::text", quote_identifier(column))).collect();
     let type_of = |column: &String| {
         let relation = place.catalog.relation(&unique.schema, &unique.table);
         relation.and_then(|relation| relation.column(column)).map_or("text", |column| column.qualified_type.as_str())
@@ -172,7 +173,7 @@ fn lock(place: &Place<'_>, unique: &Unique, batch: &[Entry]) -> String {
     let same: Vec<String> = columns
         .iter()
         .zip(&places)
-        .map(|(column, place)| format!("t.{} = v.{place}::{}", quote(column), type_of(column)))
+        .map(|(column, place)| format!("t.{} = v.{place}::{}", quote_identifier(column), type_of(column)))
         .collect();
     let arrays = arrays(unique, batch);
     format!(
@@ -187,7 +188,7 @@ fn lock(place: &Place<'_>, unique: &Unique, batch: &[Entry]) -> String {
 fn insert(unique: &Unique, list: &[Entry]) -> String {
     format!(
         "SELECT place, owner_key FROM shardway.{}({}) ORDER BY place",
-        quote(&format!("{}_reserve", unique.claims)),
+        quote_identifier(&format!("{}_reserve", unique.claims)),
         arrays(unique, list)
     )
 }

@@ -181,6 +181,11 @@ pub fn unicode_identifier(token: &[u8]) -> Option<String> {
     Some(unicode_text(Cow::Borrowed(&inner))?.into_owned()).filter(|name| !name.is_empty())
 }
 
+/// A name in quotes, as an identifier that says just it.
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// A [`TokenKind::Word`], [`TokenKind::QuotedIdent`] or [`TokenKind::UnicodeIdent`] as PostgreSQL knows it: ASCII letters
 /// in lower case unless quoted, doubled quotes halved, cut to 63 bytes at a character's boundary.
 ///

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Lowered, NotParsed, Piece};
 use crate::sql::lexer::{LiteralKind, TokenKind, unicode_identifier};
+use crate::sql::quote_identifier;
 use crate::types::limits;
 
 /// Operators that the parser's tokenizer reads as one token each, as PostgreSQL does. Another one
@@ -84,7 +85,7 @@ pub(super) fn write(sql: &[u8], pieces: &[Piece]) -> Lowered<String> {
             }
             TokenKind::UnicodeIdent if !is(sql, pieces, Some(position + 1), &["uescape"]) => {
                 let name = unicode_identifier(source.as_bytes()).ok_or(NotParsed)?;
-                text.push_str(&format!("\"{}\"", name.replace('"', "\"\"")));
+                text.push_str(&quote_identifier(&name));
             }
             TokenKind::Operator | TokenKind::Punct(_) | TokenKind::UnicodeIdent => {
                 return Err(NotParsed);
