@@ -54,7 +54,7 @@ impl Gid {
 
     /// Whether that shard's COMMIT decides.
     pub fn is_anchored_at(&self, shard: &str) -> bool {
-        self.0.split(':').nth(2) == Some(plain(shard).as_str())
+        anchor_of(&self.0, shard)
     }
 
     pub fn as_str(&self) -> &str {

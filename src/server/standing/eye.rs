@@ -108,7 +108,8 @@ impl Eye {
                 (is_new.then(std::time::Instant::now), Box::pin(self.look(connected.take())))
             });
             let since = look.0;
-            let sight = match timeout(NODE_LOOK_TIMEOUT, look.1.as_mut()).await {
+            // A question has that time by itself: one that isn't answered is told of once.
+            let sight = match timeout(NODE_LOOK_TIMEOUT + NODE_LOOK_PAUSE, look.1.as_mut()).await {
                 Ok((sight, open)) => {
                     under_way = None;
                     connected = open.filter(|_| sight.seen().is_some());
@@ -189,6 +190,8 @@ impl Eye {
                     }
                     closed
                 }
+                // A limit of that database's own says nothing of the others.
+                Err(sight @ Sight::Silent(_)) if place.database == MAINTENANCE => sight,
                 Err(sight) => return (sight, None),
             };
         }

@@ -174,7 +174,9 @@ impl Watch {
         let Some(seen) = self.sights.first().and_then(Sight::seen) else { return };
         let now = (Term { system: seen.system, timeline: seen.timeline }, seen.is_standby);
         let Some((before, was_standby)) = self.only.replace(now) else { return };
-        if before == now.0 || (was_standby && before.system == now.0.system && before.timeline < now.0.timeline) {
+        // A standby tells the timeline that it receives, or while it receives nothing that of its last checkpoint.
+        let follows = was_standby && (now.1 || before.timeline < now.0.timeline);
+        if before == now.0 || (follows && before.system == now.0.system) {
             return;
         }
         let (node, before, now) = (self.lead.node().describe(), format!("{before:?}"), format!("{:?}", now.0));

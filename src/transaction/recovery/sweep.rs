@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{InDoubt, InDoubtState, Pass, Shard, by_name};
-use crate::transaction::gid::Gid;
+use crate::transaction::gid::{Gid, anchor_of};
 use crate::transaction::records::describe;
 use crate::types::limits::{TXN_RETENTION, TXN_SWEEP_ROWS_MAX};
 
@@ -20,7 +20,7 @@ pub(super) async fn sweep(cluster: &str, shards: &[Shard], pass: &mut Pass) {
             Err(error) => Err(error),
         };
         let outcome = match outcome {
-            Ok(()) => sweep_done(shard, shards).await,
+            Ok(()) => sweep_done(cluster, shard, shards).await,
             failed => failed,
         };
         let outcome = match outcome {
@@ -92,13 +92,15 @@ async fn sweep_anchored(cluster: &str, anchor: &Shard, shards: &[Shard], pass: &
 }
 
 /// The parts of others' transactions that this shard has committed.
-async fn sweep_done(shard: &Shard, shards: &[Shard]) -> Result<(), Failed> {
-    let list = format!("SELECT gid FROM shardway.txn WHERE role = 'p' AND {OLD} LIMIT {TXN_SWEEP_ROWS_MAX}");
+async fn sweep_done(cluster: &str, shard: &Shard, shards: &[Shard]) -> Result<(), Failed> {
+    let list = format!(
+        "SELECT gid FROM shardway.txn WHERE role = 'p' AND pg_catalog.starts_with(gid, $2) AND {OLD} \
+         LIMIT {TXN_SWEEP_ROWS_MAX}"
+    );
     let mut by_anchor: HashMap<usize, Vec<String>> = HashMap::new();
-    for row in shard.client.query(&list, &[&TXN_RETENTION.as_secs_f64()]).await? {
+    for row in shard.client.query(&list, &[&TXN_RETENTION.as_secs_f64(), &Gid::prefix(cluster)]).await? {
         let gid: String = row.try_get(0)?;
-        let anchor = gid.split(':').nth(2).unwrap_or_default();
-        if let Some(position) = shards.iter().position(|other| other.name == anchor) {
+        if let Some(position) = shards.iter().position(|other| anchor_of(&gid, &other.name)) {
             by_anchor.entry(position).or_default().push(gid);
         }
     }
@@ -111,11 +113,14 @@ async fn sweep_done(shard: &Shard, shards: &[Shard]) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What this shard was kept from committing.
+/// What this shard was kept from committing: nobody is to commit it any more. A transaction may have been counted as a
+/// writer without a number of its own (a view's trigger writes elsewhere): its process must not be in any, either.
 async fn sweep_refused(cluster: &str, anchor: &Shard) -> Result<(), Failed> {
     let sql = format!(
         "DELETE FROM shardway.txn WHERE role = 'a' AND pg_catalog.starts_with(gid, $2) AND {OLD} AND \
-         participants[1]::pg_catalog.xid8 < pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"
+         participants[1]::pg_catalog.xid8 < pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) AND \
+         NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'virtualxid' AND \
+         l.pid::text = pg_catalog.split_part(pg_catalog.split_part(gid, ':', 4), '-', 2))"
     );
     anchor.client.execute(&sql, &[&TXN_RETENTION.as_secs_f64(), &Gid::prefix(cluster)]).await.map(|_| ())
 }
