@@ -148,6 +148,11 @@ pub fn read(text: Text<'_>, scene: &Scene, names: &Names) -> Option<(Statement, 
     Some((statement, locations))
 }
 
+/// If the scratch database's own catalogs would come before those that were gathered.
+fn finds_own_catalogs(names: &Names) -> bool {
+    names.search_path.iter().any(|schema| schema == "pg_temp")
+}
+
 /// # Errors
 /// Why the query can't be answered on gathered rows.
 pub fn gathered(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Gathered, Refusal> {
@@ -164,6 +169,11 @@ pub fn gathered(text: Text<'_>, scene: &Scene, names: &Names) -> Result<Gathered
     let all = || locations.iter().flatten().flatten();
     if let Some(refusal) = all().find_map(|found| found.refusal.clone()) {
         return Err(refusal);
+    }
+    let first = |is: fn(&Location) -> bool| all().find(|found| is(&found.location)).map(|found| found.display.as_str());
+    if let Some(system) = first(|location| matches!(location, Location::System)).filter(|_| finds_own_catalogs(names)) {
+        let sharded = first(|location| !matches!(location, Location::System)).unwrap_or("another shard's");
+        return Err(refusal::system_and_sharded(system, sharded));
     }
     let keys = Keys::of(&statement, &locations);
     if keys.nodes.len() > USES_MAX {
@@ -286,10 +296,7 @@ fn planned(statement: &Statement, locations: &Locations, scene: &Scene, written:
         let only_reference = home.is_none() && system.is_none() && all().next().is_some();
         return without_sharded(statement, scene, only_reference);
     };
-    if let Some(system) = system
-        && written.1.search_path.iter().any(|schema| schema == "pg_temp")
-    {
-        // The scratch database's own catalogs would come first.
+    if let Some(system) = system.filter(|_| finds_own_catalogs(written.1)) {
         return Err((refusal::system_and_sharded(system, sharded), Override::Shard));
     }
     let home = home.or(system);

@@ -34,6 +34,9 @@ const SERVED_AT_ONCE: usize = 50_000;
 /// What a column's default says that was taken to be given.
 const LEFT_OUT: &str = "shardway: a column is left out";
 
+/// Where rows are given ids: the column with their numbers, from 1 on, in the order in which they were made.
+const ROW: &str = "\"shardway row\"";
+
 impl Session {
     /// Runs the statement; `bind`: the client's Bind, in the extended protocol.
     pub(super) async fn transfer(
@@ -232,6 +235,9 @@ impl Session {
         if count == 0 {
             return Ok(());
         }
+        // An UPDATE leaves rows where it likes: their order is noted before the first.
+        let noted = format!("ALTER TABLE {table} ADD COLUMN {ROW} pg_catalog.int8 GENERATED ALWAYS AS IDENTITY");
+        self.ask_scratch(scratch, &noted).await?;
         for (column, sequence) in &transfer.served {
             let mut first = 0;
             // A text of moderate size each time.
@@ -242,12 +248,10 @@ impl Session {
                 let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
                 let update = format!(
                     "UPDATE {table} AS shardway_rows SET {} = shardway_ids.v::{} FROM \
-                     (SELECT ctid AS place, pg_catalog.row_number() OVER (ORDER BY ctid) AS n FROM {table} \
-                     WHERE {} IS NULL) AS shardway_places JOIN pg_catalog.unnest('{{{}}}'::pg_catalog.int8[]) \
-                     WITH ORDINALITY AS shardway_ids(v, n) USING (n) WHERE shardway_rows.ctid = shardway_places.place",
+                     pg_catalog.unnest('{{{}}}'::pg_catalog.int8[]) WITH ORDINALITY AS shardway_ids(v, n) \
+                     WHERE shardway_rows.{ROW} = shardway_ids.n + {first}",
                     quote(&column.name),
                     column.type_name,
-                    quote(&column.name),
                     ids.join(",")
                 );
                 self.ask_scratch(scratch, &update).await?;
@@ -279,7 +283,7 @@ impl Session {
             let answer = self.ask_one(home, &made.existence(&name)).await?;
             answer.row(0).and_then(backend::first_text) != Some("f")
         };
-        let answer = self.ask_one(home, &made.definition(sql, &options)).await?;
+        let answer = self.ask_one(home, &made.definition(sql, &options, is_there)).await?;
         if is_there {
             if let Some(restore) = restore {
                 self.ask_one(home, &restore).await?;

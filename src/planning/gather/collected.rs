@@ -165,7 +165,8 @@ impl Collected {
             let known = known(scene, found)?;
             let source = source(found, node)?;
             let (columns, primary_key) = columns(known);
-            if !self.has_twins {
+            // Names within views aren't told apart.
+            if !self.has_twins || !self.views.is_empty() {
                 self.unique(found)?;
             }
             return self.table(found, known, (columns, primary_key), source);

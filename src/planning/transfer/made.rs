@@ -142,11 +142,16 @@ impl Made {
         format!("SELECT pg_catalog.to_regclass({schema}E'{name}') IS NOT NULL")
     }
 
-    /// What makes the table without rows, on a server that has all tables.
-    pub fn definition(&self, sql: &[u8], options: &LexOptions) -> String {
+    /// What makes the table without rows, on a server that has all tables. One that wasn't there and is meanwhile is an
+    /// error: its rows would be somebody else's.
+    pub fn definition(&self, sql: &[u8], options: &LexOptions, is_there: bool) -> String {
         let (pieces, span) = pieces(sql, options);
         let pieces = build::within(&pieces, &span);
         match &self.how {
+            How::Create(end) if self.if_absent && !is_there => {
+                let before = bytes_of(sql, pieces, 0..self.name.start.saturating_sub(3));
+                format!("{before} {} WITH NO DATA", bytes_of(sql, pieces, self.name.start..*end))
+            }
             How::Create(end) => format!("{} WITH NO DATA", bytes_of(sql, pieces, 0..*end)),
             How::Into(words) => {
                 let before = bytes_of(sql, pieces, 0..words.start.saturating_sub(1));

@@ -53,3 +53,10 @@ SELECT c.nosuch FROM pg_class c, users u
 --! script
 SET search_path = public, pg_catalog, pg_temp
 SELECT count(*) FROM users u, pg_class c WHERE c.relname = 'users'
+
+--! script
+SET search_path = public, pg_temp
+INSERT INTO names (name, n) SELECT 'relation ' || c.relname, 1 FROM users u JOIN pg_class c ON c.relname = u.name OR c.relname = 'users' AND u.id = 3
+SELECT count(*) FROM names WHERE name LIKE 'relation %'
+RESET search_path
+DELETE FROM names WHERE name LIKE 'relation %'

@@ -77,3 +77,7 @@ ROLLBACK
 INSERT INTO orders (user_id, id, amount, placed_at) SELECT age, 6600 + id, 1, now() FROM users WHERE age BETWEEN 1 AND 90 AND id BETWEEN 1 AND 50 ON CONFLICT (user_id, id) DO UPDATE SET placed_at = now()
 SELECT count(DISTINCT placed_at), count(*) FROM orders WHERE id > 6600
 DELETE FROM orders WHERE id > 6600
+
+--! must script
+INSERT INTO tickets (user_id, v) SELECT 990000 + id, 'row ' || id FROM users WHERE id BETWEEN 1 AND 40 ORDER BY id DESC RETURNING user_id, v
+DELETE FROM tickets WHERE user_id > 990000

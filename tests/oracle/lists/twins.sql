@@ -51,3 +51,10 @@ DECLARE d CURSOR FOR SELECT o.name, u.id FROM other.users o LEFT JOIN users u ON
 FETCH 2 FROM d
 FETCH 2 FROM c
 COMMIT
+
+--! script
+CREATE VIEW v_counted AS SELECT count(*) AS n, name FROM public.users GROUP BY name
+SELECT v.n, x.id, x.name FROM v_counted v JOIN other.users x ON x.name = v.name ORDER BY 1, 2, 3
+SELECT v.n, x.id, x.name FROM other.users x JOIN v_counted v ON x.name = v.name ORDER BY 1, 2, 3
+SELECT sum(v.n), count(x.id) FROM v_counted v LEFT JOIN other.users x ON x.name = v.name
+DROP VIEW v_counted
