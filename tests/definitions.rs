@@ -343,14 +343,19 @@ fn roles_are_on_every_server() {
     assert_eq!(roles("rolname = 'boss' AND rolconfig = '{search_path=other}'"), ["1"; 3]);
     // Beside tables of others, whose sequences aren't this role's to touch.
     run(&mut client, "GRANT CREATE, USAGE ON SCHEMA public TO boss");
+    run(&mut client, "GRANT SELECT ON users TO boss");
     run(&mut client, "SET ROLE boss");
     run(&mut client, "SET search_path = public");
     run(&mut client, "CREATE TABLE parted (k bigserial PRIMARY KEY, v text)");
     run(&mut client, "INSERT INTO parted (v) VALUES ('x')");
+    // Also of no rows.
+    let inserts = "INSERT INTO users (id, name) SELECT k + 1, v FROM parted WHERE k < 0 RETURNING id";
+    assert_eq!(fails(&mut client, inserts).0, "42501");
     run(&mut client, "DROP TABLE parted");
     run(&mut client, "RESET search_path");
     run(&mut client, "RESET ROLE");
     run(&mut client, "REVOKE ALL ON SCHEMA public FROM boss");
+    run(&mut client, "REVOKE ALL ON users FROM boss");
     run(&mut client, "REVOKE ALL ON kinds FROM reader");
     run(&mut client, "DROP ROLE boss, reader");
     assert_eq!(roles("rolname IN ('reader', 'boss')"), ["0"; 3]);

@@ -229,10 +229,7 @@ fn target(
                 fills.extend(rows_fill(scene, found, column, None)?);
             }
             // As the rows are copied.
-            let filled = fills.iter().map(|fill: &Fill| fill.column.as_str());
-            let mut all = listed.iter().map(String::as_str).chain(filled);
-            let mut all = all.by_ref().chain(served.iter().map(|(column, _)| column.name.as_str()));
-            let position = all.position(|name| *name == *sharded.key);
+            let position = copied(listed, &fills, served).position(|name| *name == *sharded.key);
             let position = position.ok_or_else(|| refusal::key_left_out(&found.display, &sharded.key))?;
             let key = CopyKey::of(found, sharded, relation, position)?;
             let (shards, watched) = (sharded.placement.shards().to_vec(), watched(scene, &found.schema, &found.name));
@@ -320,8 +317,16 @@ impl Transfer {
 
     /// The columns of each row that is copied.
     pub fn copied(&self) -> impl Iterator<Item = &str> {
-        let filled = self.fills.iter().map(|fill| fill.column.as_str());
-        let served = self.served.iter().map(|(column, _)| column.name.as_str());
-        self.listed.iter().map(String::as_str).chain(filled).chain(served)
+        copied(&self.listed, &self.fills, &self.served)
     }
+}
+
+fn copied<'a>(
+    listed: &'a [String],
+    fills: &'a [Fill],
+    served: &'a [(Column, QualifiedName)],
+) -> impl Iterator<Item = &'a str> {
+    let filled = fills.iter().map(|fill| fill.column.as_str());
+    let served = served.iter().map(|(column, _)| column.name.as_str());
+    listed.iter().map(String::as_str).chain(filled).chain(served)
 }

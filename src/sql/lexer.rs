@@ -117,6 +117,13 @@ pub struct LexOptions {
     pub standard_conforming_strings: bool,
 }
 
+/// Where the first statement of a text is that was lexed before, without an error.
+pub fn first_statement(sql: &[u8], options: &LexOptions) -> Range<usize> {
+    let mut lexed = Lexed::default();
+    let _ = lex(sql, options, &mut lexed);
+    lexed.statements.first().cloned().unwrap_or(0..sql.len())
+}
+
 /// Clears `out` and fills it. Allocates only where `out`'s buffers are too small.
 ///
 /// # Errors

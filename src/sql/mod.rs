@@ -13,6 +13,6 @@ pub mod statement;
 
 pub use command::{Command, recognise};
 pub use lexer::{
-    LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, fold_identifier, lex, literal_text,
-    quote_identifier, readable,
+    LexError, LexOptions, Lexed, Literal, LiteralKind, Token, TokenKind, Tokens, first_statement, fold_identifier, lex,
+    literal_text, quote_identifier, readable,
 };

@@ -11,7 +11,7 @@ use crate::planning::refusal;
 use crate::planning::text::Text;
 use crate::planning::writes::Moment;
 use crate::sql::statement::{Statement, TableName};
-use crate::sql::{LexOptions, Lexed, TokenKind, lex};
+use crate::sql::{LexOptions, TokenKind, first_statement};
 
 /// The schemas that qualify the tables.
 #[derive(Default)]
@@ -119,11 +119,8 @@ pub struct Spliced {
 /// statement_timestamp(), and with a moment those of now() and its like, call functions that [`MomentName::definition`]
 /// makes.
 pub fn splice(sql: &[u8], options: &LexOptions, gather: &Gather, moment: Option<&Moment>) -> Spliced {
-    let mut lexed = Lexed::default();
-    // The text was lexed before, without an error.
-    let _ = lex(sql, options, &mut lexed);
     let pieces = build::pieces(sql, options);
-    let pieces = build::within(&pieces, &lexed.statements.first().cloned().unwrap_or(0..sql.len()));
+    let pieces = build::within(&pieces, &first_statement(sql, options));
     let part = |range: Range<usize>| {
         let pieces = pieces.get(range.clone()).unwrap_or_default();
         let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return Vec::new() };

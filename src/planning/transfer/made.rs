@@ -165,11 +165,7 @@ impl Made {
 }
 
 fn pieces(sql: &[u8], options: &LexOptions) -> (Vec<Piece>, Range<usize>) {
-    let mut lexed = crate::sql::Lexed::default();
-    // The text was lexed before, without an error.
-    let _ = crate::sql::lex(sql, options, &mut lexed);
-    let span = lexed.statements.first().cloned().unwrap_or(0..sql.len());
-    (build::pieces(sql, options), span)
+    (build::pieces(sql, options), crate::sql::first_statement(sql, options))
 }
 
 fn bytes_of(sql: &[u8], pieces: &[Piece], range: Range<usize>) -> String {

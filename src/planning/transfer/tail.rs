@@ -41,19 +41,25 @@ impl Tail {
         let made = Self { head, tail, moments };
         let tokens: Vec<Token> = text.pieces.iter().map(|piece| piece.token.clone()).collect();
         let row = format!("({})", vec!["E'1'"; columns].join(", "));
-        let sample = made.text(text.sql, &tokens, format!("{row}, {row}").as_bytes());
+        let sample = made.text(text.sql, &tokens, format!("VALUES {row}, {row}").as_bytes());
         stages::fits(&sample, true, scene, names)?;
         Ok(made)
     }
 
-    /// The INSERT of these rows, each in parentheses.
-    pub fn text(&self, sql: &[u8], tokens: &[Token], rows: &[u8]) -> Vec<u8> {
+    /// The INSERT of no row, which has a server check what it checks of any.
+    pub fn empty(&self, sql: &[u8], tokens: &[Token], columns: usize) -> Vec<u8> {
+        let nulls = vec!["NULL"; columns].join(", ");
+        self.text(sql, tokens, format!("SELECT {nulls} WHERE false").as_bytes())
+    }
+
+    /// The INSERT of what this source gives.
+    pub fn text(&self, sql: &[u8], tokens: &[Token], source: &[u8]) -> Vec<u8> {
         let bytes = |range: &Range<usize>| {
             let span = tokens.get(range.start)?.span.start..tokens.get(range.end.checked_sub(1)?)?.span.end;
             sql.get(span)
         };
         let (head, tail) = (bytes(&self.head).unwrap_or_default(), bytes(&self.tail).unwrap_or_default());
-        [head, b" VALUES ", rows, b" ", tail].concat()
+        [head, b" ", source, b" ", tail].concat()
     }
 }
 

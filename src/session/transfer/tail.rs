@@ -69,11 +69,13 @@ impl Session {
             }
         };
         self.leave_scratch(scratch).await;
-        if rows.is_empty() {
-            return Ok(Told { tag: "INSERT 0 0".to_owned(), ..Told::default() });
-        }
         let tokens = tokens_of(sql, &self.span_of(sql), &self.lex_options());
-        let text = tail.text(sql, &tokens, &rows);
+        if rows.is_empty() {
+            let text = tail.empty(sql, &tokens, transfer.listed.len());
+            let answer = self.ask_one(self.database.config.home, &String::from_utf8_lossy(&text)).await?;
+            return Ok(Told { tag: "INSERT 0 0".to_owned(), notices: answer.notices, ..Told::default() });
+        }
+        let text = tail.text(sql, &tokens, &[b"VALUES ".as_slice(), &rows].concat());
         let (told, on) = Box::pin(self.run_part(text.into(), true, bind)).await?;
         self.leave_scratch(on).await;
         Ok(told)
@@ -112,9 +114,6 @@ impl Session {
     }
 
     fn span_of(&self, sql: &[u8]) -> std::ops::Range<usize> {
-        let mut lexed = crate::sql::Lexed::default();
-        // The text was lexed before, without an error.
-        let _ = crate::sql::lex(sql, &self.lex_options(), &mut lexed);
-        lexed.statements.first().cloned().unwrap_or(0..sql.len())
+        crate::sql::first_statement(sql, &self.lex_options())
     }
 }
