@@ -29,6 +29,7 @@ mod resolve;
 mod route;
 mod scatter;
 mod scene;
+mod shaping;
 mod sizes;
 pub mod stages;
 mod stamps;
