@@ -143,6 +143,11 @@ pub fn plan(
     if statement.system_columns {
         return Err(refusal::not_gathered("a system column"));
     }
+    let reads_catalogs = locations.iter().flatten().flatten().any(|found| matches!(found.location, Location::System));
+    if reads_catalogs && statement.calls.iter().any(|call| &*call.name == "pg_typeof") {
+        // Types would be numbered there as the scratch database does, and in the catalogs as the home shard does.
+        return Err(refusal::not_gathered("pg_typeof() beside a system catalog"));
+    }
     let calls = statement.calls.iter().map(|call| (call.schema.as_deref(), &*call.name, call.arguments));
     let called = Called::of(text, calls, scene)?;
     let mut collected = Collected::new(keys.nodes.len());

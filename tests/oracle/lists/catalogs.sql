@@ -60,3 +60,53 @@ INSERT INTO names (name, n) SELECT 'relation ' || c.relname, 1 FROM users u JOIN
 SELECT count(*) FROM names WHERE name LIKE 'relation %'
 RESET search_path
 DELETE FROM names WHERE name LIKE 'relation %'
+
+SELECT count(*) FROM scores s JOIN pg_type t ON t.oid = pg_typeof(s.mood)
+
+SELECT t.typname, count(*) FROM scores s, pg_type t WHERE t.oid = pg_typeof(s.mood)::oid GROUP BY 1
+
+SELECT count(*) FROM scores s, pg_enum e WHERE e.enumtypid = 'mood'::regtype AND e.enumlabel = s.mood::text
+
+SELECT count(*) FROM scores s, pg_class c WHERE c.oid = s.tableoid
+
+SELECT count(*) FROM users u, pg_class c WHERE c.oid = 'users'::regclass
+
+SELECT count(*) FROM users u, pg_attribute a WHERE a.attrelid = 'users'::regclass AND a.attname = 'name'
+
+SELECT DISTINCT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a, users u, pg_class c WHERE a.attrelid = c.oid AND c.relname = 'scores' AND a.attnum > 0 ORDER BY 1
+
+SELECT DISTINCT pg_get_constraintdef(k.oid) FROM pg_constraint k, users u, pg_class c WHERE k.conrelid = c.oid AND c.relname = 'order_items' ORDER BY 1
+
+SELECT DISTINCT pg_get_indexdef(i.indexrelid) FROM pg_index i, users u, pg_class c WHERE i.indrelid = c.oid AND c.relname = 'users' ORDER BY 1
+
+SELECT DISTINCT obj_description(c.oid, 'pg_class') IS NULL, col_description(c.oid, 1) FROM pg_class c, users u WHERE c.relname = 'users'
+
+SELECT count(*) FROM pg_class c, users u WHERE c.relname = 'users' AND pg_table_is_visible(c.oid)
+
+SELECT count(*) FROM pg_class c, users u WHERE c.relname = 'users' AND has_table_privilege(c.oid, 'SELECT')
+
+SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c, users u WHERE c.relname = 'users'
+
+SELECT count(*) FROM pg_class c, users u WHERE c.relname = 'users' AND pg_relation_size(c.oid) >= 0
+
+SELECT count(*) FROM pg_attrdef d, users u WHERE pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval%'
+
+SELECT DISTINCT pg_get_viewdef(c.oid) FROM pg_class c, users u WHERE c.relname = 'active_users'
+
+SELECT count(*) FROM pg_type t, scores s WHERE t.typname = 'mood' AND t.oid::regtype::text = 'mood'
+
+SELECT count(*) FROM pg_class c, users u WHERE c.oid::regclass::text = 'users'
+
+SELECT count(*) FROM pg_class c, users u WHERE to_regclass('users') = c.oid
+
+SELECT count(*) FROM pg_type t, scores s WHERE format('%s', pg_typeof(s.mood)) = t.typname
+
+SELECT count(*) FROM pg_namespace n, users u WHERE n.nspname = current_schema() AND n.oid = 'public'::regnamespace
+
+SELECT count(*) FROM pg_roles r, users u WHERE r.rolname = current_user AND pg_has_role(r.oid, 'MEMBER')
+
+SELECT count(*) FROM pg_type t, scores s WHERE (SELECT pg_typeof(s.mood)) = t.oid
+
+SELECT count(*) FROM pg_type t, scores s WHERE t.oid IN (SELECT pg_typeof(mood) FROM scores)
+
+SELECT count(*) FROM information_schema.columns c, users u WHERE c.table_name = 'users' AND c.data_type = pg_typeof(u.id)::text
